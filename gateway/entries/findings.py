@@ -51,6 +51,11 @@ class Announcer:
             kept_back = {"kept_back": count - 1} if count > 1 else {}
             self._report(self._make(code, severity, printable(text), {**evidence, **kept_back}))
 
+    def say_anew(self, code: str, severity: Severity, text: str, **evidence: Any) -> None:
+        """Report in any case: it is something else than what was reported of this code before."""
+        self._said.pop(code, None)
+        self.say(code, severity, text, **evidence)
+
     def over(self, code: str, text: str) -> None:
         """Report that a thing has ended, if it was reported that it began."""
         if self._said.pop(code, None) is not None:

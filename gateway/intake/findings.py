@@ -71,6 +71,15 @@ def shown(value: Any) -> str:
         return f"a {type(value).__name__}"
 
 
+def not_asked(source: str, tags: tuple[int, ...] | None) -> Finding:
+    """Give the finding that nobody asks for some tags of a source (in a source of rows: for its rows); tags None: all are asked again."""
+    if tags is None:
+        return Finding("source-not-asked", f"{source}: everything is asked for again", (), severity="info")
+    what = f"{len(tags)} tag{'s' if len(tags) > 1 else ''}" if tags else "its rows"
+    text = f"{source}: nobody asks for {what}, though it is connected and nothing has failed; what it has meanwhile is in a gap"
+    return Finding("source-not-asked", text, tags, severity="alarm")
+
+
 def clock_off(source: Source, offset: Offset) -> Finding:
     """Give the finding of a source's clock that has left its limit, or has come back."""
     how = "asked for its time" if offset.by == "question" else "by the stamps of its values"

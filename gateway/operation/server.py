@@ -27,6 +27,9 @@ MADE_AT_ONCE = 20
 """What a port shows is made anew so often in a second: it is made in the loop that reads the sources."""
 
 MOST_BODY_BYTES = 4096
+MOST_COMMAND_BYTES = 2 * 1024 * 1024
+LONG = frozenset({"audit-review"})
+"""Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item."""
 PERSON = "person"
 """Where a request holds the element that says who is logged in."""
 _HIS_PLACE = "<!-- person -->"
@@ -93,7 +96,7 @@ def runner_of(application: web.Application) -> web.AppRunner:
 
 
 def _application(status: Status, commands: Mapping[str, Command], access: Access) -> web.Application:
-    application = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[answered(HEADERS)])
+    application = web.Application(client_max_size=MOST_COMMAND_BYTES, middlewares=[answered(HEADERS)])
     application.add_routes(views(status, Made(None)))
     application.add_routes([web.post(f"/{name}", _doing(name, command, access)) for name, command in commands.items()])
     return application
@@ -152,6 +155,8 @@ def _doing(name: str, command: Command, access: Access) -> Callable[[web.Request
     async def do(request: web.Request) -> web.Response:
         assert request.transport is not None
         peer = peer_of(request.transport.get_extra_info("socket"))
+        if name not in LONG and len(await request.read()) > MOST_BODY_BYTES:
+            raise web.HTTPRequestEntityTooLarge(MOST_BODY_BYTES, len(await request.read()))
         try:
             asked = await request.json()
             arguments = asked if isinstance(asked, dict) else {}

@@ -110,7 +110,7 @@ def test_no_secret_stands_in_anything_that_a_gateway_says_or_leaves(tmp_path: Pa
     written(folder, LINE.format(push=free_port(), web=free_port(), closed=free_port()))
     made = canaries(folder)
     places: list[tuple[str, bytes]] = []
-    with running(folder, PYTHONASYNCIODEBUG="1", PYTHONDEVMODE="1") as gateway:
+    with running(folder, environment={"PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1"}) as gateway:
         until(lambda: all(source["state"] in ("lost", "misconfigured") for source in ask(folder / "data")["sources"]))
         until(lambda: all(uplink["state"] in ("unreachable", "refused") for uplink in ask(folder / "data")["uplinks"]))
         places += seen(folder, gateway)

@@ -281,7 +281,7 @@ def test_keys_beside_a_journal_that_are_none_are_bad_and_keys_given_that_are_non
 def test_a_file_without_permission_was_not_looked_at(made: Made, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = copied(made, tmp_path)
     (copy / "SHA256SUMS").unlink()
-    path = copy / ("journal.db" if name == "journal.db" else f"segments/{made.epoch}-4097.db")
+    path = copy / ("journal.db" if name == "journal.db" else f"segments/{made.epoch}-1025.db")
     path.chmod(0)
     access = os.access  # root may read everything, so the answer of the system is given for it
     monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != path and access(place, mode))

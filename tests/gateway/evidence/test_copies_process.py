@@ -67,13 +67,13 @@ def test_a_credential_is_used_and_its_change_is_signed_by_both_at_the_next_start
     line, credentials = drop_line(tmp_path / "line"), tmp_path / "credentials"
     credentials.mkdir()
     old = keys.create(credentials / "checkpoint-key", "lyon/test-1")
-    with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
+    with running(line, environment={"CREDENTIALS_DIRECTORY": str(credentials)}):
         refused = called("keys", "rotate", line, "--reason", "the yearly change")
         assert (refused.returncode, "credential" in refused.stderr) == (2, True)
     assert not (line / "data" / "checkpoint-key").exists()
     (credentials / "checkpoint-key").rename(credentials / "checkpoint-key-previous")
     new = keys.create(credentials / "checkpoint-key", "lyon/test-1")
-    with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
+    with running(line, environment={"CREDENTIALS_DIRECTORY": str(credentials)}):
         pass
     assert called("keys", "show", line).stdout.split() == [old.public, new.public]
     assert verify(line / "data", old.public).exit_code == 0

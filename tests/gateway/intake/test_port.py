@@ -253,6 +253,14 @@ async def test_the_error_of_a_driver_may_quote_whatever_its_source_sent(line: Li
     assert [event["detail"] for call in line.taken() for event in events(call)] == [detail] * 2
 
 
+@pytest.mark.parametrize("text", ["source mes: credential `mes` is not there", "mes: credential `mes` is not there"])
+async def test_the_name_of_a_source_stands_beside_what_it_says_and_not_in_it(line: Line, text: str) -> None:
+    await line.ports["mes"].failed(text, needs_person=True)
+
+    told = [event["detail"] for call in line.taken() for event in events(call)]
+    assert told == ["misconfigured: credential `mes` is not there"] * 2  # of the state, and of the gap
+
+
 async def test_a_source_that_stays_connected_or_lost_says_it_once(line: Line) -> None:
     port = line.ports["granulator-plc"]
 

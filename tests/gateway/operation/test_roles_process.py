@@ -14,12 +14,13 @@ import pytest
 from kit.drop_line import drop_line, events
 from kit.persons import REASON, password, people, says
 from kit.processes import running, until
-from kit.quick_passwords import GATEWAY, quick_passwords
+from kit.quick_passwords import quick, quick_passwords
 
 import config
 from gateway.access import ROLES, RULES
 from gateway.operation.control import ask, tell
 from gateway.operation.offline_commands import done_offline
+from gateway.runtime import assembly
 
 HARMLESS: dict[str, dict[str, Any]] = {
     "release-hold": {"batch": "B1"},
@@ -27,8 +28,17 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "new-epoch": {},
     "quarantine-resend": {"uplink": "nobody"},
     "quarantine-dispose": {"uplink": "nobody", "seq": "1"},
+    "alarm-ack": {"id": "ffffffff"},
+    "alarm-shelve": {"id": "ffffffff", "until": "2020-01-01T00:00:00Z"},
+    "alarm-unshelve": {"id": "ffffffff"},
+    "audit-review": {"batch": "B1", "through": [1, 1], "verdicts": []},
     "rotate-key": {},
     "sign-archive": {"text": "no sums"},
+    "config-propose": {"change_no": "CC-1", "author": "somebody"},
+    "config-approve": {"version": "7", "meaning": "approved"},
+    "config-reject": {"version": "7", "meaning": "refused"},
+    "config-activate": {"version": "7"},
+    "config-rollback": {"version": "7"},
     "certs-make": {"folder": "certs"},
     "certs-trust": {"sha256": "ab" * 32},
     "users-add": {"user": "x", "name": "No Id", "role": "qa"},
@@ -45,7 +55,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = drop_line(tmp_path_factory.mktemp("roles") / "line")
     people(folder / "data")
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         yield folder
 
 
@@ -104,9 +114,9 @@ def test_a_restore_is_for_administrators_and_its_refusals_are_in_the_next_starts
     people(folder / "data")
     identity = config.identity(folder)
     with quick_passwords():
-        came = {role: done_offline(identity, "restore", {**says(role), "source": "/nowhere"}) for role in ROLES}
+        came = {role: done_offline(identity, "restore", {**says(role), "source": "/nowhere"}, assembly.check) for role in ROLES}
     assert {role for role, answer in came.items() if "refused" not in answer} == {"admin"}
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         told = until(lambda: [event for event in events(folder, "audit") if event["what"].get("gateway_ran") is False])
         assert [(one["action"], one["who"]["user"]) for one in told] == [("refused", role) for role in ROLES if role != "admin"] + [
             ("restore", "admin")
@@ -200,7 +210,7 @@ def test_people_come_over_their_own_socket_if_they_are_of_its_group_and_are_aske
     path = open_folder / "control.sock"
     folder = drop_line(tmp_path / "line", f'[users]\nsocket = "{path}"\ngroup = "nogroup"\n')
     people(folder / "data")
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         until(path.exists)
         assert until(lambda: path.stat().st_mode & 0o777 == 0o660)
         assert "nobody-named" in as_account(65_534, 65_534, path, "release-hold", batch="B1", reason=REASON)
@@ -216,7 +226,7 @@ def test_with_os_groups_the_kernel_says_which_person_it_is(tmp_path: Path, open_
     path = open_folder / "control.sock"
     roles = 'roles = { engineer = "nogroup", qa = "daemon" }'
     folder = drop_line(tmp_path / "line", f'[users]\nfrom = "os-group"\nsocket = "{path}"\ngroup = "nogroup"\n{roles}\n')
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         until(path.exists)
         assert until(lambda: path.stat().st_mode & 0o777 == 0o660)
         done = json.loads(as_account(65_534, 65_534, path, "new-epoch", reason=REASON))
@@ -230,7 +240,7 @@ def test_with_os_groups_the_kernel_says_which_person_it_is(tmp_path: Path, open_
 @pytest.mark.urs("URS-OPS-05")
 def test_a_group_that_is_not_there_keeps_people_out_and_nothing_else(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line", '[users]\nsocket = "people.sock"\ngroup = "no-such-group"\n')
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         assert until(lambda: [text for text in ask(folder / "data")["problems"] if "there is no group no-such-group" in text])
         assert not (folder / "people.sock").exists()
 
@@ -241,13 +251,13 @@ def test_a_damaged_list_of_users_is_told_at_once_lets_nobody_in_and_works_again_
     people(folder / "data")
     held = (folder / "data" / "users.json").read_bytes()
     (folder / "data" / "users.json").write_bytes(held[:-9])
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         assert until(lambda: [text for text in ask(folder / "data")["problems"] if "users.json: damaged" in text])
         assert "damaged" in tell(folder / "data", "new-epoch", **says("admin"))["error"]
         assert "damaged" in tell(folder / "data", "users-add", user="new", name="New One", role="qa", reason=REASON)["error"]
         (folder / "data" / "users.json").write_bytes(held)
         assert "epoch" in tell(folder / "data", "new-epoch", **says("admin"))
-        assert until(lambda: not [text for text in ask(folder / "data")["problems"] if "users.json" in text])
+        assert until(lambda: not [text for text in ask(folder / "data")["problems"] if text.startswith("users: ")])
         assert [one["severity"] for one in events(folder, "finding") if "users.json: damaged" in one["text"]] == ["alarm"]
 
 
@@ -255,6 +265,6 @@ def test_a_damaged_list_of_users_is_told_at_once_lets_nobody_in_and_works_again_
 def test_a_file_that_is_no_socket_is_not_removed_for_one(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line", '[users]\nsocket = "tags.csv"\n')
     held = (folder / "tags.csv").read_bytes()
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         assert until(lambda: [text for text in ask(folder / "data")["problems"] if "is no socket" in text])
     assert (folder / "tags.csv").read_bytes() == held

@@ -38,7 +38,7 @@ async def asked(data: Path) -> dict[str, Any]:
     return {}
 
 
-async def lives(folder: Path, running: "asyncio.Task[None]", sample: str) -> bool:
+async def lives(folder: Path, running: "asyncio.Task[bool]", sample: str) -> bool:
     """Whether a fresh sample is read, with every task of the table at work; False if the process ended instead. Raises TimeoutError."""
     data = config.load(folder).data
     read = source_of(now, "good")["readings"] if (now := await asked(data)) else -1
@@ -75,7 +75,7 @@ async def life(folder: Path, at: int, fault: Callable[[], BaseException]) -> tup
         await asyncio.wait([running])
 
 
-def told(running: "asyncio.Task[None]") -> str:
+def told(running: "asyncio.Task[bool]") -> str:
     error: BaseException | None = None if running.cancelled() else running.exception()
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
