@@ -31,7 +31,7 @@ def finding(
     tags: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Make the event of a finding. evidence: what proves it; None leaves the member out."""
-    told = {"type": "finding", "code": code, "severity": severity, "source": source, "tags": list(tags), "text": printable(text)}
+    told = {"type": "finding", "code": code, "severity": severity, "source": source, "tags": list(tags), "text": text}
     return told if evidence is None else {**told, "evidence": dict(evidence)}
 
 
@@ -49,7 +49,7 @@ class Announcer:
         count = self.due(code)
         if count:
             kept_back = {"kept_back": count - 1} if count > 1 else {}
-            self._report(self._make(code, severity, text, {**evidence, **kept_back}))
+            self._report(self._make(code, severity, printable(text), {**evidence, **kept_back}))
 
     def say_anew(self, code: str, severity: Severity, text: str, **evidence: Any) -> None:
         """Report in any case: it is something else than what was reported of this code before."""

@@ -1,7 +1,8 @@
 """Texts from outside on their way to a log, a terminal or a finding: characters that do something are shown, and do nothing.
 
 A device, a server or a file may say whatever it likes: line breaks that forge a line of a log, sequences that a terminal obeys (ECMA-48),
-marks that turn the direction of reading (Unicode UAX #9).
+marks that turn the direction of reading (Unicode UAX #9). The fold's own findings are left as they are: what was decided is decided again,
+byte for byte, by `recompute`; who shows them makes them printable.
 """
 
 import re

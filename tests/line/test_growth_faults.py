@@ -1,6 +1,7 @@
 """Twice the nominal rate for minutes, with a restarted receiver in between: memory, files and threads of the gateway do not grow.
 
-EBR_SOAK_S says for how long (180 s if it is not set). Growth is the slope of a straight line through what was seen after a third of it.
+EBR_SOAK_S says for how long (420 s if it is not set). Growth is the slope of a straight line through what was seen in the last quarter: in
+the first minutes the caches of the journal's database fill, and what Python keeps of its allocations.
 """
 
 import os
@@ -13,7 +14,7 @@ import pytest
 from kit.line_rig import Rig, ended
 from kit.processes import until
 
-SOAK_S = float(os.environ.get("EBR_SOAK_S", "180"))
+SOAK_S = float(os.environ.get("EBR_SOAK_S", "420"))
 MIB = 1 << 20
 MOST_GROWTH_MIB = 4.0
 """In what is looked at: pages that the allocator keeps, a larger log of the journal's catalogue; not a list that grows by each value."""
@@ -34,7 +35,7 @@ def slope_per_s(points: list[tuple[float, float]]) -> float:
 
 @pytest.mark.bar("F14")
 @pytest.mark.urs("URS-SEC-09")
-@pytest.mark.timeout(600 + int(SOAK_S))
+@pytest.mark.timeout(600 + int(2 * SOAK_S))
 def test_hours_at_twice_the_rate_cost_no_memory_files_or_threads(tmp_path: Path, figure: Callable[[str, object], None]) -> None:
     rig = Rig(tmp_path, tmp_path / "data", tags=50, every_s=0.05)
     try:
@@ -56,7 +57,7 @@ def test_hours_at_twice_the_rate_cost_no_memory_files_or_threads(tmp_path: Path,
         verdict = rig.judged()
     finally:
         rig.stop()
-    counted = [look for look in looks if look[0] > SOAK_S / 3]
+    counted = [look for look in looks if look[0] > 0.75 * SOAK_S]
     per_s = slope_per_s([(at, memory) for at, memory, *_ in counted])
     figure("s at twice the rate, values", f"{SOAK_S:.0f}, {verdict.made}")
     figure("MiB per hour, most MiB", f"{per_s * 3600:+.1f}, {max(look[1] for look in looks):.0f}")

@@ -1,5 +1,6 @@
 """What `make faults` and `make attacks` say of docs/fault-bar.md: each row, and nothing that no test proved."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,14 @@ def test_a_row_that_the_page_does_not_have_stops_the_run(tmp_path: Path) -> None
 def test_the_page_has_each_row_once() -> None:
     ids = [identifier for identifier, *_ in bar.ROW.findall(bar.PAGE.read_text("utf-8"))]
     assert ids == [f"F{number:02}" for number in range(1, 46)] + [f"S{number:02}" for number in range(1, 19)]
+
+
+def test_each_row_is_claimed_by_a_test() -> None:
+    files = (path for path in (ROOT / "tests").rglob("test_*.py") if path.name != "test_bar.py")
+    claimed = {
+        row
+        for path in files
+        for line in re.findall(r"mark\.bar\(([^)]*)\)", path.read_text("utf-8"))
+        for row in re.findall(r"\w\d\d", line)
+    }
+    assert claimed == bar.rows().keys()
