@@ -15,6 +15,7 @@ from gateway.evidence.checkpoints import Checkpoints
 from gateway.evidence.holds import Holds
 from gateway.evidence.keyring import Keyring
 from gateway.intake import Intake
+from gateway.notify import Notifier
 from gateway.uplink import Forwarder
 
 
@@ -38,4 +39,5 @@ class Parts:
     checkpoints: Checkpoints
     holds: Holds
     backups: Backups | None
+    notifiers: list[Notifier] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
