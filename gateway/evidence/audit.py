@@ -36,14 +36,17 @@ class AuditTrail:
         target: str | None = None,
         old: Any = None,
         new: Any = None,
+        watermark: tuple[str, Mapping[str, Any]] | None = None,
     ) -> Awaitable[None]:
         """Append that `by` (None: the gateway itself, for no reason that a person gave) did `action`.
 
         what: the facts of it, as JSON values. target, old, new: what was changed, and its value before and after; `object` in the event.
+        watermark: (name, changes), committed with the event.
         """
         event = {"type": "audit", "action": action, **self._stated(by), "object": target, "old": old, "new": new, "what": dict(what)}
-        marks = self._list_of_users(event)
-        return self._append(event, watermark=("gateway", marks) if marks else None)
+        name, changes = watermark or ("gateway", {})
+        marks = {**changes, **self._list_of_users(event)}
+        return self._append(event, watermark=(name, marks) if marks else None)
 
     async def document(self, told: Mapping[str, Any]) -> None:
         """Append a document of a person, in parts if it is long; on disk when it returns."""

@@ -20,6 +20,7 @@ import config
 from gateway.access import ROLES, RULES
 from gateway.operation.control import ask, tell
 from gateway.operation.offline_commands import done_offline
+from gateway.runtime import assembly
 
 HARMLESS: dict[str, dict[str, Any]] = {
     "release-hold": {"batch": "B1"},
@@ -34,6 +35,11 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "audit-review": {"batch": "B1", "through": [1, 1], "verdicts": []},
     "rotate-key": {},
     "sign-archive": {"text": "no sums"},
+    "config-propose": {"change_no": "CC-1", "author": "somebody"},
+    "config-approve": {"version": "7", "meaning": "approved"},
+    "config-reject": {"version": "7", "meaning": "refused"},
+    "config-activate": {"version": "7"},
+    "config-rollback": {"version": "7"},
     "certs-make": {"folder": "certs"},
     "certs-trust": {"sha256": "ab" * 32},
     "users-add": {"user": "x", "name": "No Id", "role": "qa"},
@@ -109,7 +115,7 @@ def test_a_restore_is_for_administrators_and_its_refusals_are_in_the_next_starts
     people(folder / "data")
     identity = config.identity(folder)
     with quick_passwords():
-        came = {role: done_offline(identity, "restore", {**says(role), "source": "/nowhere"}) for role in ROLES}
+        came = {role: done_offline(identity, "restore", {**says(role), "source": "/nowhere"}, assembly.check) for role in ROLES}
     assert {role for role, answer in came.items() if "refused" not in answer} == {"admin"}
     with running(folder, quick):
         told = until(lambda: [event for event in events(folder, "audit") if event["what"].get("gateway_ran") is False])
