@@ -11,7 +11,21 @@ from config.grammars.raw_codes import RawCodes
 from config.lots.rules import LotRules
 from config.materials import Booking, Sampling
 from config.problem import Place, Problem
-from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Users, Web, Witness
+from config.sections import (
+    Backup,
+    BufferSection,
+    ClockSection,
+    Equipment,
+    LineSection,
+    Notify,
+    Push,
+    Route,
+    Source,
+    Uplink,
+    Users,
+    Web,
+    Witness,
+)
 from config.units.raw_range import Bound, raw_range
 from config.units.scaling import Scaling
 
@@ -207,6 +221,7 @@ class Line:
     warnings: tuple[Problem, ...] = ()
 
     witnesses: tuple[Witness, ...] = ()
+    notify: tuple[Notify, ...] = ()
     backup: Backup | None = None
     alarms: tuple[Alarm, ...] = ()
     materials: tuple[Booking, ...] = ()

@@ -164,6 +164,7 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
         routes=_second(parsed_sections.route),
         uplinks=_second(parsed_sections.uplink),
         witnesses=_second(parsed_sections.witness),
+        notify=_second(parsed_sections.notify),
         backup=parsed_sections.backup,
         tags=tuple(parts.tags),
         steps=tuple(parts.steps),

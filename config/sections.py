@@ -268,6 +268,21 @@ class Backup(Model):
 Role = Literal["viewer", "operator", "engineer", "qa", "admin"]
 
 
+class Notify(Model):
+    """One [[notify]] table: somebody who is told of alarms that wait for a person, by e-mail or by a webhook."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    endpoint: str  # smtp://host:587 (STARTTLS), smtps://host:465, https://host/path
+    sender: Annotated[str | None, Field(alias="from")] = None  # e-mail
+    to: tuple[str, ...] = ()  # e-mail
+    user: str | None = None  # e-mail: for AUTH, with `password`
+    password: Credential | None = None  # e-mail: for AUTH; webhook: the bearer token
+    encrypted: bool = True  # False: a server in the plant that has no TLS; in production refused
+    tls: Tls | None = None
+    whom: tuple[Role, ...] = ()  # alarms for these roles; all without it
+    after_min: Annotated[float, Field(ge=0, le=7 * 24 * 60)] = 0.0  # only what nobody has acknowledged for so long
+
+
 class Users(Model):
     """[users]: who may command the gateway. Absent: local users, who reach it over the socket in the journal's folder alone."""
 

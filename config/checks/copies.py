@@ -1,18 +1,18 @@
-"""Check the destinations of evidence and of copies of the journal: [[witness]] and [backup]."""
+"""Check the destinations of evidence, of messages and of copies of the journal: [[witness]], [[notify]] and [backup]."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, urlsplit
 
 from config.checks.parsed_folder import ParsedFolder
-from config.sections import Witness
+from config.sections import Notify, Witness
 from config.toml.text import Path_
 
 SCHEMES = ("file", "https", "http")
 
 
 def check(parts: ParsedFolder) -> None:
-    """Add the problems of [[witness]] and [backup] to the document."""
+    """Add the problems of [[witness]], [[notify]] and [backup] to the document."""
     names: set[str] = set()
     endpoints: set[str] = set()
     for at, witness in parts.sections.witness:
@@ -23,6 +23,13 @@ def check(parts: ParsedFolder) -> None:
         names.add(witness.name)
         endpoints.add(witness.endpoint.rstrip("/"))
         for key, problem in _witness(witness):
+            parts.document.error((*at, key), problem)
+    told: set[str] = set()
+    for at, notify in parts.sections.notify:
+        if notify.name in told:
+            parts.document.error((*at, "name"), f"notify `{notify.name}` stands twice")
+        told.add(notify.name)
+        for key, problem in _notify(notify, is_production=_is_production(parts)):
             parts.document.error((*at, key), problem)
     if parts.sections.backup is not None and parts.sections.buffer is not None:
         _backup(parts, ("backup", "folder"), parts.sections.backup.folder, parts.sections.buffer.directory)
@@ -41,6 +48,33 @@ def _witness(witness: Witness) -> Iterator[tuple[str, str]]:
         yield "endpoint", "an address without user, query and fragment is meant: a checkpoint proves itself, and `tls` says who we are"
     if witness.tls is not None and url.scheme != "https":
         yield "tls", "`tls` is for https:// alone"
+
+
+def _is_production(parts: ParsedFolder) -> bool:
+    return parts.sections.line is not None and parts.sections.line.environment == "production"
+
+
+def _notify(notify: Notify, *, is_production: bool) -> Iterator[tuple[str, str]]:
+    url = _split(notify.endpoint)
+    if url is None or url.scheme not in ("smtp", "smtps", "https", "http") or not url.hostname:
+        yield "endpoint", f"endpoint `{notify.endpoint[:80]}`: smtp://host:587, smtps://host:465 or https://host/path is meant"
+        return
+    if url.username is not None or url.fragment or (url.scheme.startswith("smtp") and (url.path.strip("/") or url.query)):
+        yield "endpoint", "an address without user and fragment is meant, and of a mail server without a path"
+    is_mail = url.scheme.startswith("smtp")
+    if is_mail and (not notify.sender or not notify.to):
+        yield "from" if not notify.sender else "to", "an e-mail needs `from` and `to`"
+    if any("@" not in one or any(sign.isspace() for sign in one) for one in (*notify.to, *filter(None, [notify.sender]))):
+        yield "to", "`from` and `to` are addresses, as shift@plant.example"
+    if not is_mail and (notify.sender or notify.to or notify.user):
+        yield "endpoint", "`from`, `to` and `user` are for e-mail alone"
+    if is_mail and (notify.user is None) != (notify.password is None):
+        yield "user", "`user` and `password` belong together"
+    clear = url.scheme == "http" or (url.scheme == "smtp" and not notify.encrypted)
+    if clear and notify.password is not None:
+        yield "password", "would cross the network unencrypted"
+    if clear and is_production:
+        yield "endpoint", f"notify `{notify.name}` without encryption is refused in production"
 
 
 def _split(endpoint: str) -> SplitResult | None:

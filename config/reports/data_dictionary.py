@@ -10,7 +10,7 @@ from config import exceptions
 from config.checks import transform_vectors
 from config.checks.parameter_units import value_unit
 from config.line import Line, Parameter, Tag
-from config.sections import Push, Source, Uplink, Web, Witness
+from config.sections import Notify, Push, Source, Uplink, Web, Witness
 
 Row = dict[str, str]
 
@@ -67,6 +67,7 @@ def inventory(line: Line) -> list[Row]:
     if line.push is not None:
         rows.append(_pushed(line, line.push))
     rows += [_witness(line, witness) for witness in line.witnesses]
+    rows += [_notify(line, notify) for notify in line.notify]
     if line.backup is not None:
         rows.append(_connection(line, name="backup", direction="out", protocol="file", endpoint=line.backup.folder, criticality="GMP"))
     return rows
@@ -234,6 +235,20 @@ def _witness(line: Line, witness: Witness) -> Row:
         endpoint=witness.endpoint,
         security="TLS" if witness.endpoint.startswith("https:") else "signed notes",
         authentication=_authentication(user=None, certificate=witness.tls is not None and witness.tls.cert is not None),
+        criticality="GMP",
+    )
+
+
+def _notify(line: Line, notify: Notify) -> Row:
+    scheme = notify.endpoint.partition(":")[0]
+    return _connection(
+        line,
+        name=f"notify:{notify.name}",
+        direction="out",
+        protocol=scheme,
+        endpoint=notify.endpoint,
+        security="none" if scheme == "http" or not notify.encrypted else "TLS",
+        authentication="password" if notify.password is not None else "none",
         criticality="GMP",
     )
 

@@ -69,7 +69,13 @@ def _things(line: Line) -> Iterator[tuple[tuple[str, str], Any]]:
     for section in ("line", "clock", "buffer", "web", "push", "backup", "users"):
         if getattr(line, section) is not None:
             yield (section, section), getattr(line, section)
-    for kind, items in (("source", line.sources), ("equipment", line.equipment), ("uplink", line.uplinks), ("witness", line.witnesses)):
+    for kind, items in (
+        ("source", line.sources),
+        ("equipment", line.equipment),
+        ("uplink", line.uplinks),
+        ("witness", line.witnesses),
+        ("notify", line.notify),
+    ):
         yield from (((kind, item.name), item) for item in items)
     yield from ((("route", route.recipe), route) for route in line.routes)
     yield from ((("tag", tag.tag), tag) for tag in line.tags)

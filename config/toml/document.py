@@ -9,7 +9,21 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from config.problem import did_you_mean
-from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Users, Web, Witness
+from config.sections import (
+    Backup,
+    BufferSection,
+    ClockSection,
+    Equipment,
+    LineSection,
+    Notify,
+    Push,
+    Route,
+    Source,
+    Uplink,
+    Users,
+    Web,
+    Witness,
+)
 from config.toml.text import Document, Path_
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -22,7 +36,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "users": Users,
 }
 OPTIONAL = ("web", "push", "backup", "users")  # absent means absent, not the defaults
-LISTS: dict[str, type[BaseModel]] = {"source": Source, "equipment": Equipment, "route": Route, "uplink": Uplink, "witness": Witness}
+LISTS: dict[str, type[BaseModel]] = {
+    "source": Source,
+    "equipment": Equipment,
+    "route": Route,
+    "uplink": Uplink,
+    "witness": Witness,
+    "notify": Notify,
+}
 MAX_TABLES = 500  # of one kind: sources, uplinks, ...
 MAX_TEXT = 20_000  # characters of one value; a long SQL query has some thousands
 
@@ -44,6 +65,7 @@ class Sections:
     route: list[tuple[Path_, Route]] = field(default_factory=list)
     uplink: list[tuple[Path_, Uplink]] = field(default_factory=list)
     witness: list[tuple[Path_, Witness]] = field(default_factory=list)
+    notify: list[tuple[Path_, Notify]] = field(default_factory=list)
     backup: Backup | None = None
     tag_files: tuple[str, ...] = ("tags.csv",)
 

@@ -36,6 +36,7 @@ RULES: dict[str, Rule] = {
     "alarm-ack": Rule("alarms ack", ("operator", "engineer", "qa", "admin"), "acknowledge an alarm; one for QA: qa alone"),
     "alarm-shelve": Rule("alarms shelve", ("engineer", "qa"), "take an alarm out of the banner for a time"),
     "alarm-unshelve": Rule("alarms unshelve", ("operator", "engineer", "qa"), "take a shelved alarm back before its time"),
+    "notify-test": Rule("alarms test-message", ("operator", "engineer", "qa", "admin"), "send a test message", reason=False),
     "audit-review": Rule("audit review", ("qa",), "sign the review of an audit trail", reason=False),
     "rotate-key": Rule("keys rotate", ("admin",), "sign with a new key"),
     "sign-archive": Rule("archive", ("operator", "engineer", "qa", "admin"), "sign the archive of a batch", reason=False),

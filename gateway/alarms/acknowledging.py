@@ -8,7 +8,8 @@ from gateway.alarms.held import Acknowledgement, Found, Held, Shelf
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 
 ACKNOWLEDGED, SHELVED, UNSHELVED = "alarm-acknowledged", "alarm-shelved", "alarm-unshelved"
-ACTIONS = frozenset({ACKNOWLEDGED, SHELVED, UNSHELVED})
+NOTIFIED = "alarm-notified"
+ACTIONS = frozenset({ACKNOWLEDGED, SHELVED, UNSHELVED, NOTIFIED})
 UNKEPT = "unkept"
 """The id by which the alarms for which there was no room are acknowledged together."""
 LONGEST_SHELF_TICKS = 72 * 3_600 * TICKS_PER_S
@@ -28,6 +29,9 @@ def act(found: Found, event: Mapping[str, Any], now: int, heard: Heard) -> None:
     if action == ACKNOWLEDGED and id_ == UNKEPT:
         found.unacknowledged = 0
         return
+    if action == NOTIFIED:
+        _notified(found, what)
+        return
     held = found.named(str(id_))
     if held is None or not isinstance(event.get("who"), dict) or (action == SHELVED and until is None):
         return
@@ -39,6 +43,14 @@ def act(found: Found, event: Mapping[str, Any], now: int, heard: Heard) -> None:
         found.shelves.append(_shelf(held, event, now, until or now))
         del found.shelves[:-MOST_SHELVES]
     heard(Change("shelved" if action == SHELVED else "unshelved", held, now))
+
+
+def _notified(found: Found, what: Mapping[str, Any]) -> None:
+    ids = what.get("ids")
+    for id_ in ids if isinstance(ids, list) else ():
+        held = found.named(str(id_))
+        if held is not None and str(what.get("target")) not in held.told:
+            held.told.append(str(what.get("target")))
 
 
 def _acknowledge(found: Found, held: Held, event: Mapping[str, Any], now: int, heard: Heard) -> None:

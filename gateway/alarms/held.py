@@ -24,7 +24,7 @@ class Held:
     asked_anew: ticks of the first start after which it was not said again; whether it still stands nobody knows. None: this run said it.
     of_many: it is about more tags than are kept. id: its name for persons, from the first time that it was said until it is over and
     acknowledged. seq: of the entry that told it then. batches: in an equipment at that time, or the one that it names. cleared: ticks of
-    its end, of an alarm that nobody has acknowledged yet.
+    its end, of an alarm that nobody has acknowledged yet. told: names of the [[notify]] targets that have a message of it.
     """
 
     code: str
@@ -43,6 +43,7 @@ class Held:
     batches: list[str] = field(default_factory=list)
     cleared: int | None = None
     acknowledged: Acknowledgement | None = None
+    told: list[str] = field(default_factory=list)
 
     def is_same(self, told: "Told | Held | Shelf") -> bool:
         """Return whether this is told once more."""

@@ -77,6 +77,17 @@ def unshelve(line: Path, alarm: str, reason: str, user: str | None, password_fil
     click.echo(f"{alarm}: {answer['code']}: shown again")
 
 
+@alarms.command(name="test-message", short_help="Send a test message to somebody who is told")
+@line_folder
+@click.option("--to", required=True, help="name of a [[notify]] table of line.toml")
+@person
+@password_option
+def test_message(line: Path, to: str, user: str | None, password_file: Path | None) -> None:
+    """Send a test message, and say whether the server took it."""
+    told(line, "notify-test", user, password_file, to=to)
+    click.echo(f"{to}: the server has taken the message")
+
+
 @alarms.command(short_help="Tell when each was raised, acknowledged, over")
 @line_folder
 @click.option("--batch", help="what stood or happened while this batch ran")

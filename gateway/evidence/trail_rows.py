@@ -42,7 +42,7 @@ _ROUTINE = frozenset(
             "key-adopted",
         )
     }
-    | {*("refused", "refused-more", "certificate-made", "alarm-acknowledged", "alarm-unshelved")}
+    | {*("refused", "refused-more", "certificate-made", "alarm-acknowledged", "alarm-unshelved", "alarm-notified", "notify-test")}
 )
 """Audit actions that change nothing of a record and nothing that recording rests on."""
 _CLOCK_SET = frozenset({"step", "recovered", "unsynchronised", "unknown", "leap"})

@@ -6,8 +6,10 @@ from zoneinfo import ZoneInfo
 
 from gateway.access import Actor
 from gateway.alarms import Held, code_of
-from gateway.alarms.acknowledging import ACKNOWLEDGED, LONGEST_SHELF_TICKS, MOST_SHELVES, SHELVED, UNKEPT, UNSHELVED
+from gateway.alarms.acknowledging import ACKNOWLEDGED, LONGEST_SHELF_TICKS, MOST_SHELVES, NOTIFIED, SHELVED, UNKEPT, UNSHELVED
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
+from gateway.evidence.audit import AuditTrail
+from gateway.notify import NotDelivered
 from gateway.operation import findings
 from gateway.operation.command import Command, Declined, needed
 from gateway.operation.parts import Parts
@@ -53,7 +55,24 @@ def alarm_commands(parts: Parts) -> dict[str, Command]:
         await parts.audit.record(UNSHELVED, _facts(held), by, target=f"alarm {held.id}", old="shelved", new="shown")
         return {"id": held.id, "code": held.code}
 
-    return {"alarm-list": listed, "alarm-ack": acknowledge, "alarm-shelve": shelve, "alarm-unshelve": unshelve}
+    async def test_message(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        name = needed(arguments, "to")
+        notifier = next((one for one in parts.notifiers if one.name == name), None)
+        if notifier is None:
+            raise Declined(f"line.toml has no [[notify]] {name[:60]}")
+        await parts.audit.record("notify-test", {"target": name}, by, target=f"notify {name}")
+        try:
+            await notifier.test()
+        except NotDelivered as error:
+            raise Declined(f"{name}: the message did not arrive: {error}") from error
+        return {"to": name}
+
+    return {"notify-test": test_message, "alarm-list": listed, "alarm-ack": acknowledge, "alarm-shelve": shelve, "alarm-unshelve": unshelve}
+
+
+async def notified(audit: AuditTrail, target: str, ids: list[str]) -> None:
+    """Write down that a target was told of alarms."""
+    await audit.record(NOTIFIED, {"target": target, "ids": ids}, target=f"notify {target}")
 
 
 async def _unkept(parts: Parts, by: Actor) -> dict[str, Any]:

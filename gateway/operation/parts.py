@@ -17,6 +17,7 @@ from gateway.evidence.checkpoints import Checkpoints
 from gateway.evidence.holds import Holds
 from gateway.evidence.keyring import Keyring
 from gateway.intake import Intake
+from gateway.notify import Notifier
 from gateway.uplink import Forwarder
 
 
@@ -42,4 +43,5 @@ class Parts:
     backups: Backups | None
     changes: Register
     registered: Registered
+    notifiers: list[Notifier] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)

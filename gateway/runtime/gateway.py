@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from buffer import Journal, Origin
 from config import Line
@@ -28,6 +29,8 @@ from gateway.evidence.holds import Holds
 from gateway.evidence.keyring import Keyring
 from gateway.evidence.witness import Witness
 from gateway.intake import Intake, software_version
+from gateway.notify import Notifier
+from gateway.operation.alarm_commands import notified
 from gateway.operation.parts import Parts
 from gateway.operation.status import NOT_NAMED, Status, uplinks_gone
 from gateway.runtime import assembly
@@ -117,6 +120,19 @@ class Gateway:
             backups=None if line.backup is None else Backups(line, line.backup, audit.record, self.event),
             changes=Register(self._surroundings(line, fold, keyring)),
             registered=self._chosen.registered,
+        )
+        self._parts.notifiers.extend(
+            Notifier(
+                line.gateway,
+                settings,
+                line.folder,
+                ZoneInfo(line.line.timezone),
+                lambda: fold.findings.found,
+                partial(notified, audit),
+                self.event,
+                now=lambda: clock.stamp().ticks,
+            )
+            for settings in line.notify
         )
         fold.findings.heard = self._parts.tally.heard
         self._status = Status(self._parts)

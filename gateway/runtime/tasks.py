@@ -15,6 +15,7 @@ from gateway.access import Access, UsersUnreadable
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
 from gateway.intake import Intake, PushTokens
+from gateway.notify import NotDelivered
 from gateway.operation.commands import commands_of
 from gateway.operation.control import CONTROL_SOCKET
 from gateway.operation.parts import Parts
@@ -72,6 +73,11 @@ def tasks(
         attempt = contained(name, witness.run, expected=WitnessAway, fatal=FATAL)
         told = telling(name, witness.failed, fatal=FATAL)
         table[name] = partial(_supervised, partial(supervise, name, attempt, told, retry_on=(WitnessAway, Crashed)))
+    for notifier in parts.notifiers:  # tell persons of alarms
+        name = f"notify {notifier.name}"
+        attempt = contained(name, notifier.run, expected=NotDelivered, fatal=FATAL)
+        told = telling(name, notifier.failed, fatal=FATAL)
+        table[name] = partial(_supervised, partial(supervise, name, attempt, told, retry_on=(NotDelivered, Crashed)))
     if parts.backups is not None:  # a verified copy on schedule
         table["backups"] = partial(_supervised, partial(_backups, parts.backups))
     table["watchdog"] = partial(_watchdog, parts.intake)  # systemd hears that commits still come back

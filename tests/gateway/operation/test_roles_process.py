@@ -31,6 +31,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "alarm-ack": {"id": "ffffffff"},
     "alarm-shelve": {"id": "ffffffff", "until": "2020-01-01T00:00:00Z"},
     "alarm-unshelve": {"id": "ffffffff"},
+    "notify-test": {"to": "nobody"},
     "audit-review": {"batch": "B1", "through": [1, 1], "verdicts": []},
     "rotate-key": {},
     "sign-archive": {"text": "no sums"},
