@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CHECKS := check-format check-lint check-types check-imports check-words
 
-.PHONY: setup demo test check $(CHECKS) test-slow-disk faults broken-in-turn soak bench lock wheel release clean help
+.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench lock wheel release clean help
 
 setup: .venv/.ready ## create .venv from the hash-locked lock file
 
@@ -59,8 +59,11 @@ test-slow-disk: .venv/.ready ## the default tests on a disk whose every flush ta
 	@$(CC) -shared -fPIC -O1 -o .venv/slow_disk.so tests/kit/slow_disk.c -ldl
 	@LD_PRELOAD=$(CURDIR)/.venv/slow_disk.so $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(ARGS)
 
-faults: .venv/.ready ## the long fault suites, with their figures
-	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m faults -s --timeout 3600 $(ARGS)
+faults: .venv/.ready ## the long fault suites, and each fault of docs/fault-bar.md with its figures
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m "(faults or survival) and not soak" --bar F --timeout 3600 $(ARGS)
+
+attacks: .venv/.ready ## each attack of docs/fault-bar.md, with its figures
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "attack and not soak" --bar S --timeout 3600 $(ARGS)
 
 broken-in-turn: .venv/.ready ## twelve sources, each broken in three ways while the others run (part of `make faults`)
 	@$(BIN)/python -m pytest -n 0 tests/line/test_each_broken_in_turn_faults.py -m faults -s --timeout 3600 $(ARGS)

@@ -58,30 +58,34 @@ Doors: this module; `buffer.verify` (one file, shares no code with the rest); `b
 `buffer.times`; the sub-rooms `entry` (formats), `archive` and `restore`. Everything else is imported within the buffer only.
 """
 
-from buffer.catalogue import End
-from buffer.errors import (
-    CheckpointRefused,
-    EntryTooLarge,
-    JournalBusy,
-    JournalClosed,
-    JournalError,
-    JournalInUse,
-    JournalMismatch,
-    ReceiptRefused,
-    StorageError,
-)
-from buffer.journal import Journal, Usage
-from buffer.opening import Opened
-from buffer.origin import Origin
-from buffer.reader import read_journal
-from buffer.receipts import Depth, Quarantined, Rejected
-from buffer.retention import Pruned, Retained
-from buffer.scrub import ScrubRound
-from buffer.segment import Entry
-from buffer.segment import first_of as segment_of
-from buffer.segment import last_of as segment_end
-from buffer.space import Pressure
-from buffer.writer import Body
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from buffer.catalogue import End
+    from buffer.errors import (
+        CheckpointRefused,
+        EntryTooLarge,
+        JournalBusy,
+        JournalClosed,
+        JournalError,
+        JournalInUse,
+        JournalMismatch,
+        ReceiptRefused,
+        StorageError,
+    )
+    from buffer.journal import Journal, Usage
+    from buffer.opening import Opened
+    from buffer.origin import Origin
+    from buffer.reader import read_journal
+    from buffer.receipts import Depth, Quarantined, Rejected
+    from buffer.retention import Pruned, Retained
+    from buffer.scrub import ScrubRound
+    from buffer.segment import Entry
+    from buffer.segment import first_of as segment_of
+    from buffer.segment import last_of as segment_end
+    from buffer.space import Pressure
+    from buffer.writer import Body
 
 __all__ = [
     "Body",
@@ -111,3 +115,19 @@ __all__ = [
     "segment_end",
     "segment_of",
 ]
+
+_HOMES = ("errors", "reader", "segment", "catalogue", "origin", "receipts", "retention", "scrub", "space", "writer", "opening", "journal")
+"""Where the names above are looked for, in this order: what needs least comes first."""
+_CALLED = {"segment_of": ("segment", "first_of"), "segment_end": ("segment", "last_of")}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of this package at its first use (PEP 562): who reads a time or an error pays for no journal."""
+    if name in _CALLED:
+        home, its = _CALLED[name]
+        return globals().setdefault(name, getattr(import_module(f"buffer.{home}"), its))
+    if name in __all__:
+        for home in _HOMES:
+            if hasattr(module := import_module(f"buffer.{home}"), name):
+                return globals().setdefault(name, getattr(module, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

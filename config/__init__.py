@@ -4,16 +4,24 @@ Invariants. A folder with one error gives no Line, and nothing of it is used; ev
 Line never changes: a new folder is a new Line. Units, transforms, lot numbers and regular expressions are proven
 when the folder is read, before anything starts.
 
+A name of this module is imported when it is first used: who asks where the journal is pays for no model of a folder.
+
 Doors: this module; `sections` and `materials`, the objects of line.toml and of the tables of materials; `grammars` and `units`, which are
-pure; `credentials`, the secrets that a folder names, read while a line runs; `reports`. Everything else is imported within config only.
+pure; `credentials`, the secrets that a folder names, read while a line runs; `reports`; `locations`. Everything else is imported within
+config only.
 """
 
-from config import examples
-from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, place_of
-from config.load import data_directory, identity, load, people_socket, read
-from config.problem import ConfigError, Place, Problem, did_you_mean
-from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Users, Witness
-from config.units.scaling import Scaling
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from config import examples, exceptions
+    from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, place_of
+    from config.loading import digest, identity, load, read
+    from config.locations import data_directory, people_socket
+    from config.problem import ConfigError, Place, Problem, did_you_mean
+    from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Users, Witness
+    from config.units.scaling import Scaling
 
 __all__ = [
     "Alarm",
@@ -44,10 +52,26 @@ __all__ = [
     "Witness",
     "data_directory",
     "did_you_mean",
+    "digest",
     "examples",
+    "exceptions",
     "identity",
     "load",
     "people_socket",
     "place_of",
     "read",
 ]
+
+_HOMES = ("config.problem", "config.locations", "config.sections", "config.units.scaling", "config.line", "config.loading")
+"""Where the names above are looked for, in this order: what needs least comes first."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of this package at its first use (PEP 562)."""
+    if name in ("examples", "exceptions"):
+        return import_module(f"config.{name}")
+    if name in __all__:
+        for home in map(import_module, _HOMES):
+            if hasattr(home, name):
+                return globals().setdefault(name, getattr(home, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from config.files import place_named
 from config.grammars.raw_codes import RawCodes
 from config.lots.rules import LotRules
 from config.materials import Booking, Sampling
@@ -225,12 +226,12 @@ class Line:
     def people_socket(self) -> Path | None:
         """The control socket for people, if there is one."""
         path = None if self.users is None else self.users.socket
-        return None if path is None else (self.folder / path).resolve()
+        return None if path is None else place_named(self.folder, path)
 
     @property
     def data(self) -> Path:
         """The journal's directory."""
-        return (self.folder / self.buffer.directory).resolve()
+        return place_named(self.folder, self.buffer.directory)
 
     def tags_of(self, source: str) -> tuple[Tag, ...]:
         """List the source's tags in the map's order: a Reading's tag is an index into this."""
@@ -244,6 +245,7 @@ class Identity:
     line: LineSection
     users: Users | None
     data: Path  # the journal's directory
+    folder: Path
 
     @property
     def gateway(self) -> str:

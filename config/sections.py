@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic import Tag as UnionTag
 
+from config.files import DATA_DIRECTORY
 from config.grammars import row_condition
 
 MOST_BYTES = 10**18
@@ -48,7 +49,7 @@ class ClockSection(Model):
 class BufferSection(Model):
     """[buffer]."""
 
-    directory: str = "data"
+    directory: str = DATA_DIRECTORY
     commit_interval_ms: Annotated[int, Field(ge=1, le=1000)] = 50
     retain_days: Annotated[float, Field(ge=0)] = 90
     max_bytes: Annotated[int, Field(ge=10_000_000, le=MOST_BYTES)] = 20_000_000_000

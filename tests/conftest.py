@@ -1,4 +1,4 @@
-"""What holds for all tests: the kind of a test by its file's name, hypothesis profiles, and what is told when a run ends.
+"""What holds for all tests: the kind of a test by its file's name, hypothesis profiles, and (kit.bar) what is told when a run ends.
 
 `test_x_property.py` states laws over generated input, `test_x_process.py` starts processes or servers, `test_x_faults.py` breaks things for
 minutes (`make faults`), `test_x_soak.py` runs for hours (`make soak`). A single test of another kind than its file carries the mark itself.
@@ -7,9 +7,8 @@ minutes (`make faults`), `test_x_soak.py` runs for hours (`make soak`). A single
 import gc
 import os
 from asyncio import AbstractEventLoop
-from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
     from kit.random_line import Recorded
 
 pytest.register_assert_rewrite("kit")
+pytest_plugins = ["kit.bar"]  # which rows of docs/fault-bar.md were proved, the figures, what was skipped
 
 KINDS = ("property", "process", "faults", "soak")
-FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 
 # The default run is quick and the same on every machine; `make faults` looks longer, at other examples each time.
 settings.register_profile("quick", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -61,47 +60,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = order.slowest_first(items, lambda item: item.nodeid, workers)
 
 
-@pytest.fixture
-def figures(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """`figures("late answers", "lost 0, doubled 0 in 40 rounds")`: one row of the table that the run ends with."""
-
-    def say(case: str, figure: str) -> None:
-        request.config.stash.setdefault(FIGURES, []).append((case, figure))
-
-    return say
-
-
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> "Recorded":
     """`recorded(6)`: a random batch as the gateway wrote it into a journal, one for all tests that only read it."""
     from kit.random_line import Recorded
 
     return Recorded(tmp_path_factory.mktemp("recorded"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    _tell_figures(terminalreporter)
-    _tell_skipped(terminalreporter)
-
-
-def _tell_figures(reporter: pytest.TerminalReporter) -> None:
-    rows = reporter.config.stash.get(FIGURES, [])
-    if rows:
-        reporter.section("figures")
-        for case, figure in sorted(rows):
-            reporter.write_line(f"{case:<16} {figure}")
-
-
-def _tell_skipped(reporter: pytest.TerminalReporter) -> None:
-    """One line for each reason: what this machine could not prove."""
-    reasons = Counter(_reason(report) for report in reporter.getreports("skipped"))
-    if reasons:
-        reporter.section("skipped")
-        for reason, count in sorted(reasons.items()):
-            reporter.write_line(f"{count:>4} {reason}")
-
-
-def _reason(report: Any) -> str:
-    """Why a test or a whole module was skipped, without pytest's own prefix."""
-    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    return text.removeprefix("Skipped: ")

@@ -9,13 +9,17 @@ from buffer.times import TICKS_PER_S, from_rfc3339
 
 
 class Happening(NamedTuple):
-    """One event of an entry. seqs: of its entries, several if it was cut into parts. environment: where it was made."""
+    """One event of an entry. seqs: of its entries, several if it was cut into parts. environment: where it was made.
+
+    exceptions: what the line did that production refuses, because QA had accepted it.
+    """
 
     epoch: int
     seqs: tuple[int, ...]
     time: str
     event: dict[str, Any]
     environment: str | None = None
+    exceptions: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -37,11 +41,11 @@ def happenings(entries: Iterable[Entry]) -> list[Happening]:
             continue
         item = json.loads(entry.payload)
         event = item["event"]
-        now = Happening(entry.epoch, (entry.seq,), item["time"], event, item.get("environment"))
+        now = Happening(entry.epoch, (entry.seq,), item["time"], event, item.get("environment"), tuple(item.get("exceptions", ())))
         if "sliced" not in event:
             joined_events.append(now)
             continue
-        key = entry.epoch, event["type"], event.get("record"), event.get("revision"), event.get("transition")
+        key = entry.epoch, event["type"], event.get("record") or event.get("id"), event.get("revision"), event.get("transition")
         before = open_parts.pop(key, None)
         if before is not None:
             joined = {name: [*before.event[name], *event[name]] for name in event["sliced"]}

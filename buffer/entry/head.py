@@ -61,7 +61,11 @@ class Context(Open):
 
 
 class Head(Open):
-    """Written by the journal. `previous` is the digest (SHA-256 of the bytes) of the entry before, 64 zeros for seq 1 of an epoch."""
+    """Written by the journal. `previous` is the digest (SHA-256 of the bytes) of the entry before, 64 zeros for seq 1 of an epoch.
+
+    exceptions: what production refuses and this line does all the same, by rows of dispositions.csv in the approved configuration, as
+    `security:granulator-plc`.
+    """
 
     gateway: Gateway
     epoch: Seq
@@ -71,6 +75,7 @@ class Head(Open):
     clock: ClockState
     config: ConfigReference | None = None
     environment: Literal["development", "validation", "production"] | None = None
+    exceptions: list[Name] = []
 
 
 Column = Literal[

@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from config.checks.parsed_folder import ParsedFolder
 from config.sections import Witness
-from config.toml.document import Path_
+from config.toml.text import Path_
 
 SCHEMES = ("file", "https", "http")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from config.checks.parsed_folder import ParsedFolder
 from config.sections import IDENTITIES, Equipment, FromRow
-from config.toml.document import Path_
+from config.toml.text import Path_
 
 _HIDDEN = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 _WHERE = re.compile(r"\bwhere\b(.*?)(?:\border\s+by\b|\bgroup\s+by\b|\Z)", re.DOTALL | re.IGNORECASE)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from config.line import Alarm, CodeTable, Disposition, EbrField, Parameter, Step, Tag
 from config.materials import Booking, Occasion, Sampling
 from config.problem import Problem, did_you_mean
-from config.toml.document import Document, Sections
+from config.toml.document import Sections
+from config.toml.text import Document
 
 
 @dataclass(slots=True)

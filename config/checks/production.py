@@ -1,21 +1,20 @@
-"""Refuse in production what a test may do (URS-CFG-07, URS-SEC-03)."""
+"""Refuse in production what a test may do (URS-CFG-07, URS-SEC-03), but for what dispositions.csv accepts."""
 
-from pathlib import PurePosixPath
+from collections.abc import Iterator
 
-from config.checks.line import _split
+from config import exceptions
 from config.checks.parsed_folder import ParsedFolder
-from config.grammars.listen import is_loopback
+from config.exceptions import Deviation
+from config.line import Disposition
 from config.problem import Problem
-from config.sections import Source, Uplink
+from config.sections import Uplink
 
 
 def check(parts: ParsedFolder) -> list[Problem]:
     """List the problems that only [line] environment = "production" has."""
     if parts.environment != "production":
         return []
-    problems: list[Problem] = []
-    for at, source in parts.sections.source:
-        problems += [parts.document.place((*at, key)).problem(f"{why} is refused in production") for key, why in _source(source)]
+    problems = list(_deviations(parts))
     for at, uplink in parts.sections.uplink:
         problems += [parts.document.place((*at, key)).problem(f"{why} is refused in production") for key, why in _uplink(uplink)]
     for at, witness in parts.sections.witness:
@@ -28,28 +27,21 @@ def check(parts: ParsedFolder) -> list[Problem]:
     return problems
 
 
-def _source(source: Source) -> list[tuple[str, str]]:
-    problems = []
-    for endpoint in source.endpoints:
-        url = _split(endpoint)
-        if url is not None and _is_simulated(url.scheme, url.hostname or "", url.path):
-            problems.append(("endpoint", f"source `{source.name}` on this machine (a simulator?)"))
-    if source.driver == "opcua":
-        security = source.options.get("security", {})  # the driver's default is Basic256Sha256 with SignAndEncrypt
-        policy, mode = (security.get("policy"), security.get("mode", "SignAndEncrypt")) if isinstance(security, dict) else ("None", None)
-        if policy == "None":
-            problems.append(("security", f"source `{source.name}` without a security policy"))
-        elif mode != "SignAndEncrypt":
-            problems.append(("security", f"source `{source.name}` with mode {mode}"))
-    return problems
+def _deviations(parts: ParsedFolder) -> Iterator[Problem]:
+    """Refuse each deviation that no row accepts; a row that is no plain acceptance is told at its place."""
+    rows = {row.gap: row for row in parts.dispositions}
+    sources = [((*at, deviation.key), deviation) for at, source in parts.sections.source for deviation in exceptions.of_source(source)]
+    for at, deviation in (*sources, *((("web", deviation.key), deviation) for deviation in exceptions.of_page(parts.sections.web))):
+        row = rows.get(deviation.name)
+        if row is None:
+            told = f"{deviation.text} is refused in production; dispositions.csv has no `{deviation.name}` that accepts it"
+            yield parts.document.place(at).problem(told)
+        elif row.disposition != "accepted":
+            yield _no_acceptance(row, deviation)
 
 
-def _is_simulated(scheme: str, host: str, path: str) -> bool:
-    if scheme in ("serial", "rtu"):
-        return bool(host) or (PurePosixPath(path).parts[:3] != ("/", "dev", "serial") and not path.startswith("/dev/tty"))
-    if scheme.startswith("sqlite"):
-        return not path.startswith("//")  # sqlite:////absolute/file
-    return is_loopback(host) and scheme != "file"
+def _no_acceptance(row: Disposition, deviation: Deviation) -> Problem:
+    return row.place.problem(f"{deviation.text} is refused in production unless it is `accepted`; `{row.disposition}` is no acceptance")
 
 
 def _uplink(uplink: Uplink) -> list[tuple[str, str]]:

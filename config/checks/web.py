@@ -16,9 +16,9 @@ def check(parts: ParsedFolder, web: Web) -> None:
     if web.tls is not None and web.tls.ca is not None:
         document.error(("web", "tls", "ca"), "the page asks nobody for a certificate: take ca out")
     seen_elsewhere = web.tls is None and not is_loopback(host_of(web.listen))
-    if seen_elsewhere and web.read_only_without_login:
+    if seen_elsewhere and web.read_only_without_login and parts.environment != "production":  # there it is refused unless accepted
         document.warning(("web", "listen"), f"the page can be seen from other machines at {web.listen}, without encryption")
-    elif seen_elsewhere:
+    if seen_elsewhere and not web.read_only_without_login:
         message = "passwords would cross the network unencrypted: add tls = { cert, key }, or listen on 127.0.0.1"
         document.error(("web", "read_only_without_login"), message)
     if not web.read_only_without_login and users is not None and users.origin == "os-group":

@@ -1,7 +1,8 @@
 """The two-way gap report: what the EBR wants and nothing gives, and what the sources give and nothing uses (URS-MAP-03).
 
 A gap has a name that does not change with its row: `field:PM-0412`, `parameter:granulator/CHARGE/charge_lid`, `tag:granulator.vibration`,
-`booking:granulator/weigh`, `sampling:dryer/lod`, `step:dryer/LOAD`, `query:mes.steps`, `code:plc_mode/3`, `operator:dryer`.
+`booking:granulator/weigh`, `sampling:dryer/lod`, `step:dryer/LOAD`, `query:mes.steps`, `code:plc_mode/3`, `operator:dryer`. So has what
+production refuses unless it is accepted (`config.exceptions`): `security:granulator-plc`; the check of the folder refuses that.
 dispositions.csv names who accepted it.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from config import materials
+from config import exceptions, materials
 from config.line import Disposition, Line, Parameter, place_of
 from config.problem import Place, Problem
 from config.sections import IDENTITIES, FromRow, FromTag, Pushed, Source
@@ -73,7 +74,8 @@ def unattributed(line: Line) -> CoverageReport:
 
 
 def _report(line: Line, missing: Iterable[tuple[str, str, Place]]) -> CoverageReport:
-    accepted = {disposition.gap: disposition for disposition in line.dispositions}
+    deviations = exceptions.names(line.sources, line.web)
+    accepted = {disposition.gap: disposition for disposition in line.dispositions if disposition.gap not in deviations}
     gaps = tuple(CoverageGap(name, text, place, accepted.pop(name, None)) for name, text, place in missing)
     return CoverageReport(gaps, None if line.ebr_fields is None else len(line.ebr_fields), tuple(accepted.values()))
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from config import exceptions
 from config.checks import transform_vectors
 from config.checks.parameter_units import value_unit
 from config.line import Line, Parameter, Tag
-from config.sections import Push, Source, Uplink, Witness
+from config.sections import Push, Source, Uplink, Web, Witness
 
 Row = dict[str, str]
 
@@ -42,6 +43,7 @@ INVENTORY_COLUMNS = (
     "data_owner",
     "criticality",
     "dependent_systems",
+    "exception",
     "map_sha256",
 )
 _ORDER = ("none", "GMP", "CQA", "CPP")
@@ -61,9 +63,7 @@ def inventory(line: Line) -> list[Row]:
         for server in line.clock.servers
     ]
     if line.web is not None:
-        rows.append(
-            _connection(line, name="page", direction="in", protocol="HTTP", endpoint=line.web.listen, security="none", criticality="none")
-        )
+        rows.append(_page(line, line.web))
     if line.push is not None:
         rows.append(_pushed(line, line.push))
     rows += [_witness(line, witness) for witness in line.witnesses]
@@ -164,6 +164,7 @@ def _row(**cells: object) -> Row:
 
 def _source(line: Line, source: Source) -> Row:
     tags = line.tags_of(source.name)
+    taken = [each.text for each in exceptions.accepted(line) if each.source == source.name]
     used = sorted({name for tag in tags for name in tag.equipment})
     return _connection(
         line,
@@ -176,6 +177,21 @@ def _source(line: Line, source: Source) -> Row:
         authentication=_authentication(user=source.options.get("user"), certificate="user_certificate" in source.options),
         criticality=max((tag.criticality for tag in tags), key=_ORDER.index, default="none"),
         dependent_systems=", ".join(used) or "none",
+        exception="; ".join(taken),
+    )
+
+
+def _page(line: Line, web: Web) -> Row:
+    return _connection(
+        line,
+        name="page",
+        direction="in",
+        protocol="HTTP" if web.tls is None else "HTTPS",
+        endpoint=web.listen,
+        security="none" if web.tls is None else "TLS",
+        authentication="none" if web.read_only_without_login else "user and password",
+        criticality="none",
+        exception="; ".join(each.text for each in exceptions.accepted(line) if each.source is None),
     )
 
 

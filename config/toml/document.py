@@ -1,6 +1,6 @@
-"""Reads line.toml: the text, its keys with their lines, and the sections as objects."""
+"""Makes objects of the sections of line.toml."""
 
-import tomllib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from config.problem import Place, Problem, did_you_mean
+from config.problem import did_you_mean
 from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Users, Web, Witness
-from config.toml.toml_positions import MOST_DEEP, TooDeep, positions
+from config.toml.text import Document, Path_
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "line": LineSection,
@@ -26,64 +26,7 @@ LISTS: dict[str, type[BaseModel]] = {"source": Source, "equipment": Equipment, "
 MAX_TABLES = 500  # of one kind: sources, uplinks, ...
 MAX_TEXT = 20_000  # characters of one value; a long SQL query has some thousands
 
-Path_ = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
-
-
-@dataclass(slots=True)
-class Document:
-    """A parsed TOML file, with the problems so far."""
-
-    file: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-    lines: Mapping[Path_, int] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-    def place(self, path: Path_) -> Place:
-        """Find the line of a key, or of the nearest key around it. Parts that are no keys (a union's tag) are skipped."""
-        nearest: Path_ = ()
-        for part in path:
-            if (*nearest, part) in self.lines:
-                nearest = (*nearest, part)
-        return Place(self.file, self.lines.get(nearest))
-
-    def error(self, path: Path_, message: str) -> None:
-        """Report an error at a key."""
-        self.problems.append(self.place(path).problem(message))
-
-    def warning(self, path: Path_, message: str) -> None:
-        """Report, at a key, a use that is allowed but doubtful."""
-        self.problems.append(self.place(path).problem(message, "warning"))
-
-
-def parse(file: str, data: bytes) -> Document:
-    """Parse a TOML file; its problems report errors in the text."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return _broken(file, data.count(b"\n", 0, error.start) + 1, "not UTF-8: TOML is always UTF-8")
-    try:
-        return Document(file, tomllib.loads(text), positions(text))
-    except tomllib.TOMLDecodeError as error:
-        return _broken(file, *_syntax(str(error)))
-    except TooDeep as error:
-        return _broken(file, error.line, f"nested too deeply: a key has at most {MOST_DEEP} parts")
-    except RecursionError:
-        return _broken(file, None, "nested too deeply")
-    except ValueError:  # Python reads no integer of more than 4,300 digits
-        return _broken(file, None, "a number in this file is too long to be one")
-
-
-def _syntax(message: str) -> tuple[int | None, str]:
-    """Split tomllib's message `... (at line 3, column 7)` into line and reason."""
-    head, separator, tail = message.rpartition(" (at line ")
-    if not separator:
-        return None, f"not TOML: {message}"
-    return int(tail.split(",")[0]), f"not TOML: {head}"
-
-
-def _broken(file: str, line: int | None, message: str) -> Document:
-    return Document(file, problems=[Problem(file, line, message)])
 
 
 @dataclass(slots=True)
@@ -183,12 +126,20 @@ def _as_tuple(value: Any) -> Any:
     return {key: _as_tuple(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
+SECRET = re.compile(r"(?:^|_)(?:password|passwd|secret|token|private_key|api_key)$")
+"""Keys whose value is a secret."""
+
+
 def explained(item: Mapping[str, Any], model: type[BaseModel]) -> str:
     """Rewrite one pydantic error as a sentence for the person who wrote the file."""
     key = next((str(part) for part in reversed(item["loc"]) if isinstance(part, str)), "?")
     kind = item["type"]
     if kind == "missing":
         return f"key `{key}` is missing"
+    if SECRET.search(key) and isinstance(item["input"], str):  # it is not repeated, whatever is wrong with it
+        return f'`{key}`: a secret never stands in a file, write {key} = {{ credential = "name" }}'
+    if key == "credential" and isinstance(item["input"], str):
+        return "`credential`: a name of letters, digits, _, - and dots is meant, under which the secret stands elsewhere"
     if kind == "extra_forbidden":
         return f"unknown key `{key[:60]}`{did_you_mean(key, _known_keys(model, item['loc']))}"
     if kind == "string_pattern_mismatch":

@@ -10,7 +10,8 @@ from config.lots.proof import Language, ProofError, language, proven
 from config.lots.rules import FIELD, MAX_PATTERN, MAX_RULES, MAX_SUBJECT, LotRule, LotRules
 from config.problem import Problem, did_you_mean
 from config.sections import Model
-from config.toml.document import Document, Path_, parse, validated
+from config.toml.document import validated
+from config.toml.text import Document, Path_, parse
 
 
 class RuleTable(Model):

@@ -30,12 +30,14 @@ class Actor:
     """Somebody who does something to the line.
 
     who, where: members of the audit event (`buffer.entry.Who`, `Where`). reason: given by the person; None where none was asked for.
+    password_now: the password came with this very command, as a signature needs it; a session's is older.
     """
 
     who: dict[str, Any]
     where: dict[str, Any]
     reason: str | None = None
     user: str | None = field(default=None)  # of `who`, where it is a person of the list of users
+    password_now: bool = False
 
 
 def peer_of(connection: socket.socket) -> Peer:

@@ -2,23 +2,46 @@
 
 Exit codes: 0 good; 1 a finding (tampering, difference, failed qualification); 2 the input or configuration is wrong; 3 something could not
 be reached.
+
+Invariant: what is imported for a command is what that command needs; `status`, `ready` and `--help` load neither the folder's models nor
+a driver (tests/gateway/cli/test_start_process.py).
 """
 
 import os
-import sqlite3
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from gateway.cli import clock, configuration, line, records, running, sources, users
-from gateway.cli.base import NOT_REACHED, WRONG_INPUT, app, fail
+import click
 
-__all__ = ["app", "clock", "configuration", "line", "main", "records", "running", "sources", "users"]
+from gateway.cli.base import NOT_REACHED, WRONG_INPUT, fail
+from gateway.cli.commands import Commands
+
+__all__ = ["app", "main"]
+
+PROGRAM = "ebr-gateway"
+HELP = "Edge gateway between a production line and its electronic batch record."
+
+
+def _version(context: click.Context, _: click.Parameter, asked: Any) -> None:
+    if asked and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"{PROGRAM} {version(PROGRAM)}")
+        context.exit()
+
+
+app = Commands(PROGRAM, help=HELP, subcommand_metavar="COMMAND ...", context_settings={"show_default": True})
+app.params.append(
+    click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit.")
+)
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run one command, by default that of the command line. An error that a user can mend is printed in one line, never as a traceback."""
+    os.umask(os.umask(0o022) | 0o022)  # some start scripts leave a mask of 0: nobody else writes what a command makes
     try:
-        app(words)
+        app(words, prog_name=PROGRAM)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
@@ -29,6 +52,8 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _told(error: Exception) -> tuple[str, int] | None:
     """Return the message to print for an error, and the exit code; None for a defect of the program."""
+    import sqlite3
+
     from buffer import JournalError
     from buffer.keys import KeyUnusable
     from config import ConfigError

@@ -1,50 +1,79 @@
-"""Holds what every command shares: the application, exit codes, and how to fail in one readable line."""
+"""Holds what every command shares: exit codes, common options, and how to fail in one readable line."""
 
-import json
-import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
-import typer
+import click
 
 GOOD, FINDING, WRONG_INPUT, NOT_REACHED = 0, 1, 2, 3
-HELP = "Edge gateway between a production line and its electronic batch record."
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=HELP)
+PATH = click.Path(path_type=Path)
+PORT = click.IntRange(1, 65_535)
 
-Folder = Annotated[Path, typer.Argument(metavar="LINE", help="the line folder")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+class _Folder(click.Path):
+    """A path that a shell completes with folders; whether it is one says who reads it."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002  (click's signature)
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="dir")]
+
+
+class Words(click.Group):
+    """Commands of two words, `users add`: listed in the order in which they are written."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        """List the second words."""
+        return list(self.commands)
+
+
+FOLDER = _Folder(path_type=Path)
+line_folder = click.argument("line", type=FOLDER, metavar="LINE", help="the line folder")
+as_json = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
 def fail(text: str, code: int) -> NoReturn:
     """End the program with one readable message and this exit code."""
-    typer.echo(text, err=True)
+    click.echo(text, err=True)
     sys.exit(code)
 
 
 def logging_to_stderr(*, verbose: bool) -> None:
     """Log warnings (verbose: everything of ours) to the standard error; libraries only when they fail."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    import logging
+
+    from gateway.cli.log_lines import handler
+
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler(sys.stderr)])
     for name in ("asyncua", "pymodbus", "aiosqlite", "aiohttp"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def print_json(value: Any) -> None:
     """Print a report as JSON, for programs."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def data_of(line: Path) -> Path:
     """Return the journal's folder of a line; a line folder with problems will do, so that its old journal can be read."""
-    from config import data_directory
+    from config import ConfigError
+    from config.locations import data_directory
 
-    return data_directory(line)
+    try:
+        return data_directory(line)
+    except ConfigError:  # a damaged line.toml does not stop the gateway, and must not keep people from asking it
+        from gateway.changes import place_of
+
+        return place_of(line)
 
 
 def people_of(line: Path) -> Path | None:
     """Return the control socket for people of a line, if it has one."""
-    from config import people_socket
+    from config.locations import people_socket
 
     return people_socket(line)
 
@@ -59,4 +88,12 @@ def asked(line: Path) -> dict[str, Any]:
         fail(str(error), NOT_REACHED)
     if "problems" not in now:
         fail(f"{line}: the gateway runs, and can not say how it is: {now.get('error', 'its answer is not understood')}", NOT_REACHED)
-    return now
+    return shown(now)
+
+
+def shown(now: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot whose texts do nothing to the terminal on which they are shown: batch numbers and errors come from devices."""
+    from gateway.entries.printable import printable_all
+
+    cleared: dict[str, Any] = printable_all(now)
+    return cleared

@@ -1,23 +1,21 @@
 """Defines the command for the time-traceability report."""
 
 import shutil
+import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from gateway.cli.base import FINDING, GOOD, WRONG_INPUT, AsJson, Folder, app, data_of, fail, people_of, print_json
+from gateway.cli.base import FINDING, GOOD, PATH, WRONG_INPUT, as_json, data_of, fail, line_folder, people_of, print_json
 
 
-@app.command()
-def time(
-    line: Folder,
-    *,
-    begin: Annotated[str | None, typer.Option("--from", help="from this time on (RFC 3339)")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="up to this time (RFC 3339)")] = None,
-    chrony: Annotated[Path, typer.Option(help="the installed chrony configuration")] = Path("/etc/chrony/chrony.conf"),
-    as_json: AsJson = False,
-) -> None:
+@click.command()
+@line_folder
+@click.option("--from", "begin", help="from this time on (RFC 3339)")
+@click.option("--to", "end", help="up to this time (RFC 3339)")
+@click.option("--chrony", type=PATH, default="/etc/chrony/chrony.conf", help="the installed chrony configuration")
+@as_json
+def time(line: Path, begin: str | None, end: str | None, chrony: Path, as_json: bool) -> None:
     """How far the times on record can be trusted: reference chain to UTC, bound history, every clock event, the sources' clocks.
 
     With what an installed chrony configuration lacks, measured by the line's own limits.
@@ -46,5 +44,5 @@ def time(
         running = None if now is None else {"clock": now["clock"], "sources": {one["name"]: one["clock"] for one in now["sources"]}}
         print_json({**made.as_json(), "now": running, "chrony": [one._asdict() for one in shortcomings]})
     else:
-        typer.echo(reports.text(made, now, shortcomings, width=max(80, min(160, shutil.get_terminal_size((reports.WIDTH, 24)).columns))))
-    raise typer.Exit(FINDING if made.statuses["unsynchronised"] or made.statuses["unknown"] else GOOD)
+        click.echo(reports.text(made, now, shortcomings, width=max(80, min(160, shutil.get_terminal_size((reports.WIDTH, 24)).columns))))
+    sys.exit(FINDING if made.statuses["unsynchronised"] or made.statuses["unknown"] else GOOD)

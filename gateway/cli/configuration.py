@@ -1,19 +1,30 @@
 """Defines the commands on a line folder's content, for people who approve it: differences, data dictionary, interface inventory."""
 
+import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import typer
+import click
 
-from gateway.cli.base import FINDING, GOOD, NOT_REACHED, Folder, app, data_of, fail, print_json
+from gateway.cli import changes
+from gateway.cli.base import FINDING, FOLDER, GOOD, NOT_REACHED, Words, data_of, fail, line_folder, print_json
 
-configuration = typer.Typer(no_args_is_help=True, help="The configuration of a line: diff, dictionary, inventory.")
-app.add_typer(configuration, name="config")
-Form = Annotated[Literal["csv", "json"], typer.Option("--format", help="csv or json")]
+form_option = click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", help="csv or json")
 
 
-@configuration.command()
-def diff(line: Folder, *, against: Annotated[Path | None, typer.Option(help="another folder; else what last ran here")] = None) -> None:
+@click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
+def config() -> None:
+    """The configuration of a line: its versions, diff, dictionary, inventory."""
+
+
+for command in changes.COMMANDS:
+    config.add_command(command)
+
+
+@config.command(short_help="Say what a folder changes; exit 1 if it does")
+@line_folder
+@click.option("--against", type=FOLDER, help="another folder; else what last ran here")
+def diff(line: Path, against: Path | None) -> None:
     """Say what a line folder changes, tag by tag, against the configuration that last ran, or another folder. Exit 1 if it does."""
     from config.reports import diff as differences
     from gateway.evidence import recompute
@@ -26,14 +37,16 @@ def diff(line: Folder, *, against: Annotated[Path | None, typer.Option(help="ano
         fail(str(error), NOT_REACHED)
     changes = differences.changes(old, new)
     for change in changes:
-        typer.echo(str(change))
+        click.echo(str(change))
     if not changes:
-        typer.echo("the same")
-    raise typer.Exit(FINDING if changes else GOOD)
+        click.echo("the same")
+    sys.exit(FINDING if changes else GOOD)
 
 
-@configuration.command()
-def dictionary(line: Folder, *, form: Form = "csv") -> None:
+@config.command(short_help="Print every field that the EBR gets")
+@line_folder
+@form_option
+def dictionary(line: Path, form: str) -> None:
     """Print the data dictionary: every field that the EBR gets, with meaning, type, unit, precision and origin."""
     from config.reports import data_dictionary as tables
     from gateway.runtime import assembly
@@ -41,8 +54,10 @@ def dictionary(line: Folder, *, form: Form = "csv") -> None:
     _print(tables.dictionary(assembly.load(line)), tables.COLUMNS, form)
 
 
-@configuration.command()
-def inventory(line: Folder, *, form: Form = "csv") -> None:
+@config.command(short_help="Print every connection of the line")
+@line_folder
+@form_option
+def inventory(line: Path, form: str) -> None:
     """Print the interface inventory: every connection with endpoint, direction, protocol, security and owner."""
     from config.reports import data_dictionary as tables
     from gateway.runtime import assembly
@@ -56,4 +71,4 @@ def _print(rows: Any, columns: Any, form: str) -> None:
     if form == "json":
         print_json(rows)
     else:
-        typer.echo(tables.as_csv(rows, columns), nl=False)
+        click.echo(tables.as_csv(rows, columns), nl=False)

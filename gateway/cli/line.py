@@ -1,19 +1,17 @@
 """Defines the commands that make, check, run and simulate a line."""
 
-import asyncio
-import logging
+import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import typer
+import click
 
-from gateway.cli.base import NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, fail, logging_to_stderr, print_json
-
-log = logging.getLogger(__name__)
+from gateway.cli.base import FOLDER, NOT_REACHED, PATH, PORT, WRONG_INPUT, as_json, fail, line_folder, logging_to_stderr, print_json
 
 
-@app.command()
-def new(line: Annotated[Path, typer.Argument(metavar="LINE", help="the folder to make")]) -> None:
+@click.command()
+@click.argument("line", type=FOLDER, metavar="LINE", help="the folder to make")
+def new(line: Path) -> None:
     """Make a line folder to start from; the line is called as the folder."""
     from config import examples
 
@@ -23,11 +21,13 @@ def new(line: Annotated[Path, typer.Argument(metavar="LINE", help="the folder to
         examples.begin(line)
     except ValueError as error:
         fail(str(error), WRONG_INPUT)
-    typer.echo(f"{line}: made. Next: edit tags.csv, then: ebr-gateway check {line}")
+    click.echo(f"{line}: made. Next: edit tags.csv, then: ebr-gateway check {line}")
 
 
-@app.command()
-def check(line: Folder, *, as_json: AsJson = False) -> None:
+@click.command()
+@line_folder
+@as_json
+def check(line: Path, as_json: bool) -> None:
     """Say every problem of a line folder at once, and what the EBR wants that nothing gives (and the other way round)."""
     from config.reports import coverage
     from gateway.runtime import assembly
@@ -38,91 +38,110 @@ def check(line: Folder, *, as_json: AsJson = False) -> None:
         told = [{"file": p.file, "line": p.line, "message": p.message, "severity": p.severity} for p in problems]
         print_json({"problems": told, "gaps": None if report is None else coverage.as_json(report)})
     for problem in [] if as_json else problems:
-        typer.echo(f"{problem}" if problem.severity == "error" else f"{problem} (warning)")
+        click.echo(f"{problem}" if problem.severity == "error" else f"{problem} (warning)")
     if found is None:
-        raise typer.Exit(WRONG_INPUT)
+        sys.exit(WRONG_INPUT)
     if not as_json:
         counts = f"{len(found.sources)} sources, {len(found.tags)} tags, {len(found.steps)} steps, {len(found.parameters)} parameters"
         shown = coverage.report(found) if found.ebr_fields is not None else coverage.unattributed(found)
         if shown.gaps or found.ebr_fields is not None:
-            typer.echo(coverage.text(shown))
-        typer.echo(f"{found.gateway}: {counts}: good")
+            click.echo(coverage.text(shown))
+        click.echo(f"{found.gateway}: {counts}: good")
+        if (version := _version_of(found)) is not None:
+            click.echo(version)
 
 
-@app.command()
-def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log every connection")] = False) -> None:
+def _version_of(found: Any) -> str | None:
+    """Say which version the folder holds; None of a line that has none and needs none."""
+    from gateway.changes import Store, place_of
+
+    try:
+        book = Store(place_of(found.folder)).read().book
+    except PermissionError:  # who may read the folder need not be allowed to read what lies beside the journal
+        return None
+    same = next((version for version in reversed(list(book.versions.values())) if version.sha256 == found.sha256), None)
+    if same is not None:
+        return f"this is version {same.number}, {same.state}"
+    in_force = f"; version {book.active.number} is in force" if book.active else ""
+    return f"this is no version yet: `ebr-gateway config propose`{in_force}" if in_force or found.line.environment == "production" else None
+
+
+@click.command()
+@line_folder
+@click.option("--verbose", "-v", is_flag=True, help="log every connection")
+def run(line: Path, verbose: bool) -> None:
     """Run a line until SIGTERM or Ctrl-C."""
+    import asyncio
+    import gc
+    import logging
+
+    gc.disable()  # what is imported and read for a start stays; the collector would walk it some dozen times. `gateway.run` sets it going
     from buffer import JournalError
-    from gateway.runtime import assembly, gateway
+    from gateway.runtime import choosing, gateway
     from gateway.runtime.isolate import leaves
 
     logging_to_stderr(verbose=verbose)
-    found = assembly.load(line)
-    for problem in found.warnings:
-        log.warning("%s", problem)
+    again = True
+    found = choosing.chosen(line)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(gateway.run(found))
+            while again:
+                for problem in found.line.warnings:
+                    logging.getLogger(__name__).warning("%s", problem)
+                again = runner.run(gateway.run(found.line, found))
+                found = choosing.chosen(line) if again else found
     except BaseExceptionGroup as group:
         # The journal first: what else failed on the same disk while all ended (a socket's file that can not be removed) is not the cause.
         if (faults := group.subgroup((gateway.StorageFault, JournalError))) is not None:
-            fail(f"{found.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
+            fail(f"{found.line.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
         raise
 
 
-@app.command()
-def simulate(
-    line: Folder,
-    *,
-    to: Annotated[Path | None, typer.Option(help="copy the folder there, with loopback addresses, and serve that")] = None,
-    truth: Annotated[Path | None, typer.Option(help="folder for the ground-truth logs")] = None,
-    seed: Annotated[int, typer.Option(help="same seed, same line")] = 1,
-) -> None:
+@click.command()
+@line_folder
+@click.option("--to", type=FOLDER, help="copy the folder there, with loopback addresses, and serve that")
+@click.option("--truth", type=FOLDER, help="folder for the ground-truth logs")
+@click.option("--seed", type=int, default=1, help="same seed, same line")
+def simulate(line: Path, to: Path | None, truth: Path | None, seed: int) -> None:
     """Serve every source of a line, with devices that answer at the addresses of its tag map."""
+    import logging
+
     from simulators import line as simulated
 
     logging_to_stderr(verbose=False)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # why it can not serve is said in one line
-    raise typer.Exit(simulated.simulate(line, to, truth, seed=seed))
+    sys.exit(simulated.simulate(line, to, truth, seed=seed))
 
 
-@app.command()
-def ebr(
-    *,
-    store: Annotated[Path, typer.Option(help="folder for what is received and the batch records")],
-    http: Annotated[
-        int | None, typer.Option(help="port of the receiver by HTTPS (without --tls: plain HTTP, on loopback)", min=1, max=65_535)
-    ] = None,
-    mqtt: Annotated[str | None, typer.Option(help="broker to receive from, mqtt://host:port or mqtts://host:port")] = None,
-    page: Annotated[
-        int | None, typer.Option(help="port of the page with the batch records, plain HTTP on loopback", min=1, max=65_535)
-    ] = None,
-    tls: Annotated[Path | None, typer.Option(help="folder with ca.crt, server.crt, server.key, client.crt, client.key")] = None,
-    key: Annotated[list[Path] | None, typer.Option(help="a gateway's checkpoint-key.pub: its checkpoints must be signed by it")] = None,
-) -> None:
+@click.command()
+@click.option("--store", type=FOLDER, required=True, help="folder for what is received and the batch records")
+@click.option("--http", type=PORT, help="port of the receiver by HTTPS (without --tls: plain HTTP, on loopback)")
+@click.option("--mqtt", help="broker to receive from, mqtt://host:port or mqtts://host:port")
+@click.option("--page", type=PORT, help="port of the page with the batch records, plain HTTP on loopback")
+@click.option("--tls", type=FOLDER, help="folder with ca.crt, server.crt, server.key, client.crt, client.key")
+@click.option("--key", type=PATH, multiple=True, help="a gateway's checkpoint-key.pub: its checkpoints must be signed by it")
+def ebr(store: Path, http: int | None, mqtt: str | None, page: int | None, tls: Path | None, key: tuple[Path, ...]) -> None:
     """Run the reference EBR: receives, dedupes, checks the chain, builds batch records."""
     from simulators import ebr as reference
 
     logging_to_stderr(verbose=False)
     if http is None and mqtt is None:
         fail("give --http PORT or --mqtt URL, or both", WRONG_INPUT)
-    raise typer.Exit(reference.main(store, http, mqtt, tls=tls, page=page, keys=key or ()))
+    sys.exit(reference.main(store, http, mqtt, tls=tls, page=page, keys=key))
 
 
-@app.command()
-def demo(
-    *,
-    minutes: Annotated[float, typer.Option(help="about how long the batch takes")] = 1.0,
-    directory: Annotated[Path | None, typer.Option("--dir", help="folder for everything the demo makes")] = None,
-    port: Annotated[int | None, typer.Option(help="port of the EBR's page", min=1, max=65_535)] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="keep running afterwards, with the page")] = False,
-    uplink: Annotated[Literal["mqtt", "https"], typer.Option(help="how the gateway reaches the EBR")] = "mqtt",
-    seed: Annotated[int, typer.Option(help="same seed, same batch and same faults")] = 1,
-) -> None:
+@click.command()
+@click.option("--minutes", type=float, default=1.0, help="about how long the batch takes")
+@click.option("--dir", "directory", type=FOLDER, help="folder for everything the demo makes")
+@click.option("--port", type=PORT, help="port of the EBR's page")
+@click.option("--serve", is_flag=True, help="keep running afterwards, with the page")
+@click.option("--uplink", type=click.Choice(["mqtt", "https"]), default="mqtt", help="how the gateway reaches the EBR")
+@click.option("--seed", type=int, default=1, help="same seed, same batch and same faults")
+def demo(minutes: float, directory: Path | None, port: int | None, serve: bool, uplink: Literal["mqtt", "https"], seed: int) -> None:
     """Run a bundled line: simulators, gateway, reference EBR; ends with the batch record it made."""
     from gateway.demo import run_demo
 
-    raise typer.Exit(run_demo(minutes=minutes, directory=directory, port=port, serve=serve, uplink=uplink, seed=seed))
+    sys.exit(run_demo(minutes=minutes, directory=directory, port=port, serve=serve, uplink=uplink, seed=seed))
 
 
 def _loop_factory() -> Any:

@@ -4,23 +4,22 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from gateway.cli.base import FINDING, GOOD, NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, data_of, fail, print_json
-from gateway.cli.persons import OptionalWhy, PasswordFile, Person, Why, answered, credentials, offline, told
+from gateway.cli.base import FINDING, FOLDER, GOOD, NOT_REACHED, PATH, WRONG_INPUT, as_json, data_of, fail, line_folder, print_json
+from gateway.cli.keys import public_keys
+from gateway.cli.persons import answered, by_person, credentials, offline, with_purpose
 
 
-@app.command()
-def log(
-    line: Folder,
-    *,
-    batch: Annotated[str | None, typer.Option(help="only this batch")] = None,
-    begin: Annotated[str | None, typer.Option("--from", help="from this time on (RFC 3339)")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="up to this time (RFC 3339)")] = None,
-    form: Annotated[str, typer.Option("--format", help="jsonl: whole entries; csv: one row per reading")] = "jsonl",
-) -> None:
+@click.command()
+@line_folder
+@click.option("--batch", help="only this batch")
+@click.option("--from", "begin", help="from this time on (RFC 3339)")
+@click.option("--to", "end", help="up to this time (RFC 3339)")
+@click.option("--format", "form", default="jsonl", help="jsonl: whole entries; csv: one row per reading")
+def log(line: Path, batch: str | None, begin: str | None, end: str | None, form: str) -> None:
     """Read the journal, running or not: entries as they are stored, or readings as CSV."""
     from gateway.cli import journal_log
 
@@ -34,21 +33,13 @@ def log(
     journal_log.write(data, limits, form, sys.stdout)
 
 
-@app.command()
-def verify(
-    path: Annotated[
-        Path, typer.Argument(metavar="JOURNAL|ARCHIVE|STORE", help="a journal's folder, a line folder, an archive, an EBR's store")
-    ],
-    *,
-    key: Annotated[
-        Path | None, typer.Option(help="file with the gateway's public keys; an archive or a store is never good without (exit 2)")
-    ] = None,
-    checkpoint: Annotated[list[Path] | None, typer.Option(help="a signed checkpoint kept elsewhere, or a witness's folder of them")] = None,
-    unsigned_s: Annotated[
-        float | None, typer.Option(help="seconds that entries may span which no checkpoint covers yet; 600 unless told")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+@click.command()
+@click.argument("path", type=PATH, metavar="JOURNAL|ARCHIVE|STORE", help="a journal's folder, a line folder, an archive, an EBR's store")
+@click.option("--key", type=PATH, help="file with the gateway's public keys; an archive or a store is never good without (exit 2)")
+@click.option("--checkpoint", type=PATH, multiple=True, help="a signed checkpoint kept elsewhere, or a witness's folder of them")
+@click.option("--unsigned-s", type=float, help="seconds that entries may span which no checkpoint covers yet; 600 unless told")
+@as_json
+def verify(path: Path, key: Path | None, checkpoint: tuple[Path, ...], unsigned_s: float | None, as_json: bool) -> None:
     """Prove that nothing was changed, removed, inserted or reordered; name the first bad entry.
 
     Exit 0 good, 1 bad, 2 incomplete evidence: entries declared lost, no key for an archive or a store, or nothing could be checked.
@@ -56,12 +47,12 @@ def verify(
     from buffer import verify as verifier
 
     target = data_of(path) if (path / "line.toml").exists() else path
-    raise typer.Exit(
+    sys.exit(
         verifier.main(
             [
                 str(target),
                 *(["--key", str(key)] if key else []),
-                *(word for note in checkpoint or [] for word in ("--checkpoint", str(note))),
+                *(word for note in checkpoint for word in ("--checkpoint", str(note))),
                 *(["--unsigned-s", str(unsigned_s)] if unsigned_s is not None else []),
                 *(["--json"] if as_json else []),
             ]
@@ -69,16 +60,12 @@ def verify(
     )
 
 
-@app.command()
-def archive(
-    line: Folder,
-    *,
-    batch: Annotated[str, typer.Option(help="the batch")],
-    to: Annotated[Path, typer.Option(help="the zip file to make")],
-    reason: OptionalWhy = None,
-    user: Person = None,
-    password_file: PasswordFile = None,
-) -> None:
+@click.command()
+@line_folder
+@click.option("--batch", required=True, help="the batch")
+@click.option("--to", type=PATH, required=True, help="the zip file to make")
+@with_purpose
+def archive(line: Path, batch: str, to: Path, reason: str | None, user: str | None, password_file: Path | None) -> None:
     """Make an archive of one batch that proves itself: entries, records, configuration, schemas, proofs and the verifier."""
     from buffer.archive import packing as archives
 
@@ -87,14 +74,16 @@ def archive(
     data = data_of(line)
     said = {**credentials(user, password_file), **({} if reason is None else {"reason": reason})}
     try:
-        report = archives.make(data, batch, to, _public_keys(data), partial(_signed, line, said))
+        report = archives.make(data, batch, to, public_keys(data), partial(_signed, line, said))
     except archives.NotReady as error:
         fail(f"{batch}: {error}", NOT_REACHED)
     _tell(report, f"{to}: archive of {batch}")
 
 
-@app.command()
-def backup(line: Folder, *, to: Annotated[Path, typer.Option(help="the folder to make")]) -> None:
+@click.command()
+@line_folder
+@click.option("--to", type=FOLDER, required=True, help="the folder to make")
+def backup(line: Path, to: Path) -> None:
     """Copy the journal of a line, running or not, and verify the copy."""
     from buffer.restore import backup as backups
 
@@ -103,19 +92,14 @@ def backup(line: Folder, *, to: Annotated[Path, typer.Option(help="the folder to
     _tell(backups.backup(data_of(line), to), f"{to}: backup")
 
 
-@app.command()
-def restore(
-    line: Folder,
-    *,
-    source: Annotated[Path, typer.Option("--from", help="a backup's folder")],
-    ebr: Annotated[
-        Path | None,
-        typer.Option(help="the store of the EBR (its folder or file): what it has beyond the backup is taken from it, and not read again"),
-    ] = None,
-    reason: Why,
-    user: Person = None,
-    password_file: PasswordFile = None,
-) -> None:
+@click.command()
+@line_folder
+@click.option("--from", "source", type=FOLDER, required=True, help="a backup's folder")
+@click.option(
+    "--ebr", type=PATH, help="the store of the EBR (its folder or file): what it has beyond the backup is taken from it, and not read again"
+)
+@by_person
+def restore(line: Path, source: Path, ebr: Path | None, reason: str, user: str | None, password_file: Path | None) -> None:
     """Put a backup in the place of a line's journal that is gone; the next start opens a new epoch and sends nothing as new that was sent.
 
     With --ebr the journal goes on to the last entry that the EBR has; refused if the two contradict each other.
@@ -138,8 +122,11 @@ def restore(
     _tell(report, "\n".join([f"{data_of(line)}: restored from {source}", *told]))
 
 
-@app.command()
-def recompute(line: Folder, *, batch: Annotated[str | None, typer.Option(help="only this batch")] = None, as_json: AsJson = False) -> None:
+@click.command()
+@line_folder
+@click.option("--batch", help="only this batch")
+@as_json
+def recompute(line: Path, batch: str | None, as_json: bool) -> None:
     """Decide everything again from the readings in the journal, and compare with what was decided then. Exit 1 if it differs."""
     from gateway.evidence import recompute
 
@@ -151,9 +138,9 @@ def recompute(line: Folder, *, batch: Annotated[str | None, typer.Option(help="o
         print_json({"entries": found.entries, "events": found.events, "differences": [d._asdict() for d in found.differences]})
     else:
         for difference in found.differences:
-            typer.echo(recompute.text_of(difference))
-        typer.echo(f"{found.events} events decided again from {found.entries} entries: {len(found.differences)} differences")
-    raise typer.Exit(FINDING if found.differences else GOOD)
+            click.echo(recompute.text_of(difference))
+        click.echo(f"{found.events} events decided again from {found.entries} entries: {len(found.differences)} differences")
+    sys.exit(FINDING if found.differences else GOOD)
 
 
 def _signed(line: Path, said: Mapping[str, str], text: str) -> str | None:
@@ -172,42 +159,11 @@ def _signed(line: Path, said: Mapping[str, str], text: str) -> str | None:
     if "refused" in answer:
         fail(answer["error"], WRONG_INPUT)
     if "error" in answer:
-        typer.echo(f"the archive's sums are not signed: {answer['error']}", err=True)
+        click.echo(f"the archive's sums are not signed: {answer['error']}", err=True)
         return None
     return str(answer["note"])
 
 
-signing = typer.Typer(no_args_is_help=True, help="The key that signs checkpoints: show, rotate.")
-app.add_typer(signing, name="keys")
-
-
-@signing.command()
-def show(line: Folder, *, as_json: AsJson = False) -> None:
-    """Print the public keys of a line, for whoever verifies: all that ever signed, the present one last. `> FILE` makes a --key file."""
-    data = data_of(line)
-    public = _public_keys(data)
-    if not public:
-        fail(f"{data}: no key has been made yet; the first start makes one", NOT_REACHED)
-    if as_json:
-        rotations = data / "key-rotations.txt"
-        print_json({"keys": public, "rotations": rotations.read_text("utf-8") if rotations.exists() else ""})
-    else:
-        typer.echo("\n".join(public))
-
-
-@signing.command()
-def rotate(line: Folder, *, reason: Why, user: Person = None, password_file: PasswordFile = None) -> None:
-    """Have the running gateway sign with a new key: recorded, and signed by the old and the new one. The old one is destroyed."""
-    answer = told(line, "rotate-key", user, password_file, reason=reason)
-    typer.echo(f"{answer['public']}\nsigns from now on; who trusts the key before may trust it, for that one has signed it")
-
-
-def _public_keys(data: Path) -> list[str]:
-    """Return the public keys in the journal's folder, the present one last."""
-    path = data / "checkpoint-key.pub"
-    return path.read_text(encoding="ascii").split() if path.exists() else []
-
-
 def _tell(report: Any, done: str) -> None:
-    typer.echo("\n".join([done, *report.lines()]))
-    raise typer.Exit(report.exit_code)
+    click.echo("\n".join([done, *report.lines()]))
+    sys.exit(report.exit_code)

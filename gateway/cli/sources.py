@@ -6,31 +6,24 @@ import dataclasses
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
+import click
 
-from gateway.cli.base import FINDING, GOOD, NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, fail, logging_to_stderr, print_json
-from gateway.cli.persons import OptionalWhy, PasswordFile, Person, Why, told
+from gateway.cli.base import FINDING, GOOD, NOT_REACHED, PATH, WRONG_INPUT, as_json, fail, line_folder, logging_to_stderr, print_json
 
 if TYPE_CHECKING:
     from config import Line
     from drivers import Driver
 
-certificates = typer.Typer(no_args_is_help=True, help="Certificates of the OPC UA sources: make, show, trust.")
-app.add_typer(certificates, name="certs")
-Named = Annotated[str | None, typer.Option("--source", help="only this source")]
 
-
-@app.command()
-def browse(
-    line: Folder,
-    *,
-    source: Annotated[str, typer.Option(help="the source to look into")],
-    under: Annotated[str | None, typer.Option(help="only below this path or address")] = None,
-    match: Annotated[str | None, typer.Option(help="only paths that match, * and ? as in file names")] = None,
-    new_only: Annotated[bool, typer.Option("--new-only", help="only what the tag map does not have")] = False,
-) -> None:
+@click.command()
+@line_folder
+@click.option("--source", required=True, help="the source to look into")
+@click.option("--under", help="only below this path or address")
+@click.option("--match", help="only paths that match, * and ? as in file names")
+@click.option("--new-only", is_flag=True, help="only what the tag map does not have")
+def browse(line: Path, source: str, under: str | None, match: str | None, new_only: bool) -> None:
     """Write tag rows for what a source offers on the standard output, in the columns of tags.csv."""
     from drivers.contract import Browses
 
@@ -40,19 +33,17 @@ def browse(
     known = {tag.address for tag in found.tags_of(source)} if new_only else set()
     browsed = _reached(source, driver.browse(under, match, known, _progress))
     if sys.stderr.isatty():
-        typer.echo("", err=True)  # the progress stands on its own line
+        click.echo("", err=True)  # the progress stands on its own line
     _rows(browsed.rows, browsed.left_out)
 
 
-@app.command(name="import")
-def import_(
-    line: Folder,
-    file: Annotated[Path, typer.Argument(help="the export")],
-    *,
-    program: Annotated[Literal["kepware", "ignition", "tia", "studio5000"], typer.Option("--from", help="what exported it")],
-    source: Annotated[str, typer.Option(help="the source that the rows are for")] = "plc",
-    address: Annotated[str | None, typer.Option(help="how names become addresses, with {name} in it (kepware, studio5000)")] = None,
-) -> None:
+@click.command(name="import")
+@line_folder
+@click.argument("file", type=PATH, metavar="FILE", help="the export")
+@click.option("--from", "program", type=click.Choice(["kepware", "ignition", "tia", "studio5000"]), required=True, help="what exported it")
+@click.option("--source", default="plc", help="the source that the rows are for")
+@click.option("--address", help="how names become addresses, with {name} in it (kepware, studio5000)")
+def import_(line: Path, file: Path, program: Literal["kepware", "ignition", "tia", "studio5000"], source: str, address: str | None) -> None:
     """Turn an export of another program into tag rows on the standard output."""
     from drivers import tag_lists
 
@@ -65,8 +56,11 @@ def import_(
     _rows(imported.rows, imported.left_out)
 
 
-@app.command()
-def probe(line: Folder, *, source: Named = None, as_json: AsJson = False) -> None:
+@click.command()
+@line_folder
+@click.option("--source", help="only this source")
+@as_json
+def probe(line: Path, source: str | None, as_json: bool) -> None:
     """Connect to every tag and compare the source with the map: type, unit, rate, time, load; Modbus neighbours and byte orders."""
     from drivers import DriverError
     from drivers.contract import Probes
@@ -90,81 +84,7 @@ def probe(line: Folder, *, source: Named = None, as_json: AsJson = False) -> Non
     if not reports:
         fail(f"{source or line}: no source that can be probed", WRONG_INPUT)
     _tell(reports, as_json=as_json)
-    raise typer.Exit(NOT_REACHED if unreached else FINDING if bad else GOOD)
-
-
-@certificates.command()
-def make(line: Folder, *, reason: OptionalWhy = None, user: Person = None, password_file: PasswordFile = None) -> None:
-    """Make the gateway's own OPC UA certificate, for the servers' administrators to trust."""
-    from drivers.opcua.commissioning import certs
-
-    for place in _places(line):
-        if (place / "own" / "cert.der").exists():
-            fail(f"{place / 'own' / 'cert.der'}: exists already", WRONG_INPUT)
-        told(line, "certs-make", user, password_file, reason=reason, folder=str(place))
-        try:
-            _show_one(certs.make(place))
-        except FileExistsError as error:
-            fail(str(error), WRONG_INPUT)
-
-
-@certificates.command()
-def show(line: Folder) -> None:
-    """Show own, trusted and rejected certificates, with a warning 60, 30 and 7 days before one ends. Exit 1 if there is a warning."""
-    from drivers.opcua.commissioning import certs
-
-    try:
-        shown = [one for place in _places(line) for one in certs.show(place)]
-    except ValueError as error:  # a file that is no certificate
-        fail(str(error), WRONG_INPUT)
-    for one in shown:
-        _show_one(one)
-    if not shown:
-        typer.echo(f"no certificates yet; make one: ebr-gateway certs make {line}")
-    raise typer.Exit(FINDING if any(one.warning for one in shown) else GOOD)
-
-
-@certificates.command()
-def trust(
-    line: Folder,
-    which: Annotated[str, typer.Argument(help="the beginning of a rejected certificate's SHA-256, or a file")],
-    *,
-    reason: Why,
-    user: Person = None,
-    password_file: PasswordFile = None,
-) -> None:
-    """Trust a server's certificate that was refused, or one in a file. First it is written down, then done."""
-    from drivers.opcua.commissioning import certs
-
-    problems = []
-    for place in _places(line):
-        try:
-            one = certs.meant(place, which)
-        except (LookupError, ValueError) as error:
-            problems.append(str(error))
-            continue
-        facts = {"sha256": one.sha256, "subject": one.subject, "uri": one.uri, "file": str(one.file)}
-        told(line, "certs-trust", user, password_file, reason=reason, **facts)
-        _show_one(certs.trust(place, which))
-        return
-    fail("\n".join(problems), WRONG_INPUT)
-
-
-def _places(line: Path) -> list[Path]:
-    """Return the certificate folders of a line's OPC UA sources, each once."""
-    from gateway.runtime import assembly
-
-    found = assembly.load(line)
-    settings = [driver.settings for source, driver in assembly.drivers_of(found) if source.driver == "opcua"]
-    if not settings:
-        fail(f"{line}: no OPC UA source", WRONG_INPUT)
-    return sorted({found.folder / getattr(setting, "certificates", "certs") for setting in settings})
-
-
-def _show_one(one: Any) -> None:
-    typer.echo(f"{one.kind:<9} {one.sha256[:16]}  {one.subject}  {one.uri or ''}  until {one.not_after:%Y-%m-%d}  {one.file}")
-    if one.warning:
-        typer.echo(f"          {one.warning}")
+    sys.exit(NOT_REACHED if unreached else FINDING if bad else GOOD)
 
 
 def _driver(folder: Path, name: str) -> "tuple[Line, Driver]":
@@ -200,8 +120,8 @@ def _rows(rows: list[dict[str, str]], left_out: dict[str, str]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     for name, why in left_out.items():
-        typer.echo(f"left out: {name}: {why}", err=True)
-    typer.echo(f"{len(rows)} rows, {len(left_out)} left out", err=True)
+        click.echo(f"left out: {name}: {why}", err=True)
+    click.echo(f"{len(rows)} rows, {len(left_out)} left out", err=True)
 
 
 def _tell(reports: dict[str, Any], *, as_json: bool) -> None:
@@ -209,6 +129,6 @@ def _tell(reports: dict[str, Any], *, as_json: bool) -> None:
         print_json({name: report if isinstance(report, dict) else dataclasses.asdict(report) for name, report in reports.items()})
         return
     for name, report in reports.items():
-        typer.echo(f"== {name}")
+        click.echo(f"== {name}")
         for text in [f"not reached: {report['unreached']}"] if isinstance(report, dict) else report.lines():
-            typer.echo(text)
+            click.echo(text)

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gateway.operation import findings, wording
+from gateway.operation import finding_wording, wording
 from gateway.operation.control import NotRunning
 
 LABEL_WIDTH = 19
@@ -48,7 +48,8 @@ def picture(now: dict[str, Any]) -> Group:
     """Render one screen: what needs attention, equipment, sources, uplinks, journal, evidence, clock."""
     clock = now["clock"]
     bound = "unknown" if clock["bound_s"] is None else f"{clock['bound_s'] * 1000:.1f} ms"
-    head = Text(f"{now['gateway']}  {now['environment']}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
+    which = f"{now['environment']}  configuration {now['configuration']['version']}"
+    head = Text(f"{now['gateway']}  {which}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
     state = Text("In order", style="bold green") if not now["problems"] else Text("\n".join(now["problems"]), style="bold yellow")
     foot = Text(f"clock: {clock['status']}, bound {bound}")
     facts = [_facts("journal", wording.journal(now)), _facts("evidence and copies", wording.evidence(now))]
@@ -57,17 +58,17 @@ def picture(now: dict[str, Any]) -> Group:
 
 def _findings(now: dict[str, Any]) -> list[Table | Text]:
     """Make the table of alarms and findings; no table without one."""
-    rows = findings.rows(now["findings"])[: findings.MOST_SHOWN]
+    rows = finding_wording.rows(now["findings"])[: finding_wording.MOST_SHOWN]
     if not rows:
         return []
     table = _table(f"since ({now['timezone']})", "severity", "source", "alarms and findings")
     for row, state in rows:
         severity = Text(f"{row['severity']}, {state}", style="bold red" if row["severity"] == "alarm" else "yellow")
-        what = Text(f"{row['code']}: {findings.text(row)}\nto do: {row['response']}")
+        what = Text(f"{row['code']} [{row['id']}]: {finding_wording.text(row)}\nto do: {row['response']}")
         table.add_row(row["local"], severity, row["source"] or "gateway", what)
     for column in table.columns[:3]:
         column.no_wrap = True
-    return [table, Text(findings.foot(now["findings"]))]
+    return [table, Text(finding_wording.foot(now["findings"]))]
 
 
 def _equipment(now: dict[str, Any]) -> Table:

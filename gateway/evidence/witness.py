@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import aiohttp
-
 import config
 from buffer.keys import sync
 from config.sections import Tls
+from drivers.os_words import in_words
 from gateway.entries.findings import Announcer, Severity, finding
 from gateway.uplink.errors import Refused
 from gateway.uplink.tls import Identity
@@ -195,6 +194,8 @@ class Url:
 
     async def keep(self, note: Note) -> None:
         """Put the note there. Raises WitnessAway, Contradiction."""
+        import aiohttp  # here: most lines have no witness that is asked by HTTP
+
         address = f"{self._endpoint}/{note.origin}/{note.size}"
         timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
         headers = {"Content-Type": "text/plain; charset=utf-8"}
@@ -206,7 +207,7 @@ class Url:
             ):
                 text = (await answer.content.read(200)).decode(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError, Refused) as error:
-            raise WitnessAway(f"{address}: {error or type(error).__name__}") from error
+            raise WitnessAway(f"{address}: {in_words(error, 'the witness')}") from error
         if answer.status == 409:
             raise Contradiction(f"{address} holds another tree of {note.size} entries: {text}")
         if answer.status not in (200, 201, 204):

@@ -16,6 +16,7 @@ import orjson
 from config import CodeTable, Scaling, Tag
 from config.grammars.raw_codes import RawCodes
 from drivers.contract import BAD_NO_DATA, BAD_OUT_OF_RANGE, UNCERTAIN_RANGE_EXCEEDED, Value
+from drivers.local_time import ticks_of
 from gateway.entries import ticks
 
 BAD_ENCODING_LIMIT = 0x80080000
@@ -141,7 +142,7 @@ def _bytes(value: Value, status: int) -> Normal:
 def _datetime(value: Value, status: int) -> Normal:
     if not isinstance(value, datetime) or value.tzinfo is None:
         return None, None, BAD_TYPE, "type-differs"
-    return ticks.rfc3339(ticks.from_datetime(value)), None, status, None
+    return ticks.rfc3339(ticks_of(value)), None, status, None
 
 
 def _scaled(base: Normalise, apply: Callable[[Any], float | int]) -> Normalise:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from buffer.times import EARLIEST, LATEST, TICKS_PER_S, from_rfc3339, of_entry, rfc3339
-from gateway.entries.ticks import from_datetime
+from drivers.local_time import ticks_of
 
 RFC_3339 = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T([0-9]{2}):[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|([+-])([0-9]{2}):([0-9]{2}))")
 """date-time of RFC 3339, 5.6, with capital letters."""
@@ -72,7 +72,7 @@ def test_reading_undoes_writing(ticks: int) -> None:
 def test_a_datetime_is_written_as_python_writes_it(moment: datetime) -> None:
     aware = moment.replace(tzinfo=UTC)
 
-    assert rfc3339(from_datetime(aware)) == aware.strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)
+    assert rfc3339(ticks_of(aware)) == aware.strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)
 
 
 @pytest.mark.parametrize(

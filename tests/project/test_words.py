@@ -7,11 +7,13 @@ from kit.repository import ROOT
 
 FOREIGN = {
     "the number of an issue or a request": r"\b(?:issues?|pull requests?|tickets?|bugs?) #?\d+\b|\(#\d+\)",
-    "the number of a fault": r"\b[FS]\d\d\b|\bfault bar\b",
+    "the number of a fault": r"^(?!.*mark\.bar\().*\b[FS]\d\d\b|\bfault bar\b",  # but for rows of docs/fault-bar.md that a test claims
     "a place where somebody worked": r"(?<![\w.])/(?:work|home|Users)/\w",
 }
 ELSEWHERE = {
     "config/units/unit_names.py": "the number of a fault",  # codes of UN/CEFACT Recommendation 20
+    "docs/fault-bar.md": "the number of a fault",  # where rows have their numbers
+    "tests/project/test_bar.py": "the number of a fault",
     "tests/project/test_words.py": "",
 }
 TEXT = (".py", ".md", ".toml", ".csv", ".css", ".service", ".sh", ".c", ".cfg", ".yml", ".yaml", "Makefile")

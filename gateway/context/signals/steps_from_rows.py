@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from config.sections import MesSteps
+from drivers.local_time import ticks_of
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.runs import Runs
@@ -16,7 +17,7 @@ from gateway.context.texts import text
 from gateway.context.throttle import say_once
 from gateway.context.waits import lasts
 from gateway.entries.findings import Severity
-from gateway.entries.ticks import from_datetime, from_rfc3339, rfc3339
+from gateway.entries.ticks import from_rfc3339, rfc3339
 
 MOST_HEARD = 1_000
 """Rows that wait for the identity of their equipment."""
@@ -239,4 +240,4 @@ def _moment(written: Any, zone: ZoneInfo) -> int | None:
         if local.utcoffset() != local.replace(fold=1).utcoffset():
             raise ValueError(f"{value[:40]!r} happened twice, or never, in {zone.key}")
         moment = local
-    return from_datetime(moment.astimezone(UTC))
+    return ticks_of(moment.astimezone(UTC))

@@ -384,3 +384,12 @@ def test_a_table_of_many_columns_breaks_its_names_and_its_words_stay_the_same() 
     assert wide.replace("<wbr>", "").count(name) == 15
     narrow = html("x", [Table(titles[:5], (1,) * 5, [[name] * 5])])
     assert "<wbr>" not in narrow
+
+
+@pytest.mark.urs("URS-SEC-03")
+def test_what_production_did_because_it_was_accepted_stands_on_the_record() -> None:
+    plain, weak = entries([step("WET_MASS"), step("DRY")])
+    weak = Entry(weak.epoch, weak.seq, "", weak.payload[:-1] + b',"exceptions":["security:granulator-plc"]}')
+    for held, expected in (([plain], None), ([plain, weak], "security:granulator-plc")):
+        (facts,) = [block for block in list(Record(BATCH, GATEWAY, held, []).blocks())[:6] if isinstance(block, NamedValues)][:1]
+        assert dict(facts.rows).get("Accepted exceptions") == expected

@@ -52,6 +52,7 @@ SWAP = """UPDATE entries SET seq = -1 WHERE seq = 100; UPDATE entries SET seq = 
 UPDATE entries SET seq = 101 WHERE seq = -1"""
 
 
+@pytest.mark.bar("F11")
 @pytest.mark.parametrize(
     ("sql", "seq"),
     [
@@ -70,6 +71,7 @@ def test_the_first_bad_entry_is_named(made: Made, tmp_path: Path, sql: str, seq:
     assert (report.exit_code, report.bad) == (1, (made.epoch, seq)), list(report.lines())
 
 
+@pytest.mark.bar("F11", "S18")
 @pytest.mark.urs("URS-AUD-05")
 def test_a_cut_end_is_found_by_the_cursor_the_checkpoint_or_one_from_elsewhere(made: Made, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
@@ -116,6 +118,7 @@ def store_of(made: Made, folder: Path, *, text: bool = False) -> Path:
     return folder
 
 
+@pytest.mark.bar("S18")
 @pytest.mark.parametrize("text", [True, False])
 def test_an_ebr_store_is_verified_and_a_rolled_back_one_is_found(made: Made, tmp_path: Path, text: bool) -> None:
     store = store_of(made, tmp_path / "store", text=text)

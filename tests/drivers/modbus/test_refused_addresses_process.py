@@ -64,6 +64,7 @@ async def test_what_is_not_of_its_type_is_bad_with_a_finding(tmp_path):
             assert emit.findings[0].text == "t0: not bcd16 as declared: 12 ab"
 
 
+@pytest.mark.bar("F29")
 @pytest.mark.urs("URS-DAQ-06")
 @pytest.mark.parametrize("order", ["upper", "lower"])
 async def test_a_counter_torn_at_its_carry_is_read_again(tmp_path, order):
@@ -91,6 +92,7 @@ async def test_nothing_but_reads_was_ever_sent(tmp_path):
         assert set(plc.memory.requests) == {1, 2, 3, 4}
 
 
+@pytest.mark.bar("S13")
 async def test_a_device_that_sends_without_end_is_given_up(tmp_path):
     """Bounded buffers: a peer that floods is disconnected, not stored."""
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,6 +161,7 @@ def test_a_second_gateway_on_the_same_journal_is_refused_with_one_line(asked: Pa
     assert called("status", asked).returncode in (0, 1), "the first still answers"
 
 
+@pytest.mark.bar("F43")
 @pytest.mark.urs("URS-AUD-01", "URS-OPS-05")
 def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     gateway.send_signal(signal.SIGTERM)
@@ -202,6 +204,7 @@ def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, gateway: su
     assert "3" in result.stdout
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-08", "URS-OBS-02")
 def test_the_page_reads_only(asked: Path) -> None:
     listen = next(line.split('"')[1] for line in (asked / "line.toml").read_text().splitlines() if line.startswith("listen"))
@@ -267,6 +270,37 @@ def test_an_archive_of_an_unknown_batch_is_refused(asked: Path) -> None:
     result = called("archive", asked, "--batch", "B1", "--to", asked.parent / "b1.zip")
     assert (result.returncode, "Traceback" in result.stderr) == (3, False)
     assert not (asked.parent / "b1.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        (["--help"], {"click"}),
+        (["users", "--help"], {"click"}),
+        (["ready", "LINE"], {"click"}),
+        (["status", "LINE", "--json"], {"click"}),
+        (["status", "LINE"], {"click", "rich"}),
+        (["quarantine", "list", "LINE"], {"click"}),
+        (["users", "list", "LINE"], {"click"}),
+        (["keys", "show", "LINE"], {"click"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_that_asks_loads_no_library_that_running_a_line_needs(words: list[str], needed: set[str], asked: Path) -> None:
+    """Held by what is loaded, not by the clock: pydantic, asyncua and their like cost more than the rest of such a command."""
+    loaded = "import sys; before = set(sys.modules)\nfrom gateway.cli import main\ntry: main(sys.argv[1:])\n"
+    loaded += "finally: print('loaded', *sorted(set(sys.modules) - before), file=sys.stderr)"
+    given = [str(asked) if word == "LINE" else word for word in words]
+
+    told = subprocess.run([sys.executable, "-P", "-c", loaded, *given], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+    assert told.returncode in (0, 1), told.stderr
+    modules = told.stderr.splitlines()[-1].split()
+    assert modules[0] == "loaded"
+    packages = {module.partition(".")[0] for module in modules[1:]} - sys.stdlib_module_names
+    assert packages - {"gateway", "config", "buffer"} == needed
+    costly = ("gateway.runtime", "gateway.alarms", "gateway.access", "config.sections", "config.loading", "buffer.journal", "asyncio")
+    assert [module for module in modules if module.startswith(costly)] == []
 
 
 def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Path, gateway: subprocess.Popen[bytes]) -> None:

@@ -102,6 +102,7 @@ def test_two_people_at_one_panel_leave_each_their_own_name(tmp_path: Path) -> No
     assert "GOOD" in whole.stdout, whole.stdout
 
 
+@pytest.mark.bar("S11")
 def test_a_password_comes_from_standard_input_or_a_file_of_ones_own_and_from_nowhere_else(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line")
     people(folder / "data")

@@ -96,6 +96,7 @@ def test_a_key_that_nobody_handed_over_to_is_alarmed(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ witness, end to end
 
 
+@pytest.mark.bar("S18")
 @pytest.mark.faults
 @pytest.mark.urs("URS-AUD-05")
 def test_a_witness_of_the_line_folder_gets_the_last_checkpoint_and_exposes_a_journal_set_back(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import re
 from types import SimpleNamespace
 from typing import Any, cast
 
+import click
 import pytest
-import typer
 from kit.repository import ROOT
 
 from gateway.access import ROLES, RULES
@@ -14,25 +14,28 @@ from gateway.operation.commands import commands_of
 from gateway.operation.offline_commands import works_offline
 from gateway.operation.parts import Parts
 
-READS = {"quarantine-list", "quarantine-show", "users-list"}
-PARTS = cast("Parts", SimpleNamespace(access=None, audit=SimpleNamespace(record=None)))
+READS = {"alarm-list", "quarantine-list", "quarantine-show", "users-list", "config-history", "config-show", "config-impact"}
+PARTS = cast("Parts", SimpleNamespace(access=None, changes=None, audit=SimpleNamespace(record=None)))
 LEAVES = {
     *("status", "ready", "top", "log", "verify", "backup", "recompute", "time", "check", "new", "run", "simulate", "ebr", "demo"),
     *("browse", "import", "probe", "config diff", "config dictionary", "config inventory", "keys show", "certs show"),
-    *("quarantine list", "quarantine show", "users list", "users report"),
+    *("config history", "config show", "config impact"),
+    *("alarms list", "alarms history", "audit list", "quarantine list", "quarantine show", "users list", "users report"),
 }
 """What changes nothing of a line's record, keys, trust or users, so that nobody is asked for. A new command is put here, or into RULES."""
 
 
-def words_of(group: Any, before: str = "") -> dict[str, Any]:
+def words_of(group: click.Group, before: str = "") -> dict[str, Any]:
     """Every command of the command line by its words."""
     found: dict[str, Any] = {}
-    for name, command in group.commands.items():
-        found |= words_of(command, f"{before}{name} ") if hasattr(command, "commands") else {f"{before}{name}": command}
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        found |= words_of(command, f"{before}{name} ") if isinstance(command, click.Group) else {f"{before}{name}": command}
     return found
 
 
-TYPED = words_of(typer.main.get_command(app))
+TYPED = words_of(app)
 
 
 @pytest.mark.urs("URS-SEC-01")

@@ -1,5 +1,6 @@
 """An uplink whose receiver takes single records (`profile = "records"`), each answered by itself."""
 
+import asyncio
 import contextlib
 import sqlite3
 
@@ -8,8 +9,8 @@ import pytest
 from kit.processes import eventually
 from kit.uplink_bench import BOTH, GATEWAY, Bench
 
-from buffer import Body
-from gateway.uplink import Refused, Unreachable
+from buffer import Body, Entry
+from gateway.uplink import Refused, Unreachable, records
 from simulators.ebr.entry import Refusal
 
 
@@ -42,6 +43,7 @@ def records_held(bench: Bench) -> list[str]:
     return sorted(name for name in names if "/B1" in name)
 
 
+@pytest.mark.bar("F36")
 @pytest.mark.urs("URS-UPL-01", "URS-UPL-02")
 @BOTH
 async def test_single_records_arrive_once_under_their_own_names_though_answers_get_lost(bench: Bench, kind: str) -> None:
@@ -54,6 +56,7 @@ async def test_single_records_arrive_once_under_their_own_names_though_answers_g
     assert bench.held() == {}
 
 
+@pytest.mark.bar("F37")
 @pytest.mark.urs("URS-UPL-04")
 @BOTH
 async def test_a_record_that_is_not_taken_goes_into_quarantine_and_the_rest_flows(bench: Bench, kind: str) -> None:
@@ -116,3 +119,28 @@ async def test_a_login_page_takes_no_record(bench: Bench) -> None:
     await bench.start("https")
     with pytest.raises(Unreachable, match="HTML"):
         await bench.forward(bench.uplink("https", profile="records")).run()
+
+
+@pytest.mark.urs("URS-UPL-04", "URS-DAQ-11")
+@pytest.mark.parametrize(
+    "fault", [KeyError("epoch"), OSError(5, "no"), RecursionError("deep"), asyncio.CancelledError()], ids=lambda f: type(f).__name__
+)
+async def test_an_entry_that_no_record_can_be_made_of_waits_in_quarantine_and_the_rest_flows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    real = records.record_of
+
+    def record_of(entry: Entry) -> records.Record | None:
+        if b'"transition":"start"' in entry.payload:
+            raise fault
+        return real(entry)
+
+    monkeypatch.setattr(records, "record_of", record_of)
+    bench.journal.append(record_bodies(), urgent=True).result()
+    await bench.start("https")
+    forward = bench.forward(bench.uplink("https", profile="records"))
+    bench.run(forward, again=False)
+    await eventually(lambda: bench.delivered("https"))
+    assert records_held(bench) == [record for record in RECORDS if "start" not in record]
+    assert [one.code for one in bench.journal.receipts.quarantined("https")] == ["unreadable-record"]
+    assert "uplink-rejected" in bench.codes()

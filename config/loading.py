@@ -2,9 +2,7 @@
 
 import difflib
 import hashlib
-import os
-import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,16 +13,16 @@ from config.checks.parsed_folder import ParsedFolder
 from config.codes import BUILT_IN
 from config.csv import rows
 from config.csv.tables import TableReport
+from config.files import file_bytes, unreadable
 from config.line import Identity, Line, Tag
+from config.locations import data_directory
 from config.lots.rules import LotRules
 from config.problem import ConfigError, Problem
 from config.reports import coverage
 from config.toml import lot_rules
-from config.toml.document import Document, Sections, parse, sections
+from config.toml.document import Sections, sections
+from config.toml.text import Document, parse
 
-MEBI = 1024 * 1024
-LIMITS = {"line.toml": MEBI, "lots.toml": MEBI}
-TABLE_LIMIT = 64 * MEBI
 KNOWN = (
     "line.toml",
     "tags.csv",
@@ -47,6 +45,7 @@ class _Folder:
     """The files of a folder as they are read."""
 
     path: Path
+    given: Mapping[str, bytes] | None = None  # in place of what lies there
     files: dict[str, bytes] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     rejected: dict[str, set[str]] = field(default_factory=dict)  # what a table names -> in rows with a problem
@@ -55,13 +54,13 @@ class _Folder:
     def data(self, name: str, *, needed: str | None = None) -> bytes | None:
         """Read the bytes of a file; None if it is missing or unreadable. needed: the reason why it must exist, None: optional."""
         try:
-            data = _regular_file(self.path / name, LIMITS.get(name, TABLE_LIMIT))
-        except FileNotFoundError:
+            data = file_bytes(self.path, name) if self.given is None else self.given[name]
+        except (FileNotFoundError, KeyError):
             if needed:
                 self.problems.append(Problem(name, None, f"is missing: {needed}"))
             return None
         except (OSError, ValueError) as error:
-            self.problems.append(Problem(name, None, f"can not be read: {error.strerror if isinstance(error, OSError) else error}"))
+            self.problems.append(unreadable(name, error))
             return None
         self.files[name] = data
         return data
@@ -81,14 +80,15 @@ class _Folder:
         return made
 
 
-def read(folder: Path) -> tuple[Line | None, list[Problem]]:
+def read(folder: Path, given: Mapping[str, bytes] | None = None) -> tuple[Line | None, list[Problem]]:
     """Read and check a folder: (line, problems). The line is None if one of them is an error.
 
+    given: contents of files, read in place of those in the folder; what they name (certificates, a drop folder) is looked for there.
     Problems stand in the order of files and lines; those of a table that can not be read at all stand before what follows from it.
     """
     if not folder.is_dir():
         return None, [Problem(str(folder), None, "is no folder; `ebr-gateway new` makes one")]
-    files = _Folder(folder)
+    files = _Folder(folder, given)
     data = files.data("line.toml", needed="it says what the line is; `ebr-gateway new` makes a folder to start from")
     if data is None:
         return None, files.problems
@@ -123,7 +123,7 @@ def _assembled(files: _Folder, document: Document, parsed_sections: Sections) ->
     files.problems += lots.problems
     files.problems += folder.check(parts)
     files.problems += production.check(parts)
-    files.problems += _strangers(files.path, files.files)
+    files.problems += _strangers(files.path, files.files) if files.given is None else []
     if parsed_sections.line is None or parsed_sections.clock is None or parsed_sections.buffer is None:
         return None
     return partial(_line, files, parts, lots.rules)
@@ -184,26 +184,13 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
     )
 
 
-def digest(files: dict[str, bytes]) -> str:
+def digest(files: Mapping[str, bytes]) -> str:
     """Compute SHA-256 over name, NUL, length, NUL and bytes of each file, in the order of names."""
     total = hashlib.sha256()
     for name in sorted(files):
         total.update(f"{name}\0{len(files[name])}\0".encode())
         total.update(files[name])
     return total.hexdigest()
-
-
-def _regular_file(path: Path, limit_bytes: int) -> bytes:
-    """Read a file, opened without waiting: a FIFO in the folder must not hang the check."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is no regular file")
-        data = file.read(limit_bytes + 1) if status.st_size <= limit_bytes else b""
-        if status.st_size > limit_bytes or len(data) > limit_bytes:
-            raise ValueError(f"it is larger than {limit_bytes // MEBI} MiB")
-        return data
 
 
 def _strangers(folder: Path, files: Iterable[str]) -> list[Problem]:
@@ -231,14 +218,6 @@ def _second(pairs: Iterable[tuple[Any, T]]) -> tuple[T, ...]:
     return tuple(item for _, item in pairs)
 
 
-def data_directory(folder: Path) -> Path:
-    """Find the journal's directory of a line folder, even if the folder has other errors.
-
-    Raises ConfigError if line.toml can not be read.
-    """
-    return (folder / str(_key(folder, "buffer", "directory", "data"))).resolve()
-
-
 def identity(folder: Path) -> Identity:
     """Find which line a folder is and who may command it, even if its other parts have errors. Raises ConfigError if these have."""
     files = _Folder(folder)
@@ -247,23 +226,4 @@ def identity(folder: Path) -> Identity:
     parsed = sections(document, folder) if document.data else Sections()
     if parsed.line is None or (parsed.users is None and "users" in document.data):
         raise ConfigError(files.problems + document.problems)
-    return Identity(parsed.line, parsed.users, data_directory(folder))
-
-
-def people_socket(folder: Path) -> Path | None:
-    """Find the control socket for people of a line folder ([users] socket), even if the folder has other errors.
-
-    Raises ConfigError if line.toml can not be read.
-    """
-    path = _key(folder, "users", "socket", None)
-    return None if path is None else (folder / str(path)).resolve()
-
-
-def _key(folder: Path, section: str, key: str, default: Any) -> Any:
-    files = _Folder(folder)
-    data = files.data("line.toml", needed=f"{folder} is no line folder")
-    document = parse("line.toml", data or b"")
-    if data is None or (document.problems and not document.data):
-        raise ConfigError(files.problems + document.problems)
-    table = document.data.get(section, {})
-    return table.get(key, default) if isinstance(table, dict) else default
+    return Identity(parsed.line, parsed.users, data_directory(folder), folder)
