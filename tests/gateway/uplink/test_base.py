@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import orjson
 import pytest
+from kit.journals import short_segments
 from kit.processes import until
 from kit.receipt_rig import GATEWAY, ReceiptRig, bodies
 from kit.repository import SCHEMAS
@@ -18,12 +19,19 @@ from gateway.uplink import held
 from gateway.uplink.held import NotHeld, missing
 from gateway.uplink.mqtt import announcement
 
+ENTRIES = 256
+
+
+@pytest.fixture(autouse=True)
+def segments_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    short_segments(monkeypatch, ENTRIES)
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[ReceiptRig]:
-    """A journal whose first 4,096 entries are pruned, and an uplink that has confirmed nothing."""
-    with ReceiptRig.open(tmp_path, 4_096) as rig:
-        rig.take(rig.receipt(4_096))
+    """A journal whose first segment are pruned, and an uplink that has confirmed nothing."""
+    with ReceiptRig.open(tmp_path, ENTRIES) as rig:
+        rig.take(rig.receipt(ENTRIES))
         until(lambda: _pruned(rig))
         rig.journal.receipts.retire("ebr")
     with ReceiptRig.open(tmp_path) as rig:
@@ -34,7 +42,7 @@ def rig(tmp_path: Path) -> Iterator[ReceiptRig]:
 def _pruned(rig: ReceiptRig) -> bool:
     rig.journal.prune(None)
     rig.journal.append(bodies(1), urgent=True).result()
-    return rig.journal.read((0, 0), max_bytes=1)[0].seq > 4_096
+    return rig.journal.read((0, 0), max_bytes=1)[0].seq > ENTRIES
 
 
 def previous(rig: ReceiptRig, seq: int) -> str:
@@ -43,30 +51,30 @@ def previous(rig: ReceiptRig, seq: int) -> str:
 
 @pytest.mark.urs("URS-UPL-03")
 def test_the_base_is_proved_by_the_entry_after_it(rig: ReceiptRig) -> None:
-    rig.take(rig.receipt(4_096, digest=previous(rig, 4_097)))
-    assert rig.journal.cursor("ebr") == (rig.journal.last[0], 4_096)
+    rig.take(rig.receipt(ENTRIES, digest=previous(rig, ENTRIES + 1)))
+    assert rig.journal.cursor("ebr") == (rig.journal.last[0], ENTRIES)
     assert rig.status.receipts_refused == 0
-    rig.take(rig.receipt(4_097))
-    assert rig.journal.cursor("ebr")[1] == 4_097
+    rig.take(rig.receipt(ENTRIES + 1))
+    assert rig.journal.cursor("ebr")[1] == ENTRIES + 1
 
 
 def test_what_the_gateway_says_of_itself_fits_its_schema(rig: ReceiptRig) -> None:
     epoch, last = rig.journal.last
     told = orjson.loads(announcement(GATEWAY, held.online(rig.journal, (0, 0)), up=True))
-    assert told["held"] == [[epoch, 4_097, last]]
-    assert (told["first"], told["last"]) == (4_097, last)
+    assert told["held"] == [[epoch, ENTRIES + 1, last]]
+    assert (told["first"], told["last"]) == (ENTRIES + 1, last)
     jsonschema.validate(told, orjson.loads((SCHEMAS / "uplink-online.json").read_bytes()))
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "ab" * 32])
 def test_a_base_with_another_digest_is_another_history(rig: ReceiptRig, digest: str) -> None:
-    rig.take(rig.receipt(4_096, digest=digest))
+    rig.take(rig.receipt(ENTRIES, digest=digest))
     assert rig.journal.cursor("ebr") == (0, 0)
     assert rig.codes() == ["receipt-digest-mismatch"]
     assert rig.judge.contradiction is not None
 
 
-@pytest.mark.parametrize("through", [1, 4_000, 4_095])
+@pytest.mark.parametrize("through", [1, ENTRIES - 96, ENTRIES - 1])
 def test_a_place_that_no_entry_speaks_of_proves_nothing(rig: ReceiptRig, through: int) -> None:
     rig.take(rig.receipt(through, digest="ab" * 32))
     assert rig.journal.cursor("ebr") == (0, 0)
@@ -134,11 +142,11 @@ def test_the_receiver_that_is_printed_does_what_the_page_says(rig: ReceiptRig, k
     rig.journal.append(bodies(5), urgent=True).result()
     rig = ReceiptRig(rig.journal)  # now all of it has been sent
     epoch = rig.journal.last[0]
-    entries = rig.journal.read((epoch, 4_096), max_bytes=1 << 20)[:5]
+    entries = rig.journal.read((epoch, ENTRIES), max_bytes=1 << 20)[:5]
     receipt = {}
     for place in kept:
         receipt = names["take"](entries[place - 1].payload, [list(run) for run in rig.journal.ranges()])
-    through = 4_101 if kept == range(1, 6) else 4_098 if 1 in kept else 0
+    through = ENTRIES + 5 if kept == range(1, 6) else ENTRIES + 2 if 1 in kept else 0
     assert receipt["through"] == through
     rig.take(receipt)
     assert rig.journal.cursor("ebr")[1] == through
