@@ -6,8 +6,7 @@ source, never sleeps and tries again, and holds no more than one list that is no
 The way of a value begins here: bytes arrive, are decoded into a list of `Reading` (plain tuples), and are handed to `emit`.
 """
 
-import errno
-import re
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from config import Problem, Source, Tag
-
-_ERRNO = re.compile(r"\[Errno (\d+)\]")
+from drivers.os_words import is_refused
 
 Value = bool | int | float | str | bytes | Decimal | datetime | None
 """A value as decoded, unscaled. A Bad reading has None. A datetime is aware and UTC."""
@@ -117,7 +115,12 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def crashed(error: Exception) -> str:
+UNFORESEEN = (Exception, asyncio.CancelledError, SystemExit)
+"""What code that awaits nothing may raise of one element although no rule foresees it. A cancellation raised there is nobody's wish to
+stop: that one only ever comes at an await."""
+
+
+def crashed(error: BaseException) -> str:
     """Say in one line what no rule foresaw as an element was read (a row, a value, a line): it is that element's, and stops no other.
 
     Never raises: a library's error may itself fail when it is asked what it says.
@@ -219,17 +222,6 @@ class DriverMisconfigured(Exception):
 def link_lost(text: str, error: BaseException) -> LinkLost:
     """Make the error of a connection that could not be made. error: of the socket, or of the library that has it."""
     return NobodyListens(text) if is_refused(error) else LinkLost(text)
-
-
-def is_refused(error: BaseException) -> bool:
-    """Return whether every address of a host has refused the connection (RFC 9293, 3.10.7.1), which costs neither side anything.
-
-    asyncio joins the errors of several addresses to one text.
-    """
-    if not isinstance(error, OSError):
-        return False
-    numbers = {error.errno} if error.errno is not None else {int(number) for number in _ERRNO.findall(str(error))}
-    return numbers == {errno.ECONNREFUSED}
 
 
 class Driver(ABC):

@@ -9,7 +9,7 @@ from buffer.times import TICKS_PER_S, from_rfc3339
 
 
 def incidents(batch: str, happened: Sequence[Happening], mine: set[str], zone: str | None) -> Iterator[Block]:
-    """Yield everything of the whole line in these entries. mine: gaps that a record of the batch names."""
+    """Yield everything of the whole line in these entries. mine: gaps that the batch's end lists."""
     yield from _gaps(happened, mine, zone)
     alarms = [happening for happening in happened if happening.event["type"] == "alarm" and happening.event.get("batch") in (batch, None)]
     alarms = [one._replace(event={**one.event, "stood": _stood(one.event.get("duration_s"))}) for one in alarms]
@@ -99,7 +99,7 @@ def _gaps(happened: Sequence[Happening], mine: set[str], zone: str | None) -> It
     marked = frozenset(n for n, gap in enumerate(gaps) if gap.outcome != "filled" and gap.name in mine)
     yield Table(("Entries", "Gap", "Tags", "From", "To", "Outcome", "Cause"), (1.2, 1.8, 3.6, 2.2, 2.2, 0.9, 1.5), rows, marked)
     if mine:
-        yield Text("* named by a record of this batch.")
+        yield Text("* of this batch: it hid something of an equipment while the batch was there, or a value of its record names it.")
 
 
 def _alike(gaps: Iterable[_Gap]) -> Iterator[Sequence[str]]:

@@ -31,12 +31,20 @@ class NotReady(Exception):
 
 
 class Span(NamedTuple):
-    """Consecutive entries of one epoch, and single ones before them that records of the batch rest on."""
+    """Consecutive entries of one epoch, and single ones beside them.
+
+    cited: before them, that records of the batch rest on; gaps: before and after, that tell of the gaps which the batch's end lists.
+    """
 
     epoch: int
     first: int
     last: int
     cited: frozenset[int] = frozenset()
+    gaps: frozenset[int] = frozenset()
+
+    def proved(self, size: int) -> "Span":
+        """Give the span without what the first `size` entries of its epoch do not hold: no checkpoint proves it yet."""
+        return self._replace(gaps=frozenset(seq for seq in self.gaps if seq <= size))
 
 
 def make(
@@ -47,8 +55,9 @@ def make(
     keys: public verifier keys. sign: makes a signed note of the text that names the archive's sums (`Signer.note`); None if it can not.
 
     Holds every entry from where the batch and its steps began to the last that names the batch, other equipment's among them (only a
-    gapless range proves that nothing was left out); and of those before, the single entries that its records rest on, the tag tables and
-    the configuration in force. Raises NotReady, FileExistsError, StorageError.
+    gapless range proves that nothing was left out); of those before, the single entries that its records rest on, the tag tables and
+    the configuration in force; and beside them how each gap of the batch began and ended, as far as a checkpoint covers it.
+    Raises NotReady, FileExistsError, StorageError.
     """
     spans = spans_of(journal, batch)
     if not spans:
@@ -56,7 +65,8 @@ def make(
     keys = list(keys)
     if not keys:
         raise NotReady("the gateway has no signing key")
-    trees = [_Proved(EpochTree(journal, span.epoch), span.last) for span in spans]
+    trees = [_Proved(EpochTree(journal, span.epoch), span) for span in spans]
+    spans = [span.proved(tree.checkpoint.size) for span, tree in zip(spans, trees, strict=True)]
 
     def fill(members: Members) -> None:
         held = [_put_entries(members, journal, span) for span in spans]
@@ -119,13 +129,13 @@ class _Held:
 
 
 class _Proved:
-    """The tree of one epoch, and the signed checkpoint that covers the batch's last entry in it."""
+    """The tree of one epoch, and the signed checkpoint that covers the batch's last entry in it; if there is one, its gaps' too."""
 
-    def __init__(self, tree: EpochTree, last: int) -> None:
+    def __init__(self, tree: EpochTree, span: Span) -> None:
         """Raises NotReady if no checkpoint covers it yet."""
-        self.tree, checkpoint = tree, tree.covering(last)
+        self.tree, checkpoint = tree, tree.covering(max(span.last, *span.gaps, 0)) or tree.covering(span.last)
         if checkpoint is None:
-            raise NotReady(f"no signed checkpoint covers entry {last} yet; one is made every five minutes")
+            raise NotReady(f"no signed checkpoint covers entry {span.last} yet; one is made every five minutes")
         self.checkpoint = checkpoint
 
 
@@ -146,14 +156,19 @@ def _put_entries(members: Members, journal: Path, span: Span) -> _Held:
 
 def _needed(journal: Path, span: Span) -> Iterator[Entry]:
     """Yield the entries of a span, and before them those that a reader needs."""
-    epoch, first, last, cited = span
+    epoch, first, last, beside = span.epoch, span.first, span.last, span.cited | span.gaps
     before: dict[str, list[Entry]] = {}
+    until = max(last, *span.gaps, 0)
     for entry in read_journal(journal, (epoch, 0)):
-        if entry.epoch != epoch or entry.seq > last:
+        if entry.epoch != epoch or entry.seq > until:
             return
+        if entry.seq > last:
+            if entry.seq in beside:
+                yield entry
+            continue
         if entry.seq < first:
             _remember(before, entry)
-            if entry.seq in cited:
+            if entry.seq in beside:
                 before[f"{entry.seq}"] = [entry]
             continue
         if entry.seq == first:
@@ -181,22 +196,53 @@ def spans_of(journal: Path, batch: str) -> list[Span]:
     A step may have begun before anybody knew the batch. Checkpoints and audit entries that name it do not count: what was signed, released
     or archived later would draw everything between into the archive, and an archive could never be made at once after the end.
     """
-    names = verify.names_of(batch)
+    names, gaps = verify.names_of(batch), _Gaps(batch)
     named: dict[int, tuple[int, int]] = {}
     cited: dict[int, set[tuple[int, int]]] = {}
     for entry in read_journal(journal):
+        gaps.take(entry)
         if any(name in entry.payload for name in names) and not verify.NAMED_LATER.search(entry.payload):
             first, _ = named.get(entry.epoch, (entry.seq, 0))
             before = max((epoch for epoch in named if epoch < entry.epoch), default=entry.epoch)
             named[entry.epoch] = first, entry.seq
             for interval in verify.rests_on(entry.payload, batch):
                 cited.setdefault(entry.epoch if interval[1] < entry.seq else before, set()).add(interval)
-    return [_span(epoch, first, last, cited.get(epoch, set())) for epoch, (first, last) in named.items()]
+    told = gaps.of_batch()
+    return [_span(epoch, first, last, cited.get(epoch, set()), told.get(epoch, set())) for epoch, (first, last) in named.items()]
 
 
-def _span(epoch: int, first: int, last: int, cited: set[tuple[int, int]]) -> Span:
+def _span(epoch: int, first: int, last: int, cited: set[tuple[int, int]], gaps: set[int]) -> Span:
     begun = min([first, *(begin for begin, end in cited if begin != end)])
-    return Span(epoch, begun, last, frozenset(begin for begin, end in cited if begin == end and begin < begun))
+    single = frozenset(begin for begin, end in cited if begin == end and begin < begun)
+    return Span(epoch, begun, last, single, frozenset(seq for seq in gaps if not begun <= seq <= last))
+
+
+_TELLS_GAP = re.compile(rb'"event":\{"type":"gap","transition":"\w+","gap":("[^"\\]*")')
+
+
+class _Gaps:
+    """Where a journal tells of gaps, and which of them the newest end of a batch lists."""
+
+    def __init__(self, batch: str) -> None:
+        self._batch = batch
+        self._told: dict[str, list[tuple[int, int]]] = {}
+        self._listed: list[str] = []
+
+    def take(self, entry: Entry) -> None:
+        """Note what an entry says of a gap, or of the batch's end; an end may come in parts."""
+        if (tells := _TELLS_GAP.search(entry.payload)) is not None:
+            self._told.setdefault(json.loads(tells[1]), []).append((entry.epoch, entry.seq))
+        elif b'"event":{"type":"batch","transition":"end"' in entry.payload:
+            event = json.loads(entry.payload)["event"]
+            if event.get("batch") == self._batch:
+                self._listed = [*(self._listed if (event.get("part") or 1) > 1 else ()), *event.get("gaps", ())]
+
+    def of_batch(self) -> dict[int, set[int]]:
+        """Return the entries that tell of the batch's gaps: epoch -> numbers."""
+        found: dict[int, set[int]] = {}
+        for epoch, seq in (place for gap in self._listed for place in self._told.get(gap, ())):
+            found.setdefault(epoch, set()).add(seq)
+        return found
 
 
 def _beside(journal: Path, batch: str, held: list[_Held], trees: list[_Proved], keys: list[str]) -> Iterator[tuple[str, bytes]]:
@@ -265,7 +311,8 @@ entries/*.jsonl   the entries as the gateway stored them and sent them to the el
                   byte. The file's name is the epoch. From where the batch and its steps began to the last entry that names it nothing is
                   left out, so entries of other equipment and other batches that ran meanwhile are among them. Before them stand the
                   tag tables ("tagset"), the configuration and the beginning of the epoch that a reader needs, and single entries that a
-                  record of the batch cites: a set point that had been standing, for instance.
+                  record of the batch cites: a set point that had been standing, for instance. Beside them stand the entries that tell of
+                  gaps of the batch which opened before or closed after.
 schemas/          JSON Schemas of all entries, each with an example and with the meaning of its members.
 configuration/    each configuration of the line at that time, as files, in a folder named by its version.
 proofs.json       what connects the entries with the checkpoint.

@@ -66,12 +66,15 @@ class Record:
             yield from _step(step)
         yield from self._materials()
         yield from self._samples()
-        yield from incidents(self.batch, self._all, set(self._end.event.get("gaps", [])) if self._end else set(), self._zone)
+        listed = self._end.event.get("gaps", []) if self._end else []
+        yield from incidents(self.batch, self._all, set(listed), self._zone)
+        if self._end and (more := (self._end.event.get("gap_count") or 0) - len(listed)) > 0:
+            yield Text(f"{more} more gaps are of this batch, which its end does not name.", marked=True)
         revised = corrected(self._mine, self._steps, self._gone)
         yield from corrections(revised, f"{self.gateway}/{self.batch}/", self._zone)
         yield from audit_trail(self._all, self._zone)
         yield from self._evidence()
-        yield from review()
+        yield from review((happening for happening in self._all if happening.event.get("batch") == self.batch), self._zone)
 
     # ------------------------------------------------------------------ the batch
 

@@ -186,6 +186,10 @@ class BatchConfiguration(Open):
 class BatchEvent(Event):
     """A batch comes into an equipment (start), leaves it (leave), is closed (end).
 
+    `gaps` of the end are those that belong to the batch: each that hid something of an equipment while the batch was there, and each that a
+    value of its records names. `gap_count` is how many there are, more than are listed where one stay had more than 10,000; 0.1 and before
+    counted none, and listed only those that values name.
+
     The start says how long the equipment stood dirty and clean before; its evidence is from the entry that brought the batch's id to the
     one with which it counted. The end lists every record; `merkle_root` is the RFC 6962 root over
     their content_sha256 in the order listed, so who holds only records can prove that all are there. Cause `corrected`: the batch number
@@ -220,6 +224,7 @@ class BatchEvent(Event):
     materials: list[dict[str, Any]] = []
     samples: list[dict[str, Any]] = []
     gaps: list[str] = []
+    gap_count: int | None = None
     alarms: list[dict[str, Any]] = []
     alarm_count: int | None = None
     orphans: list[dict[str, Any]] = []

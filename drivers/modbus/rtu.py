@@ -5,7 +5,10 @@ the same form: the library's client returns it as good. So every request without
 function and length. While a unit has an unanswered request of a function, nothing is asked of it by that function. It is first asked
 something that no late answer can be mistaken for: another function, where even an exception response names the function, or another
 length. A unit answers in order, so once that is answered nothing older will arrive. No waiting, no assumption about times. Only when
-every such request is itself unanswered must the oldest be `LATE_ANSWER_S` old.
+every such request is itself unanswered must the oldest be `LATE_ANSWER_S` old. A request is unanswered however it ended without its answer:
+by the time-out, by a wrong answer, cancelled, or with the line lost under it.
+
+What came before a request was sent is no answer to it: everything that the kernel has is read and dropped first (docs/decisions/0091).
 
 (Modbus over Serial Line Specification V1.02, 2.4 and 2.5.1.)
 """
@@ -21,11 +24,13 @@ from drivers.contract import BadReply, LinkLost, link_lost
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, crc_is_right, data_of, read_request, rtu_frame
 from drivers.modbus.line import SerialLine
 from drivers.modbus.settings import Endpoint
+from drivers.os_words import in_words
 
 LATE_ANSWER_S = 30.0
 _LONGEST = 256  # V1.02, 2.5.1: an ADU has at most 256 bytes
 _STRAY_BYTES = 4096  # on one connection without any right frame between: this is no Modbus
-_SETTLE_S = 0.03  # after a failure: no byte for so long, USB adapters deliver in steps of up to 16 ms
+_SETTLE_S = 0.03  # after the opening, a failure, or a frame that nobody asked for: no byte for so long; USB adapters deliver each 16 ms
+_SHORTEST = 5  # an exception response with its address and checksum
 
 
 _ECHOES = "; that is what was sent: the adapter echoes (local_echo = true)"
@@ -47,14 +52,20 @@ def _check_no_echo(buffer: bytearray, sent: bytes) -> None:
         raise WrongAnswer(f"equal to its request: {sent.hex(' ')}")
 
 
+async def _read_what_came() -> None:
+    """Let the loop read what the kernel has: it looks at its sockets after one turn, and their readers run in the next."""
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+
 class _Bytes(asyncio.Protocol):
     """Received bytes, bounded; nothing is interpreted here."""
 
     def __init__(self) -> None:
         self.buffer = bytearray()
-        self.last_ns = 0
         self.lost: Exception | None = None
         self.strays = 0
+        self.last_ns = time.monotonic_ns()  # what came before the opening may go on
         self._wake = asyncio.Event()
         self.transport: asyncio.Transport | SerialLine | None = None
 
@@ -72,7 +83,7 @@ class _Bytes(asyncio.Protocol):
         self._wake.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.close(LinkLost(f"connection lost: {exc or 'closed by the other side'}"))
+        self.close(LinkLost(f"connection lost: {in_words(exc, 'the other side') if exc else 'closed by the other side'}"))
 
     def write(self, data: bytes) -> None:
         assert self.transport is not None
@@ -140,14 +151,14 @@ class RtuLink:
         self._echoes, self._named = local_echo, named or {}
         self._turn = asyncio.Lock()
         self._line: _Bytes | None = None
-        self._unsettled = False
+        self._unsettled = True
         self._unanswered = defaultdict(dict) if unanswered is None else unanswered
         self._answered: defaultdict[int, set[int]] = defaultdict(set)  # unit -> functions
         self.late = 0
 
     async def open(self) -> None:
         """Open the port or connect to the converter. Raises LinkLost if it is not there."""
-        self._line = await self._connect()
+        self._line, self._unsettled = await self._connect(), True
 
     def close(self) -> None:
         """Close the port or the connection at once."""
@@ -201,34 +212,49 @@ class RtuLink:
         requested_ns, sent = time.monotonic_ns(), rtu_frame(request)
         line.write(sent)
         try:
+            data = data_of(await self._answer(line, request, sent), request)
+        except ModbusException:
+            self._came(line, request)
+            raise
+        except BaseException as error:  # also cancelled, or the line is lost: the request is on the bus, its answer will come
+            self._note_unanswered(request)
+            if isinstance(error, WrongAnswer) and not self._echoes and line.buffer.startswith(sent):
+                raise WrongAnswer(f"{error}{_ECHOES}") from error
+            raise
+        self._came(line, request)
+        return Reply(data, requested_ns, line.last_ns)
+
+    async def _answer(self, line: _Bytes, request: Request, sent: bytes) -> bytes:
+        """Wait for the PDU of an answer; it stays in the buffer. Raises NoAnswer, WrongAnswer, LinkLost, BadReply."""
+        try:
             async with asyncio.timeout(self._timeout_s):
                 while self._echoes and not _echo_taken(line.buffer, sent):
                     await line.more()
                 while (pdu := self._taken(line, request)) is None:
                     await line.more()
-            if not self._echoes:
-                _check_no_echo(line.buffer, sent)
-            data = data_of(pdu, request)
         except TimeoutError as error:
-            self._note_unanswered(request)
             came = f", only {bytes(line.buffer[:16]).hex(' ')}" if line.buffer else ""
             came += _ECHOES if not self._echoes and line.buffer == sent else ""
             raise NoAnswer(f"no answer in {self._timeout_s:g} s{came}") from error
-        except (WrongAnswer, asyncio.CancelledError) as error:  # cancelled: the request is on the bus, its answer will come
-            self._note_unanswered(request)
-            if isinstance(error, WrongAnswer) and not self._echoes and line.buffer.startswith(sent):
-                raise WrongAnswer(f"{error}{_ECHOES}") from error
-            raise
+        if not self._echoes:
+            _check_no_echo(line.buffer, sent)
+        return pdu
+
+    def _came(self, line: _Bytes, request: Request) -> None:
+        """Take the answer's frame out of the buffer. A whole frame more is said by somebody whom nobody asked: let the line settle."""
+        del line.buffer[: 5 if line.buffer[1] & 0x80 else 5 + line.buffer[2]]
+        self._unsettled = len(line.buffer) >= _SHORTEST
         line.strays = 0
         self._answered[request.unit].add(request.function)
-        return Reply(data, requested_ns, line.last_ns)
 
     async def _silence(self, line: _Bytes) -> None:
-        """Keep the time between frames; after a failure wait until the line is quiet. Bytes received meanwhile are dropped."""
+        """Keep the time between frames; while the line is unsettled wait until it is quiet. Bytes received meanwhile are dropped."""
         quiet_s = max(self._between_s, _SETTLE_S if self._unsettled else 0.0)
         until_s = time.monotonic() + max(self._timeout_s, 0.2)
-        while (rest_s := line.last_ns / 1e9 + quiet_s - time.monotonic()) > 0 and time.monotonic() < until_s:  # noqa: ASYNC110 - silence is no event
+        await _read_what_came()
+        while (rest_s := line.last_ns / 1e9 + quiet_s - time.monotonic()) > 0 and time.monotonic() < until_s:
             await asyncio.sleep(rest_s)
+            await _read_what_came()
         if line.lost is not None:
             raise line.lost
         line.forget()
@@ -280,4 +306,5 @@ class RtuLink:
             async with asyncio.timeout(max(self._timeout_s, 3.0)):
                 return (await loop.create_connection(_Bytes, endpoint.host, endpoint.port))[1]
         except (OSError, TimeoutError) as error:
-            raise link_lost(f"{endpoint.host}:{endpoint.port}: {error or 'no connection in time'}", error) from error
+            why = in_words(error, "the converter") if str(error) else "no connection in time"
+            raise link_lost(f"{endpoint.host}:{endpoint.port}: {why}", error) from error

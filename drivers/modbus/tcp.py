@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Collection
@@ -14,6 +15,7 @@ from drivers.keepalive import watch
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
 from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of, without_padding
 from drivers.modbus.settings import Endpoint
+from drivers.os_words import in_words
 
 _STRAYS = 100  # answers nobody waits for, on one connection, before it is given up
 
@@ -65,7 +67,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed_idle = self.lost is None and not self.waiting
-        self._end(LinkLost(f"connection lost: {exc or 'closed by the device'}"))
+        self._end(LinkLost(f"connection lost: {in_words(exc) if exc else 'closed by the device'}"))
 
     def send(self, transaction: int, frame: bytes, waiting: _Waiting) -> None:
         if self.lost is not None:
@@ -150,7 +152,7 @@ class TcpLink:
         self._endpoint, self._timeout_s, self._odd = endpoint, timeout_s, odd
         self._connect_delay_s, self._turnaround_s = connect_delay_s, turnaround_s
         self._free_s = 0.0  # event loop time before which nothing is asked
-        self._slots = asyncio.Semaphore(in_flight)
+        self._in_flight, self._slots = in_flight, asyncio.Semaphore(in_flight)
         self._opening = asyncio.Lock()
         self._connection: _Connection | None = None
         self._is_stale = False
@@ -215,7 +217,9 @@ class TcpLink:
 
     async def _usable(self) -> _Connection:
         if self._connection is not None and self._is_stale:
-            await self._connection.idle.wait()  # the other units' requests are still good on it
+            with contextlib.suppress(TimeoutError):  # no request lasts longer: who waits on then is answered by the end of the connection
+                async with asyncio.timeout(self._timeout_s * (self._in_flight + 1)):
+                    await self._connection.idle.wait()  # the other units' requests are still good on it
             self._connection.close()
             self._connection, self._is_stale = None, False
         if self._connection is not None and self._connection.closed_idle:
@@ -234,7 +238,8 @@ class TcpLink:
             async with asyncio.timeout(max(self._timeout_s, 3.0)):
                 _, connection = await asyncio.get_running_loop().create_connection(lambda: _Connection(self._odd), host, port)
         except (OSError, TimeoutError) as error:
-            raise link_lost(f"{host}:{port}: {error or 'no connection in time'}", error) from error
+            why = in_words(error) if str(error) else "no connection in time"
+            raise link_lost(f"{host}:{port}: {why}", error) from error
         return connection
 
 

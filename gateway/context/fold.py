@@ -14,6 +14,7 @@ from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.conditions import Conditions
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.events import Events
+from gateway.context.gaps import belonging
 from gateway.context.gaps.gaps import Gap, Gaps
 from gateway.context.gaps.silence import Silences
 from gateway.context.materials.batch_materials import Ledgers
@@ -117,7 +118,7 @@ class Fold:
         if isinstance(item, ReadingsInput):
             self._readings.take(item)
         else:
-            self.findings.take(item.event, item.ticks)
+            self.findings.take(item.event, item.ticks, item.seq)
             self._taken.take(item.event)
         if self._silences.limits:
             for name, last in self._silences.due():
@@ -130,6 +131,9 @@ class Fold:
         self._bookings.settle()
         for run in (*self._late_results.due(), *self._runs.due()):
             self._batches.recorded(run)
+        if self._gaps.begun:
+            self._batches.hidden(self._gaps.begun)
+            self._gaps.begun.clear()
         self._batches.close()
         self._retire_if_due()
         if self._events:
@@ -153,6 +157,10 @@ class Fold:
     def context(self, equipment: str) -> dict[str, Any]:
         """Tell where one equipment is, for the status page."""
         return self._contexts.context(self.plan.units[equipment])
+
+    def reviewed(self, batch: str) -> str | None:
+        """Give the id of the document by which the audit trail of a batch was reviewed after its end; None if it was not, or long ago."""
+        return self.state.reviewed.get(batch)
 
     def waiting(self) -> bool:
         """Return whether something is decided as soon as entries let time pass: a change that must stand still, the record of a step."""
@@ -217,6 +225,7 @@ class Fold:
         state, plan = self.state, self.plan
         state.where = {name: state.where.get(name) or EquipmentState() for name in plan.units}
         state.tracks = {name: state.tracks.get(name) or Track(through=state.now) for name in sorted(plan.tracked)}
+        belonging.adopt(state, plan)
         state.booked = {record: booked for record, booked in state.booked.items() if booked.occurred.equipment in plan.units}
         state.occurred = [pending for pending in state.occurred if pending.equipment in plan.units]
         state.runs = {number: run for number, run in state.runs.items() if (run.equipment, run.kind, run.name) in plan.gathering}
@@ -242,7 +251,7 @@ class Fold:
                 doubtful[0:2] = [[doubtful[0][0], doubtful[1][1]]]
 
     def _emit(self, event: dict[str, Any]) -> str:
-        self.findings.take(event, self.state.now)
+        self.findings.take(event, self.state.now, self.state.seq)
         if event["type"] == "step":
             self._without_batch(event)
         digest = sha256()
@@ -264,7 +273,7 @@ class Fold:
             return
         activity = dict(unit.active_steps).get(event["step"]) or self._contexts.activity(unit, batch=True)
         if activity == "production":
-            self.findings.say(without_batch(event), self.state.now)
+            self.findings.say(without_batch(event), self.state.now, self.state.seq)
 
     def _occurred(self, event: Mapping[str, Any]) -> None:
         """Begin a run of one instant at an alarm, a booking or a sample, where the map asks for what stands in the tags then."""

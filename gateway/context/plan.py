@@ -1,6 +1,6 @@
 """The line folder, arranged for the fold: which tags matter, to whom, and as what. Made once, never changed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -262,6 +262,29 @@ class Plan:
     def trigger_tags(self) -> frozenset[str]:
         """Tags whose change is an occasion."""
         return frozenset(row.trigger for _, rows in self.occasions for row in rows) & self.places.keys()
+
+    def served(self, source: str, tags: Iterable[str]) -> frozenset[str]:
+        """Name the equipments that tags of a source serve; rows, and what is nobody's own, serve all of the line."""
+        if not self.names.get(source):
+            return frozenset(self.units)
+        return frozenset().union(*(self._serves.get(tag, ()) for tag in tags))
+
+    @cached_property
+    def _serves(self) -> dict[str, frozenset[str]]:
+        """Tag -> the equipments that it belongs to, tells of, or has a value in a record of."""
+        rows = [(row.equipment, tag) for row in self.line.parameters for tag in self._tags_of(row)]
+        rows += [(row.equipment, tag) for _, occasions in self.occasions for row in occasions for _, tag in tags_of(row)]
+        rows += [(unit.name, tag) for unit in self.units.values() for tag in unit.tags]
+        rows += [(alarm.equipment, alarm.tag) for alarm in self.line.alarms if alarm.equipment is not None]
+        found = {tag: {*tag_row.equipment} for tag, tag_row in self.tags.items()}
+        everywhere = {tag for tag, owners in found.items() if not owners or "line" in owners}
+        for equipment, tag in rows:
+            found.setdefault(tag, set()).add(equipment)
+        return {tag: frozenset(self.units if tag in everywhere else owners & self.units.keys()) for tag, owners in found.items()}
+
+    def _tags_of(self, row: Parameter) -> set[str]:
+        need = need_of(row, self.tags)
+        return limit_tags(row) | (set() if need is None else {need.tag.tag})
 
     @cached_property
     def signals(self) -> dict[str, dict[int, list[Unit]]]:

@@ -10,6 +10,7 @@ was seen needs no answer: notes move with it. After a stop the status of both cl
 from dataclasses import replace
 from typing import TypeVar
 
+from gateway.context.gaps import belonging
 from gateway.context.plan import LATENESS_TICKS, Plan, Unit
 from gateway.context.readings import Readings
 from gateway.context.state import Batch, EquipmentState, Instant, Leap, Run, State, Unseen
@@ -121,6 +122,7 @@ class SetClock:
         if is_behind:
             return
         state.began = min(state.began, back.now)
+        belonging.set_back(state, self._plan, back)
         self._gaps(back)
         for name, track in state.tracks.items():
             track.set_back(back, self._ahead_of(name))

@@ -9,7 +9,7 @@ from gateway.context.occurrences import Condition, Ledger, Log, PendingBooking, 
 from gateway.entries.fold_input import Json
 from gateway.parameters import Book, Cut, Track
 
-FORMAT = 3
+FORMAT = 4
 """Of the dumped state. It rises when an old dump would be read wrongly; such a dump is refused, and the journal is folded anew."""
 
 
@@ -188,6 +188,9 @@ class Member:
     unseen: list[str] = field(default_factory=list)
     unit_id: str | None = None
     absent: list[str] | None = None  # steps that had to run and did not, of an equipment that is no longer declared
+    gaps: dict[str, None] = field(default_factory=dict)  # that belong to it (gateway.context.gaps.belonging), as far as it is judged
+    gaps_dropped: int = 0  # of those, because they were too many
+    entered: int = 0  # seq of the entry with which it counted
 
 
 @dataclass(slots=True)
@@ -223,7 +226,6 @@ class Batch:
     revision: int = 0
     dirty: int | None = None
     digest: str | None = None
-    gaps: list[str] = field(default_factory=list)  # of a state of before its records named theirs
     alarms: list[dict[str, Any]] = field(default_factory=list)
     alarm_count: int = 0
     ran: dict[str, list[Any]] = field(default_factory=dict)  # record -> equipment, step, run, start, end (where compared)
@@ -250,6 +252,23 @@ class Configuration:
     part: int = 0
     until_seq: int | None = None
     until: int | None = None
+
+
+@dataclass(slots=True)
+class Blind:
+    """Since when and until when a gap hides something of each equipment that its tags serve.
+
+    until: equipment -> the end as far as it is known; going: those of which it hides something still. told: seq of the entry that told
+    the end so far. judged: seq of the entry by which the clock was set back after it: the stays of then were held against it by the clock
+    as it was.
+    """
+
+    source: str
+    start: int
+    until: dict[str, int]
+    going: list[str]
+    told: int = 0
+    judged: int = 0
 
 
 @dataclass(slots=True)
@@ -309,6 +328,7 @@ class State:
     batches: dict[str, Batch] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
+    blind: dict[str, Blind] = field(default_factory=dict)  # gap -> what it hides, of open gaps and of the newest that have closed
     lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # tag that says where an equipment is -> its lost gaps, closed
     again: dict[str, list[int]] = field(default_factory=dict)  # such a tag -> ends of those after which it said what it had said before
     back: dict[str, int] = field(default_factory=dict)  # source -> time of the entry with which it went on without loss
@@ -337,6 +357,7 @@ class State:
     landed: Leap | None = None  # the step forward since which nothing may be final yet: the clock may be set back again
     unseen: dict[str, Unseen] = field(default_factory=dict)  # source -> what is to be a gap if the clock turns out to be behind
     found: Found = field(default_factory=Found)
+    reviewed: dict[str, str] = field(default_factory=dict)  # batch that had ended -> id of the newest review of its audit trail
 
 
 __all__ = [
@@ -347,6 +368,7 @@ __all__ = [
     "MOST_TOLD",
     "Basis",
     "Batch",
+    "Blind",
     "Condition",
     "Configuration",
     "Cut",

@@ -14,12 +14,20 @@ from gateway.clock import Clock
 from gateway.context.gaps.gaps import Gap
 from gateway.entries.bodies import Row
 from gateway.intake.drafts import EventDraft
+from gateway.intake.observation import CAUSE_UNASKED as CAUSE
 from gateway.intake.observation import Observation
 from gateway.intake.poll_filter import PollFilter
 
-CAUSE = "not-asked"
 SETTLED_NS = 1_000_000_000
 """Of a standstill that the clock reports: what was observed within a second of its end came after it, for the clock looks each second."""
+
+
+PATIENCE_NS = 10_000_000_000
+"""A tag that nobody asks for is said to be in a gap after so long and three of its periods. Before that it is late when it is asked."""
+PATIENCE_PERIODS = 3
+LOOKED_AWAY_NS = 3_000_000_000
+"""Who looks each second and comes later than this stood still itself: what it finds then is no driver's silence."""
+HUNG_NS = 60_000_000_000
 
 
 class Poll(NamedTuple):
@@ -90,6 +98,18 @@ class Asked:
             self._observed_ns[tag] = observed_at(poll.requested_ns, poll.received_ns, self._periods_ns[tag])
         self._stood -= poll.tags
 
+    def overdue(self, now_ns: int, since_ns: int) -> dict[int, Silence]:
+        """Return the tags that nobody has asked for too long, each with its silence; before `since_ns` nobody looked.
+
+        Only tags that were observed before: a driver may have reasons to leave one alone from the start, and says so.
+        """
+        found: dict[int, Silence] = {}
+        for tag, seen_ns in enumerate(self._observed_ns):
+            patience_ns = max(PATIENCE_NS, PATIENCE_PERIODS * self._periods_ns[tag])
+            if seen_ns is not None and now_ns - max(seen_ns, since_ns) > patience_ns:
+                found[tag] = Silence(seen_ns, now_ns)
+        return found
+
     def stood_still(self, until_ns: int) -> None:
         """Note that process or machine stood still until then: the next poll of a tag not observed since is late, whatever its period."""
         before_ns = until_ns - SETTLED_NS
@@ -110,6 +130,8 @@ class Asking:
         """memory: of what was stored last. open_gaps: those of the source."""
         self._asked, self._observation, self._memory, self._clock, self._open_gaps = asked, observation, memory, clock, open_gaps
         self.late = LateCycles()
+        self._looked_ns = self._since_ns = self._now_ns()
+        self._unasked: dict[int, int] = {}  # tag in a gap that opened while nobody asked -> when it was said
 
     def poll(self, readings: Sequence[Reading], alive: Sequence[int] | None, requested_ns: int, received_ns: int) -> Poll:
         """Describe a poll that has been answered. The instants are CLOCK_MONOTONIC, ns."""
@@ -124,24 +146,70 @@ class Asking:
         A tag that stands in an open gap was known not to be observed. A gap ends with the next reading: that of the poll, else what was
         stored last, where the poll found it unchanged. Of a tag of which nothing is stored it ends with the poll.
         """
-        open_gaps = self._open_gaps() if (silent := self._asked.silent(poll)) else []
+        silent, back = self._asked.silent(poll), sorted(self._unasked.keys() & poll.tags)
+        open_gaps = self._open_gaps() if silent or back else []
         late = self._observation.uncovered(silent, open_gaps)
-        if not late:
+        again = [*late, *back]
+        if not again:
             return IN_TIME
-        self._memory.forget(poll.listed.intersection(late))
-        rows = self._memory.again([tag for tag in late if tag not in poll.listed], now_s)
+        self._unasked = {tag: said_ns for tag, said_ns in self._unasked.items() if tag not in poll.tags}
+        self._memory.forget(poll.listed.intersection(again))
+        rows = self._memory.again([tag for tag in again if tag not in poll.listed], now_s)
         ends_later = {*kept, *poll.listed, *(row[0] for row in rows)}
-        detail = _detail(silent[tag] for tag in late)
-        detected = self._clock.stamp().ticks
+        drafts = self._late(late, [silent[tag] for tag in late], ends_later, open_gaps, observed)
+        drafts += self._observation.closed([tag for tag in back if tag not in ends_later], open_gaps, observed)
+        if filled := [tag for tag in again if tag in kept]:
+            drafts.append(self._observation.resumed(filled, observed))
+        self.late.add(max((silent[tag].seconds for tag in again if tag in silent), default=0.0), observed)
+        return Before(drafts, rows)
+
+    def _late(
+        self, late: Sequence[int], silences: Sequence[Silence], ends_later: Collection[int], open_gaps: Sequence[Gap], observed: int
+    ) -> list[EventDraft]:
+        """Draft the gaps of tags that stand in none. ends_later: those whose gap a reading ends, or the word that they were kept."""
         drafts: list[EventDraft] = []
+        detected, detail = self._clock.stamp().ticks, _detail(silences) if silences else ""
         for until in (None, observed):
             tags = tuple(tag for tag in late if (tag in ends_later) is (until is None))
             if tags:
                 drafts += self._observation.gaps(Loss(CAUSE, tags, until_ticks=until, detail=detail), open_gaps, detected)
-        if filled := [tag for tag in late if tag in kept]:
-            drafts.append(self._observation.resumed(filled, observed))
-        self.late.add(max(silent[tag].seconds for tag in late), observed)
-        return Before(drafts, rows)
+        return drafts
+
+    def overdue(self) -> tuple[list[EventDraft], list[int]]:
+        """Draft the gaps of tags that nobody asks for, though the source is connected; and name those tags. Called each second.
+
+        A tag that stands in an open gap is known not to be observed: a driver that waits, or gave up, has said so.
+        """
+        now_ns = self._now_ns()
+        if now_ns - self._looked_ns > LOOKED_AWAY_NS:
+            self._since_ns = now_ns
+        self._looked_ns = now_ns
+        if not (overdue := self._asked.overdue(now_ns, self._since_ns)):
+            return [], []
+        open_gaps = self._open_gaps()
+        tags = self._observation.uncovered(overdue, open_gaps)
+        if not tags:
+            return [], []
+        self._unasked |= dict.fromkeys(tags, now_ns)
+        longest_s = max(overdue[tag].seconds for tag in tags)
+        detail = f"nothing was asked, answered or refused for {longest_s:.0f} s, though the source is connected"
+        return self._observation.gaps(Loss(CAUSE, tuple(tags), detail=detail), open_gaps, self._clock.stamp().ticks), tags
+
+    @property
+    def unasked(self) -> list[int]:
+        """Tags in a gap that opened because nobody asked for them, and that nobody has asked for since."""
+        return sorted(self._unasked)
+
+    def is_hung(self) -> bool:
+        """Return whether some tag has been in such a gap for so long that its driver is not going to ask any more."""
+        return any(self._looked_ns - said_ns > HUNG_NS for said_ns in self._unasked.values())
+
+    def begins(self) -> None:
+        """Note that the driver is made to begin anew."""
+        self._unasked = dict.fromkeys(self._unasked, self._now_ns())
+
+    def _now_ns(self) -> int:
+        return round(self._clock.stamp().monotonic_s * 1e9) + self._clock.suspended_ns()
 
     def answered(self, poll: Poll) -> None:
         """Note what a poll has observed."""
@@ -149,7 +217,7 @@ class Asking:
 
     def stood_still(self) -> None:
         """Note that process or machine stood still until now, as the clock has noticed."""
-        self._asked.stood_still(round(self._clock.stamp().monotonic_s * 1e9) + self._clock.suspended_ns())
+        self._asked.stood_still(self._now_ns())
 
 
 def _detail(silences: Iterable[Silence]) -> str:

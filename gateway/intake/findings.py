@@ -7,6 +7,7 @@ from typing import Any
 from config import Source, Tag
 from drivers.contract import Finding
 from gateway.clock import Offset
+from gateway.entries.printable import printable
 from gateway.intake.drafts import EventDraft
 
 _MISFITS = {
@@ -53,7 +54,8 @@ class Findings:
 
 def finding_event(finding: Finding, source: str, tags: Sequence[Tag] = ()) -> dict[str, Any]:
     """Give the event of a finding. tags: those of the source, by which its indexes become names."""
-    return {"type": "finding", "source": source, **asdict(finding), "tags": [tags[index].tag for index in finding.tags]}
+    named = [tags[index].tag for index in finding.tags]
+    return {"type": "finding", "source": source, **asdict(finding), "text": printable(finding.text), "tags": named}
 
 
 def misfit(code: str, index: int, tag: Tag, value: Any) -> Finding:
@@ -67,6 +69,15 @@ def shown(value: Any) -> str:
         return repr(value)[:200]
     except Exception:  # noqa: BLE001 - a second fault while the first is told
         return f"a {type(value).__name__}"
+
+
+def not_asked(source: str, tags: tuple[int, ...] | None) -> Finding:
+    """Give the finding that nobody asks for some tags of a source (in a source of rows: for its rows); tags None: all are asked again."""
+    if tags is None:
+        return Finding("source-not-asked", f"{source}: everything is asked for again", (), severity="info")
+    what = f"{len(tags)} tag{'s' if len(tags) > 1 else ''}" if tags else "its rows"
+    text = f"{source}: nobody asks for {what}, though it is connected and nothing has failed; what it has meanwhile is in a gap"
+    return Finding("source-not-asked", text, tags, severity="alarm")
 
 
 def clock_off(source: Source, offset: Offset) -> Finding:

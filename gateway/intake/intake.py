@@ -110,6 +110,11 @@ class Intake:
         self.last_heartbeat_s = time.monotonic()
         return self.happened({"type": "heartbeat", "observed": observed})
 
+    def look_after(self) -> None:
+        """Look whether each source that is polled is still asked; called each second."""
+        for port in self.ports.values():
+            port.look_after()
+
     def waiting_s(self) -> float:
         """How long the oldest append has been waiting for the disk; 0 if none is."""
         return time.monotonic() - self._waiting[0] if self._waiting else 0.0

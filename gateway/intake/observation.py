@@ -17,6 +17,7 @@ from gateway.entries.ticks import TICKS_PER_MS, rfc3339
 from gateway.intake.drafts import EventDraft
 from gateway.intake.readings import Instants
 
+CAUSE_UNASKED = "not-asked"
 MOST_GAPS_AT_ONCE = 16
 """Opened by one loss. Tags with another last observation have a gap of their own."""
 
@@ -78,6 +79,17 @@ class Observation:
         if len(starts) > MOST_GAPS_AT_ONCE:  # no common rhythm: one gap from the earliest, rather too long than too short
             starts = {min(starts): [index for part in starts.values() for index in part]}
         return [self._gap(loss, part, start or self._started, detected) for start, part in starts.items()]
+
+    def closed(self, tags: Iterable[int], open_gaps: Iterable[Gap], end: int) -> list[EventDraft]:
+        """Draft that open gaps of these tags are over, of which nothing is stored that could end them. A source of rows ends its own."""
+        names = {self._tags[tag].tag for tag in tags} if self._tags else set()
+        ends = [(gap, [name for name in sorted(names) if gap.tags == "all" or name in gap.tags]) for gap in open_gaps]
+        return [self._close(gap, of_gap, max(end, gap.start_ticks)) for gap, of_gap in ends if of_gap]
+
+    def _close(self, gap: Gap, tags: list[str], end: int) -> EventDraft:
+        event = {"type": "gap", "transition": "close", "gap": gap.id, "source": self._source.name, "tags": tags}
+        told = {"start": rfc3339(gap.start_ticks), "end": rfc3339(end), "outcome": "lost", "cause": CAUSE_UNASKED}
+        return self._draft(event | told)
 
     def filled(self, tags: Sequence[int] | None, since: int, until: int, detail: str) -> EventDraft:
         """Draft that the source's history gave everything of an interval."""

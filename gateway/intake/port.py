@@ -9,10 +9,11 @@ from config import CodeTable, Source, Tag
 from drivers.contract import Finding, Kind, Look, Loss, Message, Reading
 from gateway.clock import Clock, SourceClock
 from gateway.context import Fold
+from gateway.entries.printable import printable
 from gateway.entries.set_back import SetBack
 from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
 from gateway.intake.drafts import Append, Draft, EventDraft
-from gateway.intake.findings import Findings
+from gateway.intake.findings import Findings, not_asked
 from gateway.intake.flow import Flow
 from gateway.intake.observation import Observation, observed_through
 from gateway.intake.poll_filter import PollFilter
@@ -59,6 +60,7 @@ class Port:
         self._clock_watch = ClockWatch(source, tags)
         self._room = Room(way.flow)
         self.polled = self.undocumented = False
+        self._is_unasked = self._has_rows = False
         self.state, self.detail, self.since_s = "starting", "", time.monotonic()
         self.unread = ""  # what the source has and is not read, in words
         self.readings = self.unchanged = self.lists = 0
@@ -113,6 +115,7 @@ class Port:
         if resumed:
             drafts.append(self._observation.resumed(alive, observed_ticks or io.received))
         found = None if look is None else found_by(look, ticks)
+        self._has_rows = self._has_rows or look is not None or bool(kept)
         drafts += row_drafts(messages, self.source.name, None if self.clock.now is None else self._clock_watch.member(), found)
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
@@ -164,7 +167,7 @@ class Port:
 
     def connected(self, detail: str = "", unread: str = "") -> None:
         """See Emit."""
-        self.unread = unread
+        self.unread = printable(unread)
         self._turn("connected", detail)
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
@@ -175,7 +178,9 @@ class Port:
 
     async def failed(self, why: str, *, needs_person: bool = False) -> None:
         """Say that the driver raised, and open the gap. needs_person: waiting alone will not help."""
-        why = why[:LONGEST_ERROR].encode("utf-8", "replace").decode()  # it may quote what a source sent: long, and no text
+        for its_name in (f"source {self.source.name}: ", f"{self.source.name}: "):  # of whom it is stands beside it
+            why = why.removeprefix(its_name)
+        why = printable(why[:LONGEST_ERROR])[:LONGEST_ERROR]  # it may quote what a source sent: long, and no text
         if needs_person:
             self._turn("misconfigured", why)
             why = f"misconfigured: {why}"
@@ -201,6 +206,35 @@ class Port:
         """Hear that process or machine stood still until now."""
         self._asking.stood_still()
 
+    def look_after(self) -> None:
+        """Open the gap of polled tags that nobody asks for, and say so; called each second.
+
+        While the journal takes nothing, no source is asked; that has its own gap. A driver that is lost has said so.
+        """
+        if self.state != "connected" or not self._way.flow.is_set():
+            return
+        drafts, tags = self._asking.overdue()
+        if drafts:
+            self._append([*drafts, self._findings.draft(not_asked(self.source.name, self._indexes(tags)))], urgent=True)
+            self._is_unasked = True
+        elif self._is_unasked and not self._asking.unasked:
+            self._is_unasked = False
+            self._append([self._findings.draft(not_asked(self.source.name, None))], urgent=True)
+
+    def is_hung(self) -> bool:
+        """Return whether the driver does not ask any more for what it asked before, though it neither failed nor said why.
+
+        Not of a source of rows: one question to a database, or one look at a folder, may take minutes, and has its own time-out.
+        """
+        return self.state == "connected" and not self._has_rows and self._asking.is_hung()
+
+    def begins(self) -> None:
+        """Hear that the driver begins anew."""
+        self._asking.begins()
+
+    def _indexes(self, tags: Sequence[int]) -> tuple[int, ...]:
+        return tuple(tags) if self.tags else ()
+
     # inside
 
     def _tell(self, finding: Finding | None) -> None:
@@ -208,6 +242,7 @@ class Port:
             self._append([self._findings.draft(finding)], urgent=True)
 
     def _turn(self, state: str, detail: str) -> None:
+        detail = printable(detail)
         if state == self.state and (state == "connected" or detail == self.detail):
             return
         changed, self.state, self.detail, self.since_s = state != self.state, state, detail, time.monotonic()

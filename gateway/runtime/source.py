@@ -1,9 +1,13 @@
 """Runs one source's driver: makes it, tells its port what it ended with, and when the next attempt makes sense."""
 
-from drivers import Driver, DriverMisconfigured, driver_class
+import asyncio
+
+from drivers import Driver, DriverError, DriverMisconfigured, driver_class
 from gateway.intake import Port
 from gateway.runtime.isolate import leaves
 from gateway.runtime.misconfigured import ASK_AGAIN_S, Stamps, changed, stamps
+
+LOOK_EVERY_S = 5.0
 
 
 class SourceWork:
@@ -24,10 +28,26 @@ class SourceWork:
         try:
             if self._driver is None:
                 self._driver = driver_class(source.driver)(source, self._port.tags)
-            await self._driver.run(self._port)
+            await self._watched(self._driver)
         except Exception as error:
             self._needs_person = any(isinstance(leaf, DriverMisconfigured) for leaf in leaves(error))
             raise
+
+    async def _watched(self, driver: Driver) -> None:
+        """Run the driver until it raises; one that only stands, connected and silent, is ended, whatever it waits for."""
+        self._port.begins()
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(self._watch())
+            try:
+                await driver.run(self._port)
+            finally:
+                watch.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self._port.is_hung():
+                raise DriverError("its driver asked for nothing any more; it is started again")
 
     def again(self, wait_s: float) -> str:
         """Say when the next attempt is made, where the supervisor waits `wait_s` after `failed`."""

@@ -172,6 +172,7 @@ async def _heartbeats(parts: Parts, status: Status, broken: Broken, done: Done) 
     while True:
         await asyncio.sleep(HEARTBEAT_S / 10)
         status.sample()
+        intake.look_after()
         silent_s = time.monotonic() - intake.last_append_s
         waited_s = time.monotonic() - intake.last_heartbeat_s
         if "heartbeat" in broken or (parts.fold.waiting() and silent_s >= 1.0):
@@ -207,7 +208,7 @@ async def _page(parts: Parts, status: Status, tried: asyncio.Event, done: Done) 
         done()
 
     try:
-        await page_server.serve_page(status, parts.line, parts.access, opened)
+        await page_server.serve_page(status, parts.line, parts.access, commands_of(parts), opened)
     except ConfigError as error:
         raise Closed(f"misconfigured: {error}") from error
     except OSError as error:

@@ -12,7 +12,7 @@ import aiohttp
 
 from buffer import Entry, Rejected
 from config import Uplink
-from drivers.contract import is_refused
+from drivers.os_words import in_words, is_refused
 from gateway.uplink import tls
 from gateway.uplink.errors import NobodyListens, Refused, Unreachable
 from gateway.uplink.http_status import outcome
@@ -153,8 +153,10 @@ class Https(Transport):
             raise Unreachable("no answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             hint = " (a receiver that does not accept our certificate hangs up like this, too)" if self._secure else ""
+            is_cut = isinstance(error, aiohttp.ServerDisconnectedError)
+            why = "the receiver closed the connection" if is_cut else in_words(error, "the receiver")
             kind = NobodyListens if is_refused(error) else Unreachable
-            raise tls.failure(error) or kind((str(error) or type(error).__name__) + hint) from error
+            raise tls.failure(error) or kind(f"{urlsplit(url).netloc}: {why}{hint}") from error
 
 
 class HttpsRecords(Records):

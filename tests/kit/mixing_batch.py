@@ -3,6 +3,7 @@
 import hashlib
 import math
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,11 @@ def step(name: str, level: str, start: float, end: float | None, parameters: lis
     return {**given, **more}
 
 
-def mixing(*, faults: bool = True) -> Stream:
-    """One batch: dry mixing and wet massing. With faults: a limit passed, a gap, a hold, an unsynchronised clock, a value missing."""
+def mixing(*, faults: bool = True, before_end: Sequence[tuple[float, dict[str, Any]]] = (), **end: Any) -> Stream:
+    """One batch: dry mixing and wet massing. With faults: a limit passed, a gap, a hold, an unsynchronised clock, a value missing.
+
+    before_end: events (second, event) that stand before the batch's end; end: members of that end.
+    """
     stream, gap = Stream(), "granulator-plc/40"
     stream.event(-30, {"type": "epoch", "follows": None, "reason": "created", "last_seq": 0, "last_digest": "0" * 64, "lost": []})
     stream.event(-20, {"type": "tagset", "tagset": TAGSET, "source": "granulator-plc", "first": 0, "of": 2, "tags": TAGS[:1]})
@@ -147,13 +151,15 @@ def mixing(*, faults: bool = True) -> Stream:
         {"record": f"{record}/granulator/{name}/1", "revision": 1, "content_sha256": digests[name]} for name in sorted(digests)
     ]
     missing = [{"equipment": "granulator", "step": "WET_MASS", "run": 1, "parameter": "wet_mass_speed", "status": "gap"}] if faults else []
+    for at_s, event in before_end:
+        stream.event(at_s, event)
     stream.event(305, {
         "type": "batch", "transition": "end", "record": record, "revision": 1, "supersedes": None, "reason": None,
         "cause": "completed", **identity, "start": instant(0), "end": instant(300), "records": listed,
         "merkle_root": root([one["content_sha256"] for one in listed]),
         "equipments": [{"equipment": "granulator", "unit_id": "GRN-201", "start": instant(0), "end": instant(300), "parameters": []}],
         "gaps": [gap] if faults else [], "status": "incomplete" if faults else "complete",
-        "completeness": {"required": 4, "present": 4 - len(missing), "missing": missing},
+        "completeness": {"required": 4, "present": 4 - len(missing), "missing": missing}, **end,
     })  # fmt: skip
     return stream
 

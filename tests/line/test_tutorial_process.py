@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from kit.commands import called
 from kit.processes import DEADLINE_S, free_port
 from kit.repository import ROOT
 
@@ -43,15 +44,23 @@ async def run(command: str, folder: Path) -> tuple[int, str]:
 
 
 async def until(command: str, folder: Path) -> None:
-    """Ask again until source and EBR are connected. Exit 1 says that something needs attention: this machine's clock may."""
-    code, output = 3, ""
+    """Ask in this process until source and EBR are connected, and then as the page has it.
+
+    Exit 1 says that something needs attention: this machine's clock may.
+    """
+    _, word, line = command.split()
     try:
         async with asyncio.timeout(DEADLINE_S):
-            while code not in (0, 1) or "connected" not in output or "forwarding" not in output:
-                await asyncio.sleep(0.5)  # as a user asks: a start of the command costs as much as a second of the gateway's
-                code, output = await run(command, folder)
+            while not connected((asked := called(word, folder / line)).returncode, asked.stdout):  # noqa: ASYNC110 - a user asks again
+                await asyncio.sleep(0.2)
     except TimeoutError:
-        raise AssertionError(output) from None
+        raise AssertionError(asked.stdout + asked.stderr) from None
+    assert connected(*await run(command, folder))
+
+
+def connected(code: int, output: str) -> bool:
+    """What the page says that the answer shows."""
+    return code in (0, 1) and "connected" in output and "forwarding" in output
 
 
 async def test_every_block_of_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:

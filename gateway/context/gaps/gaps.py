@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from gateway.context.gaps import belonging
 from gateway.context.plan import Plan
 from gateway.context.state import OpenGap, State
 from gateway.entries.fold_input import ReadingsInput
@@ -38,6 +39,8 @@ class Gaps:
         self._state, self._plan = state, plan
         self._signals = frozenset[str]().union(*(unit.tags for unit in plan.units.values()))
         self._watched = frozenset[str]().union(*(tags for unit in plan.units.values() for tags in unit.watched.values()))
+        self.begun: list[str] = []
+        """gaps that the entry which is decided told first"""
 
     def of(self, source: str) -> list[Gap]:
         """The gaps of a source that have not closed."""
@@ -49,14 +52,17 @@ class Gaps:
         left = None if event["tags"] == "all" else list(event["tags"])
         gap = OpenGap(event["gap"], event["source"], start, event["cause"], left)
         self._state.gaps.append(gap)
-        for name in self._names(gap):
+        self.begun.append(gap.id)
+        names = self._names(gap)
+        belonging.begins(self._state, self._plan, gap, names)
+        for name in names:
             track = self._state.tracks.get(name)
             if track is not None:
                 track.cuts.append(Cut(start, None, gap.id))
                 track.cuts.sort(key=lambda cut: cut.start)
         if event.get("end") is None:
             return Closed({}, [])
-        return self._close(gap, self._names(gap), from_rfc3339(event["end"]), "lost")
+        return self._close(gap, names, from_rfc3339(event["end"]), "lost")
 
     def observed(self, item: ReadingsInput) -> Closed:
         """A readings entry came: its tags have been observed, through the latest of their times (history proves nothing)."""
@@ -134,6 +140,7 @@ class Gaps:
         gap.left = [name for name in self._names(gap) if name not in closing]
         if not gap.left:
             self._state.gaps.remove(gap)
+        belonging.ends(self._state, self._plan, gap, names, end)
         event = {
             "type": "gap",
             "transition": "close",

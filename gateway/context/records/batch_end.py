@@ -1,10 +1,12 @@
 """The end record of a batch: its stays, its records with their Merkle root, its configurations, and what of it is complete."""
 
+from dataclasses import replace
 from typing import Any
 
 from buffer.chain import leaf, root
 from gateway.context import configurations, event_bodies
 from gateway.context.equipment.alarms import said
+from gateway.context.gaps import belonging
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.absent_steps import absent, doubtful
@@ -30,6 +32,7 @@ class BatchEnd:
         record = f"{self._plan.line.gateway}/{name}"
         configurations.note(batch.configs, self._state)
         stated = self._completeness(name, batch)
+        belonging.judge(self._state, self._plan, self._state.blind, [replace(batch, members=members)])
         start = min((m.start for m in members), key=lambda at: at.ticks)
         end = max((m.end for m in members if m.end is not None), key=lambda at: at.ticks)
         return {
@@ -48,7 +51,7 @@ class BatchEnd:
             **_records(batch),
             **self._ledgers.account(name, batch),
             "configurations": configurations.listed(self._state, batch.configs),
-            "gaps": sorted({*batch.gaps, *(gap for x in batch.records.values() for gap in x.gaps)}),
+            **_gaps(batch, members),
             "alarms": said(batch.alarms),
             "alarm_count": batch.alarm_count,
             "status": "complete" if superseded_by is None and not stated["missing"] else "incomplete",
@@ -123,6 +126,14 @@ class BatchEnd:
                     found[row.step, row.parameter] = "the event did not happen"
         head = {"equipment": unit.name, "status": "not-applicable"}
         return [{**head, "step": step, "parameter": p, "reason": why} for (step, p), why in sorted(found.items(), key=str)]
+
+
+def _gaps(batch: Batch, members: list[Member]) -> dict[str, Any]:
+    """List the gaps that belong to a batch, and those that a value of its records names."""
+    of_values = [p for m in members for p in (*m.parameters, *(p for taken in m.events.values() for p in taken))]
+    named = [gap for x in batch.records.values() for gap in x.gaps] + [gap for p in of_values for gap in p.get("gaps", ())]
+    gaps = sorted({*named, *(gap for m in members for gap in m.gaps)})
+    return {"gaps": gaps, "gap_count": len(gaps) + sum(m.gaps_dropped for m in members)}
 
 
 def _cause(cause: str, members: list[Member]) -> str:

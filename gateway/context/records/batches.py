@@ -6,6 +6,7 @@ from typing import Any
 from gateway.context import configurations, event_bodies, waits
 from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.holdtimes import HoldTimes
+from gateway.context.gaps import belonging
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.records.absent_steps import absent, unseen
@@ -42,7 +43,9 @@ class Batches:
         """A batch comes into an equipment."""
         assert who.batch is not None
         batch = self.opened(who, seq)
-        member = Member(unit.name, at, seq, self._runs.begin_batch(unit, who, at, seq).id, unit_id=unit.equipment.unit_id)
+        member = Member(
+            unit.name, at, seq, self._runs.begin_batch(unit, who, at, seq).id, unit_id=unit.equipment.unit_id, entered=self._state.seq
+        )
         batch.members.append(member)
         for finding in self.say_start(unit, batch, member):
             self._emit(finding)
@@ -66,6 +69,7 @@ class Batches:
         """Say that a batch came into an equipment. Returns findings about how long that one stood before."""
         assert batch.identity.batch is not None
         holds, findings = self._holds.entered(unit, batch.identity.batch, member.start)
+        member.gaps |= dict.fromkeys(gap for hold in holds for gap in hold["gaps"])
         event = {
             "type": "batch",
             "transition": "start",
@@ -177,6 +181,12 @@ class Batches:
             batch.records[run.record] = Listed(*stands, run.equipment, run.step, run.start, seqs, seen, gaps, list(run.configs))
         if batch.revision:
             batch.revise(self._state.now, run.last.get("reason"))
+
+    def hidden(self, gaps: list[str]) -> None:
+        """These gaps are told for the first time: a batch that was closed in one of them has its end made again."""
+        closed = [batch for batch in self._state.batches.values() if batch.revision]
+        for batch in belonging.judge(self._state, self._plan, gaps, closed):
+            batch.revise(self._state.now, "late-data")
 
     def _took(self, batch: Batch, run: Run) -> None:
         """Parameters were taken at an event: they belong to the equipment's part of the batch."""

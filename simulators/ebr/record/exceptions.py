@@ -27,6 +27,7 @@ def exceptions(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         *_orphans(record["genealogy"]["orphans"]),
         *(item for hold in record["hold_times"] for item in _hold_time(hold)),
         *_gaps(record["gaps"]),
+        *_gaps_not_received(record.get("gaps_not_received", ())),
         *_clock(record["clock"]),
         *(_alarm(alarm) for alarm in record["alarms"]),
         *(_finding(finding) for finding in record["findings"] if finding["severity"] != "info" and finding["code"] not in _TWICE),
@@ -266,6 +267,15 @@ def _gaps(gaps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             continue
         text = f"Not observed: {tags}, {until}; {gap['cause']}{detail}."
         yield _exception("gap", "alarm", gap["start"], gap["source"], text, f"not observed, {gap['cause']}", seconds)
+
+
+def _gaps_not_received(lacking: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for one in lacking:
+        if one["gap"] is not None:
+            text = f"Not observed: the batch's end names gap {one['gap']}, of which no entry was received."
+        else:
+            text = f"Not observed: {one['count']} more gaps than the batch's end names."
+        yield _exception("gap", "alarm", None, one["gateway"], text, "not observed, not received")
 
 
 def seconds_between(start: str, end: str | None) -> float | None:

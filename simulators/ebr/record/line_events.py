@@ -3,21 +3,49 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulators.ebr.entry import ROW_CHANGES
 from simulators.ebr.record.parts import joined
 from simulators.ebr.record.readings import ticks_of
 
+_GAP = ("gateway", "gap", "source", "tags", "start", "end", "cause", "detail")
 
-def gaps_of(line: list[dict[str, Any]], window: Mapping[str, str | None], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the gaps that touch the batch's time, of its tags and of sources of rows alone, with end and outcome if known."""
+
+def gaps_of(
+    line: list[dict[str, Any]], window: Mapping[str, str | None], facts: Mapping[str, Any], ends: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """List the batch's gaps, with end and outcome if known: those that its end lists.
+
+    Of a line that has not ended it (or whose end counts none, as in 0.1 and before): those that touch the batch's time, of its tags and
+    of sources of rows alone.
+    """
+    listed = {end["gateway"]: set(end["gaps"]) for end in ends if end.get("gap_count") is not None}
+    found = _told(line)
+    return [
+        gap
+        for (gateway, name), gap in found.items()
+        if (name in listed[gateway] if gateway in listed else _concerns(gap, facts) and _touches(gap, window))
+    ]
+
+
+def _told(line: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Put together what was told of each gap; of one that opened before this EBR came, its end says when it began."""
     gaps: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in joined(event for event in line if event["type"] == "gap" and _concerns(event, facts)):
+    for event in joined(event for event in line if event["type"] == "gap" and event["transition"] in {"open", "close"}):
+        is_new: dict[str, Any] = {**{name: event.get(name) for name in _GAP}, "outcome": None, "closed": []}
+        gap = gaps.setdefault((event["gateway"], event["gap"]), is_new)
         if event["transition"] == "open":
-            opened = {name: event.get(name) for name in ("gateway", "gap", "source", "tags", "start", "end", "cause", "detail")}
-            gaps[event["gateway"], event["gap"]] = {**opened, "outcome": "lost" if event.get("end") else None, "closed": []}
-        elif event["transition"] == "close" and (gap := gaps.get((event["gateway"], event["gap"]))) is not None:
+            gap["outcome"] = "lost" if event.get("end") else None
+        else:
             gap["closed"].append({name: event.get(name) for name in ("tags", "start", "end", "outcome")})
-    return [gap for gap in map(_settled, gaps.values()) if _touches(gap, window)]
+    return {key: _settled(gap) for key, gap in gaps.items()}
+
+
+def gaps_not_received(gaps: list[dict[str, Any]], ends: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List what the batch's ends say of gaps that are not here: named and not received, or too many to be named."""
+    held = {(gap["gateway"], gap["gap"]) for gap in gaps}
+    lacking = [(end["gateway"], name) for end in ends if end.get("gap_count") is not None for name in end["gaps"]]
+    named = [{"gateway": gateway, "gap": name, "count": 1} for gateway, name in lacking if (gateway, name) not in held]
+    more = [{"gateway": end["gateway"], "gap": None, "count": (end.get("gap_count") or 0) - len(end["gaps"])} for end in ends]
+    return named + [one for one in more if one["count"] > 0]
 
 
 def _concerns(gap: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
@@ -47,16 +75,14 @@ def _touches(gap: dict[str, Any], window: Mapping[str, str | None]) -> bool:
 
 
 def inside(line: list[dict[str, Any]], kind: str, window: Mapping[str, str | None], events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """List the events of a kind in the batch's time, and those between its first entry and its first end: a clock may have been ahead."""
+    """List the events of a kind from the batch's first entry to its first end, and of before it those since the batch's start.
+
+    By the order of entries: a clock may have been ahead. What an end that is made again weeks later follows is not the batch's.
+    """
     if window["start"] is None or window["end"] is None:
         return []
-    first, last = ticks_of(window["start"]), ticks_of(window["end"])
-    spans = _entries_of(events)
-    return [
-        event
-        for event in line
-        if event["type"] == kind and (first <= ticks_of(event["entered"]) <= last or _between(event, spans.get(event["gateway"])))
-    ]
+    first, spans = ticks_of(window["start"]), _entries_of(events)
+    return [event for event in line if event["type"] == kind and _between(event, spans.get(event["gateway"]), first)]
 
 
 def _entries_of(events: list[dict[str, Any]]) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
@@ -69,8 +95,10 @@ def _entries_of(events: list[dict[str, Any]]) -> dict[str, tuple[tuple[int, int]
     return spans
 
 
-def _between(event: dict[str, Any], span: tuple[tuple[int, int], tuple[int, int]] | None) -> bool:
-    return span is not None and span[0] <= _place(event) <= span[1]
+def _between(event: dict[str, Any], span: tuple[tuple[int, int], tuple[int, int]] | None, first: int) -> bool:
+    if span is None or _place(event) > span[1]:
+        return False
+    return _place(event) >= span[0] or ticks_of(event["entered"]) >= first
 
 
 def _place(event: dict[str, Any]) -> tuple[int, int]:
@@ -80,11 +108,11 @@ def _place(event: dict[str, Any]) -> tuple[int, int]:
 def findings_of(
     line: list[dict[str, Any]], window: Mapping[str, str | None], batch: str, events: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """List the findings of the batch's time that name no other batch; of a source's row that was changed later those that name it, ever."""
-    rows = [event for event in line if event["type"] == "finding" and event["code"] in ROW_CHANGES and _batch_of(event) == batch]
+    """List the findings of the batch's time that name no batch (of changed rows of a source none), and all that name it, whenever."""
+    mine = [event for event in line if event["type"] == "finding" and _batch_of(event) == batch]
     gone = {event["supersedes"] for event in line if event["type"] == "rebind"}
-    told = [event for event in inside(line, "finding", window, events) if event["code"] not in ROW_CHANGES or _batch_of(event) is None]
-    return [event for event in told if _batch_of(event) in {None, batch} and not _went_over(event, gone)] + rows
+    told = [event for event in inside(line, "finding", window, events) if _batch_of(event) is None]
+    return sorted((event for event in [*told, *mine] if not _went_over(event, gone)), key=lambda one: (one["gateway"], _place(one)))
 
 
 def _went_over(finding: Mapping[str, Any], gone: set[str]) -> bool:

@@ -8,7 +8,7 @@ from simulators.ebr.record.batch_seal import checked, content_sha256, event_byte
 from simulators.ebr.record.bookings import alarms, booked, genealogy
 from simulators.ebr.record.corrections import corrections
 from simulators.ebr.record.exceptions import exceptions
-from simulators.ebr.record.line_events import findings_of, gaps_of, inside
+from simulators.ebr.record.line_events import findings_of, gaps_not_received, gaps_of, inside
 from simulators.ebr.record.moved import moved
 from simulators.ebr.record.parts import joined
 from simulators.ebr.record.queries import RecordQueries, record_queries
@@ -42,8 +42,10 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         line = [_event(item) for item in books.of_kind(gateways, _OF_LINE)]
         unverified_times = UnverifiedTimes(event for event in line if event["type"] == "clock")
         readings, facts = _readings(books, gateways, [*steps, *_stays(events)], window, unverified_times)
+        reviews = [_review(item) for item in joined(_event(item) for item in books.of_batch(batch, ("document",)))]
         bookings = booked(events, [item["event"] for item in books.of_kind(gateways, _BOOKED)])
         streams = books.streams(gateways)
+    gaps = gaps_of(line, window, facts, ends)
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "batch": batch,
@@ -63,10 +65,12 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "corrections": corrections(batch, steps, every_end, bookings),
         "hold_times": _hold_times(events),
         "alarms": alarms(events, ends),
-        "gaps": gaps_of(line, window, facts),
+        "gaps": gaps,
+        "gaps_not_received": gaps_not_received(gaps, ends),
         "clock": _clock(facts, with_running(inside(line, "clock", window, events), events), unverified_times),
         "environments": environments,
         **({"accepted_exceptions": accepted} if (accepted := sorted({name for _, names in heads for name in names})) else {}),
+        **({"reviews": reviews} if reviews else {}),
         "findings": findings_of([*line, *(event for event in events if event["type"] == "rebind")], window, batch, events),
         "chain": _streams(streams, facts),
     }
@@ -82,6 +86,12 @@ def _clock(facts: dict[str, Any], events: list[dict[str, Any]], unverified_times
         "sources": facts["offsets"],
         "placed": unverified_times.spans(),
     }
+
+
+def _review(event: dict[str, Any]) -> dict[str, Any]:
+    """Take what a review of the audit trail says of itself: who, when, through which entry, what was questioned."""
+    told = {name: event[name] for name in ("id", "reviewer", "meaning", "sha256", "deviations", "gateway", "epoch", "seq")}
+    return {**told, "through": event["scope"]["through"], "items": len(event["items"]), "signed": event["signatures"][0]["time"]}
 
 
 def _finished(record: dict[str, Any]) -> dict[str, Any]:
@@ -268,10 +278,14 @@ def _instant(at: Mapping[str, Any]) -> int:
 
 
 def _window(steps: list[dict[str, Any]], events: list[dict[str, Any]], named: tuple[str | None, str | None]) -> dict[str, str | None]:
-    """Find the first and the last instant that concern the batch. named: times of the first and last entry that names it."""
+    """Find the first and the last instant that concern the batch. named: times of the first and last entry that names it.
+
+    An end that is made again says nothing of when the batch was: a result of the laboratory may come weeks later.
+    """
     batches = [event for event in events if event["type"] == "batch"]
     starts = [item["start"]["time"] for item in (*steps, *batches) if item.get("start")]
-    ends = [item["end"]["time"] for item in (*steps, *batches) if item.get("end")] + [event["entered"] for event in batches]
+    entered = [event["entered"] for event in batches if event["transition"] != "end" or (event.get("revision") or 1) == 1]
+    ends = [item["end"]["time"] for item in (*steps, *batches) if item.get("end")] + entered
     if not any(event["transition"] == "end" for event in batches):
         ends += [time for time in named[1:] if time]
     first, last = min(starts, default=named[0], key=ticks_of), max(ends, default=None, key=ticks_of)

@@ -2,14 +2,14 @@
 
 What no receiver can know is left out: changed data under a right TCP header (TCP itself neither loses nor changes bytes), and so an answer
 without its end where what follows is no answer to a request, but noise or a wrong one. Of RTU, a late answer that names another function
-than it was asked by, and so the one of the next request: these are counted by themselves. FUZZ_S: how long each runs under `make faults`,
-600 s unless told otherwise.
+than it was asked by, and so the one of the next request: these are counted by themselves. EBR_FUZZ_S: how long each runs under `make
+faults`, 600 s unless told otherwise. A wrong reply is printed with what was asked and said before it.
 """
 
 import asyncio
 import os
 import random
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from drivers.modbus.settings import Endpoint
 from drivers.modbus.tcp import TcpLink
 from simulators.modbus_plc.framing import crc16
 
-FUZZ_S = float(os.environ.get("FUZZ_S", "600"))
+FUZZ_S = float(os.environ.get("EBR_FUZZ_S", "600"))
 TIMEOUT_S = 0.02
 UNITS = (1, 2, 7)
 
@@ -51,6 +51,7 @@ class Device:
         self.given: dict[bytes, tuple[int, int]] = {}  # data -> the request that it was given for
         self.misnamed: set[bytes] = set()  # data that was said under another function than was asked
         self.did = Counter[str]()
+        self.story: deque[str] = deque(maxlen=40)
         self._held: list[bytes] = []
         self._cut = b""
         self._open: dict[asyncio.StreamWriter, asyncio.Task[Any]] = {}
@@ -107,6 +108,7 @@ class Device:
         acts += ["short", "silent", "pieces", "close", *(["cut-held", "other-transaction"] if self._kind == "tcp" else ["bad-crc"])]
         act = rng.choice(acts)
         self.did[act] += 1
+        self.story.append(f"{act} to {asked.hex()}: {data[:4].hex()}")
         if act in ("right", "late", "held", "twice", "noise-before", "noise-after", "pieces"):
             self.given[data] = (unit, function)
         elif act == "other-function" and self._kind != "tcp":
@@ -169,6 +171,9 @@ class Asker:
             reply = await link.read(request)
         except (NoAnswer, WrongAnswer, ModbusException) as error:
             self.outcomes[type(error).__name__] += 1
+            self._device.story.append(f"{type(error).__name__} of unit {request.unit}")
+            if isinstance(error, NoAnswer):
+                await asyncio.sleep(0.001)  # a unit that is left alone for a while is not asked without end
             return
         if reply.data in self._device.misnamed:
             self.outcomes["late under another function"] += 1
@@ -176,13 +181,14 @@ class Asker:
         self.outcomes["good"] += 1
         given = self._device.given.pop(reply.data, None)
         if given != (request.unit, request.function) or reply.data in before:
-            self.wrong.append(f"{request}: {reply.data.hex(' ')}")
+            self.wrong.append(f"{request}: {reply.data.hex(' ')}; before: {', '.join(self._device.story)}")
 
 
 def _rtu(endpoint: Endpoint, unanswered: LateFrames, kind: str) -> RtuLink:
     return RtuLink(endpoint, TIMEOUT_S, 0.0, Path(), unanswered, local_echo=kind == "rtu-echo")
 
 
+@pytest.mark.bar("F28", "S13")
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 @pytest.mark.timeout(3 * FUZZ_S + 300)
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(FUZZ_S, marks=pytest.mark.faults)], ids=["short", "long"])

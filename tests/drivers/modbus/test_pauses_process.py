@@ -103,3 +103,17 @@ def test_a_key_without_effect_is_an_error(endpoint: str, options: dict[str, Any]
     source = Source(name="plc", driver="modbus", endpoint=endpoint, options=options, folder=Path())
     tags = [Tag(tag="t", source="plc", address="1/holding/0:uint16", type="uint16")]
     assert [str(problem).partition("source plc: ")[2] for problem in ModbusDriver.check(source, tags)] == want
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_connection_that_never_gets_idle_is_given_up_after_the_longest_that_its_requests_may_take() -> None:
+    """Whatever keeps a request from ending: who waits for the others' answers must not wait for ever."""
+    device = Hasty()
+    async with linked(device, timeout_s=0.05) as link:
+        await link.read(read_request(1, 3, 0, 1))
+        connection = link._connection
+        assert connection is not None
+        connection.idle.clear()
+        link._is_stale = True
+        assert (await link.read(read_request(1, 3, 0, 1))).data == b"\x12\x34"
+    assert device.connections == 2

@@ -1,7 +1,7 @@
 """Random streams with cuts, merges, noise, floods and reopened ports: no Good value that the instrument did not say in full.
 
 What no receiver can know is left out: digits that noise makes, a line of which the instrument itself leaves out the first characters, a
-terminator in the middle of one. FUZZ_S: how long each runs under `make faults`, 600 s unless told otherwise.
+terminator in the middle of one. EBR_FUZZ_S: how long each runs under `make faults`, 600 s unless told otherwise.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from config import Source, Tag
 from drivers.contract import BadReply, LinkLost
 from drivers.serial import SerialDriver
 
-FUZZ_S = float(os.environ.get("FUZZ_S", "600"))
+FUZZ_S = float(os.environ.get("EBR_FUZZ_S", "600"))
 TIMEOUT_S = 0.05
 PATTERN = r"(?P<weight>[+-]?+[0-9]++\.[0-9]++) *+(?P<unit>k?+g)"
 NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.+- \r\n")
@@ -187,6 +187,7 @@ class Instrument:
             await asyncio.sleep(0 if self._rng.random() < 0.9 else 0.002)
 
 
+@pytest.mark.bar("F31", "S13")
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 @pytest.mark.timeout(3 * FUZZ_S + 300)
 @pytest.mark.parametrize("seconds", [1.0, pytest.param(FUZZ_S, marks=pytest.mark.faults)], ids=["short", "long"])

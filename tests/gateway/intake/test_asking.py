@@ -302,3 +302,93 @@ async def test_what_waited_unasked_while_nobody_listened_has_no_gap_and_says_bet
             names = ("requested_ticks", "received_ticks")
             instants.append(tuple(round(base + told[name] / TICKS_PER_S) if name in told else None for name in names))
     assert instants == [(None, 1), (11, 41), (None, 42)]
+
+
+# ---------------------------------------------------------------------- nobody asks any more
+
+
+async def look(stage: Stage, *seconds: float) -> None:
+    """Let the gateway look after its sources at these seconds, and have on disk what it says."""
+    for second in seconds:
+        stage.at(second)
+        stage.intake.look_after()
+    await stage.intake.happened({"type": "heartbeat", "observed": {}})
+
+
+def each(first: int, last: int) -> list[float]:
+    return [second + 0.5 for second in range(first, last)]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_tag_that_nobody_asks_for_any_more_is_in_a_gap_while_that_lasts(stage: Stage) -> None:
+    """Its neighbours are asked on; a tag that is polled each 2 s is none of it."""
+    stage.plc.connected("unit 1 answers")
+    await stage.poll(0.0, {STEP: 1, TEMP: 650, ENERGY: 7})
+    for second in range(1, 16):
+        await stage.poll(second, {STEP: 1}, [STEP, ENERGY] if second % 2 else [STEP])
+        await look(stage, second + 0.5)
+    (gap,) = [event for event in stage.events("gap") if event["transition"] == "open" and event["tags"] == ["plc.temp"]]
+    assert (gap["cause"], _s(gap["start"])) == ("not-asked", 0.001)
+    assert 10 < _s(gap["detected"]) < 12
+    assert [(event["severity"], event["tags"]) for event in stage.events("finding")] == [("alarm", ["plc.temp"])]
+
+    await stage.poll(16.0, {STEP: 1, TEMP: 651})
+    await look(stage, 16.5)
+    assert (("plc.temp",), 0.001, 16.001, "lost") in stage.gaps()
+    assert [event["severity"] for event in stage.events("finding") if event["code"] == "source-not-asked"] == ["alarm", "info"]
+    assert stage.plc.late.longest_s == pytest.approx(15.999)
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_what_was_asked_for_again_and_found_unchanged_ends_its_gap_with_what_stands(stage: Stage) -> None:
+    stage.plc.connected("unit 1 answers")
+    await stage.poll(0.0, {STEP: 1, TEMP: 650})
+    await look(stage, *each(0, 13))
+    await stage.poll(13.0, {}, [STEP, TEMP])
+    assert stage.gaps() == [(("plc.step", "plc.temp"), 0.001, 13.001, "lost")]
+    assert [kind for _, _, kind in stage.stored(TEMP)] == ["initial", "initial"]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_who_keeps_what_nobody_asks_for_has_it_filled(stage: Stage) -> None:
+    port = stage.intake.ports["drop"]
+    port.connected()
+    await stage.poll(0.0, {}, [0, 1], source="drop", kept=[0])
+    await look(stage, *each(0, 13))
+    await stage.poll(13.0, {}, [0, 1], source="drop", kept=[0])
+    assert sorted(stage.gaps()) == [(("drop.lod",), 0.001, 13.001, "filled"), (("drop.ph",), 0.001, 13.001, "lost")]
+    await look(stage, *each(13, 100))
+    assert not port.is_hung(), "one question to a database may take minutes"
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_nobody_is_blamed_for_a_standstill_of_the_gateway_itself_for_a_lost_source_or_for_a_gap_that_is_known(stage: Stage) -> None:
+    stage.plc.connected("unit 1 answers")
+    await stage.poll(0.0, {STEP: 1, TEMP: 650, ENERGY: 7})
+    await look(stage, 0.5, 60.0, 61.0)  # it stood still, and so did whoever asks
+    assert stage.opened() == []
+    await stage.poll(61.1, {STEP: 1, TEMP: 650, ENERGY: 7})
+    await stage.plc.lost(Loss("refused", (TEMP,)))
+    await look(stage, *each(62, 75))
+    assert "plc.temp" not in {tag for event in stage.events("finding") for tag in event["tags"]}
+    await stage.plc.failed("the cable was pulled")
+    told = len(stage.events("gap"))
+    await look(stage, *each(75, 200))
+    assert len(stage.events("gap")) == told
+    assert not stage.plc.is_hung(), "the supervisor starts it again as it is"
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_driver_that_asks_no_more_is_hung_after_a_minute_and_has_a_minute_when_it_begins_anew(stage: Stage) -> None:
+    stage.plc.connected("unit 1 answers")
+    await stage.poll(0.0, {STEP: 1})
+    await look(stage, *each(0, 70))
+    assert not stage.plc.is_hung()
+    await look(stage, *each(70, 73))
+    assert stage.plc.is_hung()
+    stage.plc.begins()
+    await look(stage, *each(73, 130))
+    assert not stage.plc.is_hung()
+    await stage.poll(130.0, {STEP: 2})
+    await look(stage, *each(130, 139))
+    assert not stage.plc.is_hung()

@@ -176,13 +176,16 @@ def test_a_record_in_parts_is_joined_and_its_digest_is_that_of_all_parts(tmp_pat
 
 @pytest.mark.urs("URS-CTX-02", "URS-TIME-07")
 def test_the_record_says_by_how_much_the_clock_was_set_and_how_long_it_stood(tmp_path: Path) -> None:
-    stream = mixing(faults=False)
     head = {"type": "clock", "status": "unsynchronised", "bound_s": None, "reason": "the clock was set"}
-    stream.event(100, {**head, "kind": "step", "step_s": 3.2, "last_seq": 7})
-    stream.event(101, {**head, "kind": "step", "step_s": -0.25, "last_seq": 7})
-    stream.event(102, {**head, "kind": "suspend", "of": "process", "duration_s": 30.149, "last_seq": 7})
-    stream.event(103, {**head, "kind": "leap", "step_s": -1.0, "last_seq": 7})
-    stream.event(104, {**head, "kind": "step"})
+    events: list[dict[str, Any]] = [
+        {**head, "kind": "step", "step_s": 3.2, "last_seq": 7},
+        {**head, "kind": "step", "step_s": -0.25, "last_seq": 7},
+        {**head, "kind": "suspend", "of": "process", "duration_s": 30.149, "last_seq": 7},
+        {**head, "kind": "leap", "step_s": -1.0, "last_seq": 7},
+        {**head, "kind": "step"},
+    ]
+    stream = mixing(faults=False, before_end=[(100 + number, event) for number, event in enumerate(events)])
+    stream.event(100, {**head, "kind": "step", "step_s": -200.0, "last_seq": 7})  # after the batch, though the clock shows a time in it
     record, series = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)
     told = [
         (item["severity"], item["text"].partition(" The gateway's times")[0]) for item in record["exceptions"] if item["kind"] == "clock"
