@@ -238,8 +238,7 @@ class TcpLink:
             async with asyncio.timeout(max(self._timeout_s, 3.0)):
                 _, connection = await asyncio.get_running_loop().create_connection(lambda: _Connection(self._odd), host, port)
         except (OSError, TimeoutError) as error:
-            why = in_words(error) if str(error) else "no connection in time"
-            raise link_lost(f"{host}:{port}: {why}", error) from error
+            raise link_lost(f"{host}:{port}: {in_words(error) if str(error) else 'no connection in time'}", error) from error
         return connection
 
 

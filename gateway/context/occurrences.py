@@ -27,7 +27,10 @@ class PendingBooking:
 
 @dataclass(slots=True)
 class PostedBooking:
-    """A booking or a sample that was said, while a revision may come. heard: column -> the reading that it rests on."""
+    """A booking or a sample that was said, while a revision may come. heard: column -> the reading that it rests on.
+
+    former: tag that means something else since another configuration -> the unit that it had when this happened.
+    """
 
     occurred: PendingBooking
     identity: Identity
@@ -36,6 +39,7 @@ class PostedBooking:
     heard: dict[str, list[Any]] = field(default_factory=dict)
     dirty: int | None = None
     reason: str | None = None
+    former: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -45,6 +45,7 @@ class Pending:
     entered: int  # time of the entry that brought it
     source: str | None  # its life proves stillness; None: a row or a push, which does not flicker
     passed: int | None = None  # of an identity that came and went while nobody watched: when it went
+    followed: list[Any] | None = None  # [the third value] that followed too soon for this one to have been seen to stand
 
 
 @dataclass(slots=True)

@@ -19,7 +19,9 @@ from gateway.operation.commands import commands_of
 from gateway.operation.control import CONTROL_SOCKET
 from gateway.operation.parts import Parts
 from gateway.operation.status import Status
+from gateway.runtime.baseline_watch import BaselineWatch
 from gateway.runtime.broken import Broken
+from gateway.runtime.choosing import Chosen
 from gateway.runtime.isolate import Crashed, contained, telling
 from gateway.runtime.retention import Retention
 from gateway.runtime.source import SourceWork
@@ -46,8 +48,12 @@ class Closed(Exception):
     """A listener can not be opened now: its address is taken, or what it needs is not there. Asked again."""
 
 
-def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awaitable[None]) -> dict[str, Task]:
+def tasks(
+    parts: Parts, status: Status, event: Event, broken: Broken, fault: Awaitable[None], chosen: Chosen | None = None
+) -> dict[str, Task]:
     """Return everything that runs beside sources and uplinks, in the order in which it starts. fault: raises when the journal has failed.
+
+    chosen: by which version of the configuration the line runs.
 
     What any of them but `fault` raises is its own problem: said on the page and as a finding, and it is started again.
     """
@@ -74,6 +80,8 @@ def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awa
     table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
     if (path := parts.line.people_socket) is not None:  # for everybody who is no service
         table["people's socket"] = partial(_people, parts, status, path)
+    if chosen is not None and chosen.baseline is not None:  # what is installed is what was approved
+        table["baseline"] = BaselineWatch(chosen, parts.line.folder, event).run
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
     if parts.line.push is not None:  # order parameters sent to the gateway
         tokens = PushTokens(parts.line)

@@ -155,12 +155,13 @@ async def test_every_copy_of_a_disturbed_batchs_record_tells_the_same(tmp_path: 
     told = Told.of(record, (built / "record.html").read_text(), archive, ET.parse(built / "record.xml").getroot(), tmp_path / "record.pdf")
     figures("COPIES", f"{sum(told.items().values())} items of a disturbed batch, in {5 if told.pdf else 4} copies: {dict(told.items())}")
     assert told.differences() == []
-    assert record["header"]["product"] == ["P-1182", "P-1183"]
+    products = record["header"]["product"]
+    assert products in (["P-1182"], ["P-1182", "P-1183"]), "a starved gateway may read the changed row after the batch"
     assert "CIP" not in {step["step"] for step in record["steps"]}, "a cleaning after the release is not the batch's"
     steps = [event["step_s"] for event in record["clock"]["events"] if event["kind"] == "step"]
     assert [round(step_s) for step_s in steps] == [AHEAD_S, -AHEAD_S], "of the gateway's clock, in mid batch"
     kinds = {item["kind"] for item in record["exceptions"]}
-    assert {"configuration", "result-replaced", "identity", "gap", "corrected", "clock"} <= kinds
+    assert {"configuration", "result-replaced", "gap", "corrected", "clock"} | ({"identity"} if products[1:] else set()) <= kinds
     assert {"not-asked", "gateway-crashed"} <= {gap["cause"] for gap in record["gaps"]}, "it was stopped, and killed"
     (dry,) = [step for step in record["steps"] if step["step"] == "DRY"]
     assert dry["config_versions"] == [1, 2]

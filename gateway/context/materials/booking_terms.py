@@ -1,7 +1,7 @@
 """What the terms of a booking or a sample say at its instant: a value, or why there is none; and the entries that it rests on."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
@@ -26,7 +26,10 @@ _DIGITS = Context(prec=28, rounding=ROUND_HALF_UP)
 
 @dataclass(slots=True)
 class Facts:
-    """The terms of one occasion. heard: column -> (ticks, value, status, seq), kept for a revision after the series was retired."""
+    """The terms of one occasion. heard: column -> (ticks, value, status, seq), kept for a revision after the series was retired.
+
+    former: tag that means something else by now -> its unit then; said: the problems of the revision before.
+    """
 
     state: State
     plan: Plan
@@ -36,6 +39,8 @@ class Facts:
     problems: list[str] = field(default_factory=list)
     items: list[dict[str, Any]] = field(default_factory=list)
     whys: set[str] = field(default_factory=set)
+    former: Mapping[str, str | None] = field(default_factory=dict)
+    said: frozenset[str] = frozenset()
 
     @property
     def status(self) -> str:
@@ -82,7 +87,7 @@ class Facts:
         if number is None:
             self.blame(column, "bad", "not-a-number")
             return None
-        code = self.plan.tags[term.text].unit if term.kind == "tag" else source_unit if term.kind == "row" else unit
+        code = self._unit_of(term.text) if term.kind == "tag" else source_unit if term.kind == "row" else unit
         if unit is None or code is None or code == unit:
             return number
         try:
@@ -91,6 +96,9 @@ class Facts:
             self.blame(column, "bad", "unit")
             return None
         return decimal_of(Fraction(number) * slope + (0 if is_difference else intercept))
+
+    def _unit_of(self, tag: str) -> str | None:
+        return self.former[tag] if tag in self.former else self.plan.tags[tag].unit
 
     def _of_row(self, column: str, name: str) -> Json:
         row = self.occurred.row or {}
@@ -110,8 +118,7 @@ class Facts:
             return None
         ticks, value, status, seq = point[0], _json(point[1]), point[2], point[3]
         self._rests({"of": column, "tag": tag, "seq": seq, "time": rfc3339(ticks)})
-        cuts = self.state.tracks[tag].cuts
-        if severed(cuts, ticks, self.occurred.at.ticks):
+        if self._is_severed(column, tag, ticks):
             self.blame(column, "gap")
             return None
         if value is None or not usable(status):
@@ -119,7 +126,15 @@ class Facts:
             return None
         return value
 
+    def _is_severed(self, column: str, tag: str, ticks: int) -> bool:
+        """Return whether a gap lay between a reading and this; of a tag whose series is gone, as it was said before."""
+        if tag in self.former:
+            return f"{column}-gap" in self.said
+        return severed(self.state.tracks[tag].cuts, ticks, self.occurred.at.ticks)
+
     def _point(self, column: str, tag: str) -> list[Any] | None:
+        if tag in self.former:
+            return list(self.heard[column]) if column in self.heard else None
         track, instant = self.state.tracks[tag], self.occurred.at.ticks
         if instant < track.through and column in self.heard:
             return list(self.heard[column])
@@ -152,7 +167,7 @@ class Facts:
 
 def performers(facts: Facts, term: Term | None, operator: str | None, gateway: str) -> dict[str, Any]:
     """Whom the term names; else who was logged in at that instant; else as of a step (`event_bodies.performers`)."""
-    asked = Facts(facts.state, facts.plan, facts.occurred, facts.who, facts.heard)  # that nobody is named is no problem of the booking
+    asked = replace(facts, problems=[], items=[], whys=set())  # that nobody is named is no problem of the booking
     if term is None and operator is not None and operator in facts.state.tracks:
         term = Term("tag", operator)
     if term is None:

@@ -74,6 +74,7 @@ class Bookings:
                 self._state.occurred.remove(pending)
                 self._settle(pending)
         self._posting.revise_now()
+        self._posting.redefine(redefined)
 
     def waiting(self) -> bool:
         """Return whether something is said as soon as time passes."""

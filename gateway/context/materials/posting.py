@@ -60,7 +60,10 @@ class Posting:
 
     def _event(self, booked: PostedBooking, row: Occasion, inside: list[list[str | int]]) -> dict[str, Any]:
         pending, unit = booked.occurred, self._plan.units[booked.occurred.equipment]
-        facts = Facts(self._state, self._plan, pending, event_bodies.identity(booked.identity), booked.heard)
+        said = frozenset(booked.event.get("problems", ()))
+        facts = Facts(
+            self._state, self._plan, pending, event_bodies.identity(booked.identity), booked.heard, former=booked.former, said=said
+        )
         if pending.withdrawn:
             facts.blame("row", "missing", "withdrawn")
         if pending.at.basis == "inferred-from-gap":
@@ -164,6 +167,12 @@ class Posting:
         for booked in [b for b in self._state.booked.values() if b.dirty is not None]:
             if booked.occurred.equipment in self._plan.units:
                 self._revise(booked)
+
+    def redefine(self, tags: set[str]) -> None:
+        """Let what was read of these tags stand, in their units as they were: from here on they mean something else."""
+        for booked in self._state.booked.values():
+            mine = {name for name in tags & self._declared.tags(booked.occurred) if name in self._plan.tags}
+            booked.former = {name: self._plan.tags[name].unit for name in sorted(mine)} | booked.former
 
     def corrected(self, booked: PostedBooking, pending: PendingBooking) -> None:
         """Take what the same source row says now."""

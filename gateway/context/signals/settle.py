@@ -150,18 +150,23 @@ class Settling:
             where.pending[key] = Pending(value, pending.left, origin.at, origin.seq, self._state.now, origin.source)
 
     def _back(self, unit: Unit, where: EquipmentState, key: str, value: Any, origin: Origin) -> Origin:
-        """Let a change count whose former value is back, if it may have stood while nobody looked: perhaps something ended.
+        """Let a change count that another one follows, if its value may have stood while nobody looked: perhaps something began or ended.
 
-        Returns the origin of the way back.
+        Where the former value is back, perhaps nothing did: returns the origin of the way back. A third value was seen to follow.
         """
         pending = where.pending.get(key)
-        if pending is None or pending.source is None or value != _settled(where, key):
+        if pending is None or pending.source is None or origin.source is None or value == pending.value:
             return origin
         if origin.at.ticks - _earliest(pending.at) < unit.settle_ticks:
             return origin
-        pending.left, pending.at = standing.unknown(pending.left), standing.unknown(pending.at)
+        if value == _settled(where, key):
+            pending.left, pending.at = standing.unknown(pending.left), standing.unknown(pending.at)
+            origin = origin._replace(at=standing.unknown(origin.at))
+        elif origin.at.ticks - pending.at.ticks < unit.settle_ticks:
+            pending.followed = [value]
+            pending.at = standing.unknown(pending.at) if key == IDENTITY else pending.at
         self._count(unit, where, {key: pending})
-        return origin._replace(at=standing.unknown(origin.at))
+        return origin
 
     def _unsettled(self, unit: Unit, where: EquipmentState, key: str, pending: Pending, at: Instant) -> None:
         """Report a value that did not stand still, and counts for nothing."""

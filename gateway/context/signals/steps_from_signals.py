@@ -214,7 +214,7 @@ def _is_after(identity: Pending | None, at: Instant) -> bool:
 
 def _beginning(row: StepPlan, where: EquipmentState, changes: Changes, settle_ticks: int) -> tuple[Instant, int] | None:
     """Give the instant and entry at which a step that is on begins by these changes; None: none of them begins it."""
-    mine = [changes[tag] for tag in row.tags if tag in changes]
+    mine = [replace(changes[tag], at=_began(row, tag, changes[tag])) for tag in row.tags if tag in changes]
     if mine:
         last = max(mine, key=lambda change: change.at.ticks)
         return _together([change.at for change in mine], last.at), last.seq
@@ -228,6 +228,13 @@ def _beginning(row: StepPlan, where: EquipmentState, changes: Changes, settle_ti
         return told.at if told.at.proof is not None else replace(told.at, proof=Proof()), told.seq
     proof = None if seen.at.proof is None else replace(seen.at.proof, after=settle_ticks)
     return replace(seen.at, proof=proof), seen.seq
+
+
+def _began(row: StepPlan, tag: str, change: Pending) -> Instant:
+    """Say when a step began by a change: nobody knows, if it was not seen to stand and what followed it so soon means another one."""
+    if change.followed is None or (tag == row.row.signal and tag != row.row.key and row.runs(change.followed[0])):
+        return change.at
+    return standing.unknown(change.at)
 
 
 def _together(changes: Sequence[Instant], last: Instant) -> Instant:

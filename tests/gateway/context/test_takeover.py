@@ -134,6 +134,28 @@ def test_a_revision_that_is_due_is_made_before_its_booking_is_not_declared_any_m
     assert [(e["revision"], e["quantity"], e["reason"]) for e in plant.of("material")][1:] == [(2, "8.0", "late-data")]
 
 
+@pytest.mark.urs("URS-CFG-04", "URS-CTX-07")
+@pytest.mark.parametrize(("lost_s", "expected"), [(None, ("5.0", "present", "/min")), (14.0, (None, "gap", "/min"))])
+def test_what_was_booked_stands_where_its_tags_mean_something_else_since(lost_s: float | None, expected: tuple[Any, ...]) -> None:
+    """The lot comes late; read again, the quantity would be what the other tag says, in its unit, or nothing; and a gap stays one."""
+    charge = replace(CHARGE, lot=Term("tag", "g.user"), unit="/min")
+    plant = mixing(materials=(charge,))
+    plant.see(12, g_user="L-1")
+    if lost_s is not None:
+        gap = {"gap": "g/1", "source": "g-plc", "tags": ["g.speed"], "start": time(lost_s), "detected": time(lost_s + 1)}
+        plant.happen(lost_s + 1, type="gap", transition="open", cause="refused", detail="", **gap)
+    plant.see(16, g_run=1)
+    plant.alive(18, "g-plc")
+    taken_over(plant, 20, "g.speed", materials=(charge,))
+    plant.see(21, "initial", entry_s=21, g_speed=1.0)
+    plant.see(15.5, entry_s=25, g_user="L-2")
+    plant.alive(40, "g-plc")
+    before, after = plant.of("material")
+    assert [path["path"] for path in after["changed"]] == ["lot", "evidence"]
+    assert (after["quantity"], after["status"], after["unit"]) == expected == (before["quantity"], before["status"], before["unit"])
+    assert (after["lot"]["raw"], after["reason"]) == ("L-2", "late-data")
+
+
 @pytest.mark.urs("URS-CFG-04")
 @pytest.mark.parametrize("value", [0, 1])
 def test_an_alarm_whose_tag_is_read_elsewhere_is_found_or_was_over_nobody_knows_when(value: int) -> None:

@@ -42,8 +42,9 @@ def test_a_step_whose_key_is_another_one_after_a_gap_ended_in_it_though_its_sign
     plant.see(60.2, g_step=0, g_run=last)
     plant.alive(70)
     assert edge(ended(plant), "end") == ("inferred-from-gap", 20.0), "its key was another one at 60, and nobody saw since when"
-    told = {name: plant.parameter("MIX", name)["status"] for name in ("mix_time", "mix_mean", "mix_sp")}
+    told = {p["parameter"]: p["status"] for p in ended(plant)["parameters"]}
     assert told == {"mix_time": "gap", "mix_mean": "gap", "mix_sp": "present"}
+    assert len({step["run"] for step in plant.of("step", transition="end", step="MIX")}) == last - 1, "a third key: 2 may have had a run"
     is_said_again(plant)
 
 

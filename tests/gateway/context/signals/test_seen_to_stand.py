@@ -263,6 +263,45 @@ def test_a_step_that_is_off_right_after_a_gap_and_on_again_may_have_been_off_all
     is_said_again(plant)
 
 
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_value_right_after_a_gap_that_a_third_one_follows_may_have_stood_all_through_it(plant: Plant) -> None:
+    """Whether its own step ran, nobody saw; the third one's began when it was read; one that both mean began in the gap."""
+    plant.see(25, g_step=0)
+    plant.see(40, g_speed=150.0)
+    lose(plant, 40, 50)
+    look_again(plant, 60, g_step=20)
+    plant.see(60.2, g_step=30)
+    plant.alive(70)
+    plant.see(80, g_step=0)
+    plant.alive(90)
+    around = ended(plant, "GRANULATE", run=2)
+    assert (edge(around, "start"), edge(around, "end")) == (("inferred-from-gap", 20.0), ("observed", 1.0)), "both values mean it"
+    assert (edge(ended(plant), "start"), edge(ended(plant), "end")) == (UNKNOWN, ("observed", 1.0))
+    assert {p["status"] for p in ended(plant)["parameters"]} == {"gap"}
+    assert (edge(ended(plant, "WET"), "start"), edge(ended(plant, "WET"), "end")) == (("observed", 1.0), ("observed", 1.0))
+    assert plant.of("finding", code="unsettled") == []
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_key_right_after_a_gap_that_a_third_one_follows_may_have_had_a_run_in_it() -> None:
+    plant = keyed()
+    plant.see(40, g_speed=150.0)
+    lose(plant, 40, 50)
+    look_again(plant, 60, g_step=20, g_run=2)
+    plant.see(60.2, g_run=3)
+    plant.alive(70)
+    plant.see(80, g_step=0)
+    plant.alive(90)
+    told = [(edge(ended(plant, run=run), "start"), edge(ended(plant, run=run), "end")) for run in (1, 2, 3)]
+    assert told == [
+        (("observed", 1.0), ("inferred-from-gap", 20.0)),
+        (UNKNOWN, ("observed", 1.0)),
+        (("observed", 1.0), ("observed", 1.0)),
+    ]
+    is_said_again(plant)
+
+
 @pytest.mark.parametrize("gap_s", [None, 59.9])
 def test_a_value_that_can_not_have_stood_is_none(plant: Plant, gap_s: float | None) -> None:
     """Also where it was read after a gap: one that is shorter than the settling time hides nothing that stood."""
