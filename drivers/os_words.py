@@ -1,4 +1,7 @@
-"""Says in words for a person what the operating system reports of a link by numbers: `[Errno 104] ...` tells a technician nothing."""
+"""Says in words for a person what the operating system reports of a link by numbers: `[Errno 104] ...` tells a technician nothing.
+
+And what a number means for whoever tries again.
+"""
 
 import errno
 import os
@@ -21,6 +24,11 @@ _WORDS = {
 _NUMBER = re.compile(r"\[Errno (-?\d+)\] ?")
 
 
+def is_refused(error: BaseException) -> bool:
+    """Return whether every address of a host has refused the connection (RFC 9293, 3.10.7.1), which costs neither side anything."""
+    return isinstance(error, OSError) and _numbers(error) == {errno.ECONNREFUSED}
+
+
 def in_words(error: BaseException, who: str = "the device") -> str:
     """Say an error of a connection or a port in one sentence, without the system's number. who: the other end."""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
@@ -30,8 +38,13 @@ def in_words(error: BaseException, who: str = "the device") -> str:
     text = str(error) or type(error).__name__
     if not isinstance(error, OSError) or isinstance(error, ssl.SSLError):
         return text
-    numbers = {error.errno} if error.errno else {int(number) for number in _NUMBER.findall(text)}  # several addresses were tried
+    numbers = _numbers(error)
     if len(numbers) != 1:
         return _NUMBER.sub("", text)
     (number,) = numbers
     return _WORDS[number].format(who=who) if number in _WORDS else os.strerror(number) if number > 0 else _NUMBER.sub("", text)
+
+
+def _numbers(error: OSError) -> set[int]:
+    """Find the system's numbers of an error: of several, if several addresses were tried, which asyncio joins to one text."""
+    return {error.errno} if error.errno else {int(number) for number in _NUMBER.findall(str(error))}

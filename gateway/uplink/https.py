@@ -12,8 +12,7 @@ import aiohttp
 
 from buffer import Entry, Rejected
 from config import Uplink
-from drivers.contract import is_refused
-from drivers.os_words import in_words
+from drivers.os_words import in_words, is_refused
 from gateway.uplink import tls
 from gateway.uplink.errors import NobodyListens, Refused, Unreachable
 from gateway.uplink.http_status import outcome

@@ -22,8 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from buffer import Entry
 from config import Uplink
-from drivers.contract import is_refused
-from drivers.os_words import in_words
+from drivers.os_words import in_words, is_refused
 from gateway.uplink import tls, topics
 from gateway.uplink.bounded_client import MAX_PACKET_BYTES, BoundedClient
 from gateway.uplink.errors import NobodyListens, Refused, Unreachable, UplinkError

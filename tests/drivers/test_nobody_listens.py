@@ -11,7 +11,8 @@ from kit.processes import DEADLINE_S, free_port
 
 from config import Source, Tag
 from drivers import LinkLost, NobodyListens, driver_class
-from drivers.contract import is_refused, link_lost
+from drivers.contract import link_lost
+from drivers.os_words import is_refused
 
 QUERY = {
     "name": "orders",
