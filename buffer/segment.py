@@ -17,6 +17,8 @@ from buffer.chain import digest as digest_of
 
 ENTRIES = 4096
 """Entries in a full segment, and the most that a start has to check one by one."""
+MOST_UNPACKED_BYTES = 1 << 20
+"""Beyond it a stored payload is damaged, whatever its frame announces; an entry has 64 KiB at most."""
 FORMAT = "ebr-gateway/segment/1"
 
 SCHEMA = """
@@ -139,10 +141,13 @@ def entries(db: sqlite3.Connection, epoch: int, after: int, through: int, limit:
 def unpacked(unpack: zstandard.ZstdDecompressor, seq: int, stored: bytes, packed: bytes) -> bytes:
     """Unpack a stored payload and compare it with its digest. Raises Damaged."""
     try:
-        # Bounded: a damaged length must not fill the memory.
-        payload = unpack.decompress(packed, max_output_size=1 << 20)
+        # A damaged length must not fill the memory: max_output_size holds only where the frame announces none.
+        is_bomb = zstandard.frame_content_size(packed) > MOST_UNPACKED_BYTES
+        payload = b"" if is_bomb else unpack.decompress(packed, max_output_size=MOST_UNPACKED_BYTES)
     except (zstandard.ZstdError, TypeError) as error:
         raise Damaged(f"entry {seq} can not be unpacked: {error}", seq) from error
+    if is_bomb:
+        raise Damaged(f"entry {seq} can not be unpacked: it is larger than an entry may be", seq)
     if digest_of(payload) != stored:
         raise Damaged(f"entry {seq} does not match its digest", seq)
     return payload

@@ -6,6 +6,7 @@ source, never sleeps and tries again, and holds no more than one list that is no
 The way of a value begins here: bytes arrive, are decoded into a list of `Reading` (plain tuples), and are handed to `emit`.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -113,7 +114,12 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def crashed(error: Exception) -> str:
+UNFORESEEN = (Exception, asyncio.CancelledError, SystemExit)
+"""What code that awaits nothing may raise of one element although no rule foresees it. A cancellation raised there is nobody's wish to
+stop: that one only ever comes at an await."""
+
+
+def crashed(error: BaseException) -> str:
     """Say in one line what no rule foresaw as an element was read (a row, a value, a line): it is that element's, and stops no other.
 
     Never raises: a library's error may itself fail when it is asked what it says.

@@ -70,9 +70,22 @@ def audit_trail(happened: Iterable[Happening], zone: str | None) -> Iterator[Blo
         yield Table(("Entry", "Time", "Action", "Who", "What", "Value", "Why"), (0.9, 2.1, 1.6, 2, 1.6, 5, 2), rows)
 
 
-def review() -> Iterator[Block]:
-    """Yield the block that is filled in by hand on a printed copy."""
+def review(happened: Iterable[Happening], zone: str | None) -> Iterator[Block]:
+    """Yield who reviewed the audit trail and what came of it, then the block that is filled in by hand on a printed copy."""
     yield Heading(1, "Review", with_mm=75)
+    reviews = [happening for happening in happened if happening.event["type"] == "document"]
+    for happening in reviews:
+        yield Text(_reviewed(happening.event, zone), marked=bool(happening.event.get("deviations")))
+    if not reviews:
+        yield Text("Audit trail: not reviewed when this archive was made.", marked=True)
     yield Text("This copy bears no electronic signature. Whoever prints, reviews or approves it on paper fills in and signs.")
     titles = ("Meaning", "Name, printed", "User id and role", "Date and time, with UTC offset", "Signature")
     yield Form(titles, (1.6, 2.6, 2, 2.6, 3), ("Printed", "Reviewed", "Approved or rejected"))
+
+
+def _reviewed(event: Mapping[str, Any], zone: str | None) -> str:
+    who, items, questioned = event["reviewer"], len(event["items"]), event.get("deviations") or []
+    scope = event["scope"]["through"]
+    by = f"Audit trail reviewed by {who['name']} ({who['user']}, {who['role']}), {local_text(event['signatures'][0]['time'], zone)}"
+    told = f"{items} items through entry {scope['seq']}, {len(questioned)} questioned{': ' if questioned else ''}{', '.join(questioned)}"
+    return f"{by}: {told}. Document {event['id']}, SHA-256 {event['sha256']}."

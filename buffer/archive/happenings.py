@@ -45,7 +45,7 @@ def happenings(entries: Iterable[Entry]) -> list[Happening]:
         if "sliced" not in event:
             joined_events.append(now)
             continue
-        key = entry.epoch, event["type"], event.get("record"), event.get("revision"), event.get("transition")
+        key = entry.epoch, event["type"], event.get("record") or event.get("id"), event.get("revision"), event.get("transition")
         before = open_parts.pop(key, None)
         if before is not None:
             joined = {name: [*before.event[name], *event[name]] for name in event["sliced"]}

@@ -74,7 +74,7 @@ class Record:
         yield from corrections(revised, f"{self.gateway}/{self.batch}/", self._zone)
         yield from audit_trail(self._all, self._zone)
         yield from self._evidence()
-        yield from review()
+        yield from review((happening for happening in self._all if happening.event.get("batch") == self.batch), self._zone)
 
     # ------------------------------------------------------------------ the batch
 

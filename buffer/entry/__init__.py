@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter
 
 from buffer.entry.answers import ANSWERS
-from buffer.entry.documents import Signature
+from buffer.entry.documents import DocumentEvent, ReviewedItem, ReviewScope, Signature
 from buffer.entry.gateway_events import (
     AuditEvent,
     CheckpointEvent,
@@ -82,6 +82,7 @@ __all__ = [
     "Context",
     "ContextEvent",
     "Decimal",
+    "DocumentEvent",
     "EpochEvent",
     "Event",
     "EventEntry",
@@ -106,6 +107,8 @@ __all__ = [
     "Performer",
     "ReadingsEntry",
     "RebindEvent",
+    "ReviewScope",
+    "ReviewedItem",
     "SampleEvent",
     "SampleResult",
     "Scalar",
@@ -145,6 +148,7 @@ AnyEvent = Annotated[
     | ConfigEvent
     | FindingEvent
     | AuditEvent
+    | DocumentEvent
     | CheckpointEvent
     | EpochEvent
     | TagsetEvent
@@ -206,6 +210,7 @@ EVENT_MODELS: dict[str, type[Event]] = {
     "config": ConfigEvent,
     "finding": FindingEvent,
     "audit": AuditEvent,
+    "document": DocumentEvent,
     "checkpoint": CheckpointEvent,
     "epoch": EpochEvent,
     "tagset": TagsetEvent,

@@ -128,6 +128,9 @@ class AuditEvent(Event):
     reason: given by the person; null where nobody was asked for one (the facts of it are in `what`). site_zone: the line's time zone, in
     which people there read the entry's time. Entries of before 2026-11-30 have a text as `who` (`system:<gateway>`, `os:<account>`) and
     no `where`, and may have a reason that the program wrote.
+
+    Of an alarm (`alarm-acknowledged`, `alarm-shelved`, `alarm-unshelved`): `reason` is the person's comment; `what` has its `id`, `code`,
+    `source`, `text`, `batches`, when and in which entry it was raised (`raised`, `raised_seq`), and of a shelf the end (`until`).
     """
 
     type: Literal["audit"]

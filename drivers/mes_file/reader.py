@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from drivers.contract import Emit, Finding, Look, Loss, Message, Reading
 from drivers.local_time import Moment
@@ -21,6 +21,7 @@ from drivers.restored_rows import RestoredRows
 from drivers.row_settings import zone_of
 from drivers.rows import Mapped
 
+T = TypeVar("T")
 PIECE_ROWS = 200
 """Records per emit."""
 CHANGES = "it changes from look to look"
@@ -114,13 +115,17 @@ class FileReader:
             await self._recognise(entry, seen)
             return
         entry = entry or self.ledger.before(seen, content, scan.files)
-        with about_this_file(self.pattern.sign):
-            marks = self.ledger.marks(entry) if entry else []
-            delivery = await asyncio.to_thread(delivery_of, content, entry, marks, self.pattern, self._settings)
+        marks = self.ledger.marks(entry) if entry else []
+        delivery = await asyncio.to_thread(self._guarded, delivery_of, content, entry, marks, self.pattern, self._settings)
         if entry is None or (entry.is_done and delivery.way == "grown"):
             delivery = await self._without_recalled(seen, delivery)
         await self._hand_over(seen, delivery, entry, received_ns, look, asked_ns)
         await self._tell_way(seen, delivery)
+
+    def _guarded(self, work: Callable[..., T], *of: Any) -> T:
+        """Do what the content of a file may spoil. Raises Refused, Unfinished."""
+        with about_this_file(self.pattern.sign):
+            return work(*of)
 
     async def _without_recalled(self, seen: Seen, delivery: Delivery) -> Delivery:
         """Leave out the first records where the journal has them although the ledger does not: after a restore.
@@ -130,7 +135,7 @@ class FileReader:
         until_ns = self._recalled.until_ns(self.pattern.name)
         if until_ns is None or seen.mtime_ns > until_ns:
             return delivery
-        count = await asyncio.to_thread(self._leading, delivery)
+        count = await asyncio.to_thread(self._guarded, self._leading, delivery)
         if count:
             known = f"{count} of {delivery.count} records stand in the journal since before it was restored, not read again"
             await self._report(
@@ -147,13 +152,13 @@ class FileReader:
 
     async def _hand_over(self, seen: Seen, delivery: Delivery, before: Entry | None, received_ns: int, look: Look, asked_ns: int) -> None:
         """Hand changes over in pieces, each committed with the ledger that says how far the file is in the journal."""
-        entry, marks = self._entry(seen, delivery, before)
+        entry, marks = self._guarded(self._entry, seen, delivery, before)
         source = islice(changes(delivery, self.pattern, self._settings), delivery.skip, None)
         done, unreadable, found = delivery.skip, dict[int, str](), set[int]()
         while True:
-            piece = await asyncio.to_thread(list, islice(source, PIECE_ROWS))
+            piece = await asyncio.to_thread(self._guarded, list, islice(source, PIECE_ROWS))
             moments = await self._moments(seen, piece)
-            messages, made = self._converted(piece, moments, unreadable)
+            messages, made = self._guarded(self._converted, piece, moments, unreadable)
             found |= {reading[0] for reading in made}
             done += len(piece)
             marks += [change.mark for change in piece if change.mark is not None]
@@ -203,7 +208,7 @@ class FileReader:
         """Read the time of each record of a piece; report a local time that the change of the clocks makes ambiguous or skips."""
         if self._zone is None or self.pattern.time is None:
             return [None] * len(piece)
-        moments = self._zone.moments([change.record.get(self.pattern.time.column) for change in piece])
+        moments = self._guarded(self._zone.moments, [change.record.get(self.pattern.time.column) for change in piece])
         for change, moment in zip(piece, moments, strict=True):
             if moment is not None and moment.fold:
                 local = f"local time {moment.text} in {self.pattern.time.zone} is {_FOLDS[moment.fold]}"
@@ -227,6 +232,8 @@ class FileReader:
         text = f"{printable(seen.name)}: refused, nothing of it was read: {why}"
         if (before := self.ledger.named(seen.name)) is not None and before.is_done:
             text = f"{printable(seen.name)}: refused, nothing new of it was read: {why}"
+        elif before is not None and before.handed:
+            text = f"{printable(seen.name)}: refused after {before.handed} of its records were read: {why}"
         self.ledger.pass_over(seen)
         self._refused[seen.name] = f"refused: {why}"
         await self._report("file-refused", text, severity="alarm", size_bytes=seen.size_bytes, modified_ns=seen.mtime_ns)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from drivers.contract import LinkLost
+from drivers.contract import UNFORESEEN, LinkLost, crashed
 from drivers.mes_file.content import Refused, Unfinished
 from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Seen, printable
 from drivers.mes_file.whole import SUMS, Whole, told_sum
@@ -37,7 +37,7 @@ def compare_sum(seen: Seen, data: bytes, beside: Seen, folder: Folder) -> None:
 
 @contextmanager
 def about_this_file(sign: Whole) -> Iterator[None]:
-    """Turn whatever the content of a file makes its parsers raise into Refused, so that it stops this file alone.
+    """Turn whatever the content of a file makes its parsers raise into Refused, so that it stops this file alone. Not around an await.
 
     Where the end of the content is the sign, a content that ends too early stays Unfinished: more of it is to come.
     """
@@ -49,5 +49,5 @@ def about_this_file(sign: Whole) -> Iterator[None]:
         raise Refused(str(error)) from error
     except (Refused, NotWhole, NotAFile, LinkLost):
         raise
-    except Exception as error:
-        raise Refused(f"can not be read: {type(error).__name__}: {error}"[:500]) from error
+    except UNFORESEEN as error:
+        raise Refused(f"can not be read: {crashed(error).removeprefix('crashed: ')}") from error

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from drivers.contract import BAD_DECODING, BAD_NO_DATA, GOOD, Reading, Value, crashed
+from drivers.contract import BAD_DECODING, BAD_NO_DATA, GOOD, UNFORESEEN, Reading, Value, crashed
 from drivers.exact_json import exact_json
 from drivers.mes_file.formats import Record
 from drivers.mes_file.settings import Pattern
@@ -47,7 +47,7 @@ def readings(columns: Iterable[Column], record: Record, ticks: int | None, patte
         except (ValueError, OverflowError, ArithmeticError) as error:
             made.append((index, None, BAD_DECODING, ticks, None))
             why[index] = f"{str(exact_json(plain(value)))[:80]!r} in column {column!r}: {error}"
-        except Exception as error:  # noqa: BLE001 - one value's, whatever it is
+        except UNFORESEEN as error:  # one value's, whatever it is
             made.append((index, None, BAD_DECODING, ticks, None))
             why[index] = f"column {column!r}: {crashed(error)}"
     return made, why

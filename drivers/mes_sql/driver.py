@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from config.credentials import read as read_secret
 from drivers.contract import (
     BAD_DECODING,
     GOOD,
+    UNFORESEEN,
     BadReply,
     Driver,
     DriverMisconfigured,
@@ -30,6 +30,7 @@ from drivers.exact_json import exact_json
 from drivers.local_time import Moment, folds_back, read, ticks_of
 from drivers.mes_sql import below, checks, findings
 from drivers.mes_sql.database import Database
+from drivers.mes_sql.failing import Failure, QueryCrashed, of_query
 from drivers.mes_sql.findings import Told
 from drivers.mes_sql.probe import Probe, ask, judged, place_of
 from drivers.mes_sql.reader import Found, Reader, Row
@@ -47,19 +48,6 @@ PIECE_ROWS = 200
 CLOCK_EVERY_S = 60.0
 STEP_S = 1.0
 """A clock that goes back by more than this, beyond what is not known of it, was set."""
-
-
-FAILED_WAIT_S = (1.0, 60.0)
-"""A query that failed is asked again after so long, then after twice as long, up to so long: it may have used its whole time."""
-
-
-@dataclass(slots=True)
-class Failure:
-    """Why a query is not read now, and when it is tried again (loop's time)."""
-
-    why: str
-    wait_s: float
-    due_s: float
 
 
 class MesSqlDriver(Driver):
@@ -117,6 +105,8 @@ class MesSqlDriver(Driver):
             try:
                 more = await self._one(database, reader, emit) or more
             except BadReply as error:
+                if isinstance(error, QueryCrashed):
+                    reader.window = self._window(reader.query, emit.watermark)
                 await self._fails(reader, str(error), emit)
         if len(self._failed) == len(readers):
             raise LinkLost(next(iter(self._failed.values())).why)
@@ -132,8 +122,9 @@ class MesSqlDriver(Driver):
     async def _one(self, database: Database, reader: Reader, emit: Emit) -> bool:
         """Ask a query one statement and hand over what it found; True if its look is not over. Raises LinkLost, BadReply."""
         asked_ns = time.monotonic_ns()
-        async with database.reading() as session:
-            found = await reader.look(session, self._recalled.last(reader.query.name))
+        with of_query(reader.query.name):
+            async with database.reading() as session:
+                found = await reader.look(session, self._recalled.last(reader.query.name))
         received_ns = time.monotonic_ns()
         await self._works(reader, found, emit)
         await self._resume(reader, emit, asked_ns, received_ns)
@@ -154,8 +145,7 @@ class MesSqlDriver(Driver):
     async def _fails(self, reader: Reader, why: str, emit: Emit) -> None:
         """A query can not be read: told once, and its tags have a gap until it can."""
         name, before = reader.query.name, self._failed.get(reader.query.name)
-        wait_s = FAILED_WAIT_S[0] if before is None else min(2 * before.wait_s, FAILED_WAIT_S[1])
-        self._failed[name] = Failure(why, wait_s, asyncio.get_running_loop().time() + wait_s)
+        self._failed[name] = Failure.after(before, why)
         reader.abandon()
         if len(self.settings.query) > 1 and self._told.is_news("query-failed", name, why):
             await emit.found(findings.query_failed(name, why, self._mapped.tags(name)))
@@ -192,12 +182,8 @@ class MesSqlDriver(Driver):
         await self._tell_refused(reader, found, emit)
         for piece, is_last in reader.pieces(found, PIECE_ROWS):
             moments = await self._moments(query, piece, emit)
-            messages, readings = [], []
-            for row, moment in zip(piece, moments, strict=True):
-                ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
-                order = exact_json(row.value) if query.watermark.kind == "sequence" else None
-                messages.append(Message(query.name, row.key, row.plain, ticks, text, row.change, order))
-                readings += self._readings(query, row, ticks)
+            with of_query(query.name):
+                messages, readings = self._converted(query, piece, moments)
             await emit.room()
             look = self._look(reader, more=bool(found.gone) or not found.complete or not is_last)
             mark, kept = self._mark(reader), () if reader.is_snapshot else self._tags(reader.query)
@@ -215,6 +201,17 @@ class MesSqlDriver(Driver):
         elif len(window) > self.settings.window_rows and not reader.is_snapshot:
             await emit.found(findings.equal_values(query, self.settings))
 
+    def _converted(self, query: Query, piece: Sequence[Row], moments: Sequence[Moment | None]) -> tuple[list[Message], list[Reading]]:
+        """Make of each row its message, and the readings of the tags that name its columns."""
+        messages: list[Message] = []
+        readings: list[Reading] = []
+        for row, moment in zip(piece, moments, strict=True):
+            ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
+            order = exact_json(row.value) if query.watermark.kind == "sequence" else None
+            messages.append(Message(query.name, row.key, row.plain, ticks, text, row.change, order))
+            readings += self._readings(query, row, ticks)
+        return messages, readings
+
     def _readings(self, query: Query, row: Row, ticks: int | None) -> list[Reading]:
         """One reading per mapped tag; a value that is not of the declared type is Bad, and the reason is told."""
         readings: list[Reading] = []
@@ -223,7 +220,7 @@ class MesSqlDriver(Driver):
                 continue
             try:
                 readings.append((index, typed(pointed(row.given[column], kind, query.decimal), kind), GOOD, ticks, None))
-            except Exception as error:  # noqa: BLE001 - one value's, whatever it is
+            except UNFORESEEN as error:  # one value's, whatever it is
                 readings.append((index, None, BAD_DECODING, ticks, None))
                 self._told.values.setdefault(index, str(error) if isinstance(error, ValueError | ArithmeticError) else crashed(error))
         return readings
@@ -283,7 +280,8 @@ class MesSqlDriver(Driver):
             if (why := zone.problem(value)) is not None:
                 given[at] = None
                 await emit.found(findings.time_unreadable(query, piece[at].key, value, why))
-        moments = zone.moments(given, [row.change == "new" for row in piece])
+        with of_query(query.name):
+            moments = zone.moments(given, [row.change == "new" for row in piece])
         for row, moment in zip(piece, moments, strict=True):
             if moment is not None and moment.fold:
                 await emit.found(findings.fold(query.name, row.key, moment, query.time.zone))

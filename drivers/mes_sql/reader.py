@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.contract import BadReply, DriverError, crashed
+from drivers.contract import UNFORESEEN, BadReply, DriverError, crashed
 from drivers.mes_sql import dialects, statement, values
 from drivers.mes_sql.database import Session
 from drivers.mes_sql.settings import Query, Settings
@@ -176,7 +176,7 @@ class Reader:
                 continue
             except DriverError:
                 raise
-            except Exception as error:  # noqa: BLE001 - one row's, whatever it is
+            except UNFORESEEN as error:  # one row's, whatever it is
                 self._refuse(key, crashed(error), found)
                 continue
             self._take_note(Row("new", key, value, row_hash(plain), row, plain), found)

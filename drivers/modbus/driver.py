@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverMisconfigured, Emit
+from drivers.lasting import lasting
 from drivers.modbus.frames import Request, request_for
 from drivers.modbus.outlet import SharedEmit
 from drivers.modbus.plan import Block, ReadLimits, Value, block_of, plan
@@ -71,7 +72,7 @@ class ModbusDriver(Driver):
             await link.open()
             async with asyncio.TaskGroup() as tasks:
                 for unit in self._units(link, emit):
-                    tasks.create_task(unit.run(), name=f"{self.source.name} unit {unit.unit}")
+                    tasks.create_task(lasting(unit.run()), name=f"{self.source.name} unit {unit.unit}")
         except ExceptionGroup as group:
             raise _first(group) from group
         finally:

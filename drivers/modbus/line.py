@@ -12,6 +12,7 @@ import serial
 
 from drivers.contract import LinkLost
 from drivers.modbus.settings import Endpoint
+from drivers.os_words import in_words
 
 _CHUNK = 4096
 
@@ -44,7 +45,7 @@ class SerialLine:
         try:
             written = os.write(self._fd, data)
         except OSError as error:
-            self._fail(f"{self._path}: {error}")
+            self._fail(f"{self._path}: {in_words(error)}")
             return
         if written != len(data):
             self._fail(f"{self._path}: the port does not take what is sent")
@@ -61,7 +62,7 @@ class SerialLine:
         except BlockingIOError:
             return
         except OSError as error:
-            self._fail(f"{self._path}: {error}")
+            self._fail(f"{self._path}: {in_words(error)}")
             return
         if data:
             self._received(data)

@@ -24,6 +24,7 @@ from drivers.contract import BadReply, LinkLost
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, crc_is_right, data_of, read_request, rtu_frame
 from drivers.modbus.line import SerialLine
 from drivers.modbus.settings import Endpoint
+from drivers.os_words import in_words
 
 LATE_ANSWER_S = 30.0
 _LONGEST = 256  # V1.02, 2.5.1: an ADU has at most 256 bytes
@@ -82,7 +83,7 @@ class _Bytes(asyncio.Protocol):
         self._wake.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.close(LinkLost(f"connection lost: {exc or 'closed by the other side'}"))
+        self.close(LinkLost(f"connection lost: {in_words(exc, 'the other side') if exc else 'closed by the other side'}"))
 
     def write(self, data: bytes) -> None:
         assert self.transport is not None
@@ -305,4 +306,5 @@ class RtuLink:
             async with asyncio.timeout(max(self._timeout_s, 3.0)):
                 return (await loop.create_connection(_Bytes, endpoint.host, endpoint.port))[1]
         except (OSError, TimeoutError) as error:
-            raise LinkLost(f"{endpoint.host}:{endpoint.port}: {error or 'no connection in time'}") from error
+            why = in_words(error, "the converter") if str(error) else "no connection in time"
+            raise LinkLost(f"{endpoint.host}:{endpoint.port}: {why}") from error

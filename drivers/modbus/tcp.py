@@ -15,6 +15,7 @@ from drivers.keepalive import watch
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
 from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of, without_padding
 from drivers.modbus.settings import Endpoint
+from drivers.os_words import in_words
 
 _STRAYS = 100  # answers nobody waits for, on one connection, before it is given up
 
@@ -66,7 +67,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed_idle = self.lost is None and not self.waiting
-        self._end(LinkLost(f"connection lost: {exc or 'closed by the device'}"))
+        self._end(LinkLost(f"connection lost: {in_words(exc) if exc else 'closed by the device'}"))
 
     def send(self, transaction: int, frame: bytes, waiting: _Waiting) -> None:
         if self.lost is not None:
@@ -237,7 +238,7 @@ class TcpLink:
             async with asyncio.timeout(max(self._timeout_s, 3.0)):
                 _, connection = await asyncio.get_running_loop().create_connection(lambda: _Connection(self._odd), host, port)
         except (OSError, TimeoutError) as error:
-            raise LinkLost(f"{host}:{port}: {error or 'no connection in time'}") from error
+            raise LinkLost(f"{host}:{port}: {in_words(error) if str(error) else 'no connection in time'}") from error
         return connection
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from config import Tag
-from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Reading
+from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, UNFORESEEN, Reading
 from drivers.contract import Value as Decoded
 from drivers.modbus.decode import compiled
 from drivers.modbus.dividing import ILLEGAL, Division, divide, rejoin
@@ -219,7 +219,7 @@ class UnitPoll:
         """Decode a reply; what no rule foresaw makes the values of this block Bad, and `undecodable` shows their bytes."""
         try:
             return reader.decode(reply.data)
-        except Exception:  # noqa: BLE001 - one block's, whatever it is
+        except UNFORESEEN:  # one block's, whatever it is
             return [None] * len(reader.tags)
 
     async def _proven(

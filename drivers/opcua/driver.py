@@ -7,6 +7,7 @@ from typing import Any
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverError, Emit, Finding
+from drivers.lasting import lasting
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.commissioning.browse import BrowseResult, browse
 from drivers.opcua.commissioning.probe import ProbeReport, probe
@@ -96,10 +97,10 @@ class OpcUaDriver(Driver):
             emit.connected(f"{link.endpoint} {link.server.get('product') or ''} {link.server.get('version') or ''}".strip())
             upkeep = Upkeep(self.source, self.settings, self.tags, emit, link, messages, self._state, findings, structures)
             async with asyncio.TaskGroup() as group:
-                group.create_task(messages.handover.settle())
-                group.create_task(Stream(emit, link, messages, self._state).receive())
-                group.create_task(upkeep.run())
-                group.create_task(keep_filling(link, emit, converter, self._state, self.settings.namespaces, self.tags))
+                group.create_task(lasting(messages.handover.settle()))
+                group.create_task(lasting(Stream(emit, link, messages, self._state).receive()))
+                group.create_task(lasting(upkeep.run()))
+                group.create_task(lasting(keep_filling(link, emit, converter, self._state, self.settings.namespaces, self.tags)))
         except* SubscriptionGone as gone:
             # Or the next attempt would take it over again, in vain.
             self._forget([error.which for error in gone.exceptions if isinstance(error, SubscriptionGone)])

@@ -86,4 +86,4 @@ def password(source: Source, credential: Credential | None) -> str | None:
     try:
         return credentials.read(credential, source.folder)
     except credentials.CredentialMissing as error:
-        raise DriverMisconfigured(f"source {source.name}: {error}") from error
+        raise DriverMisconfigured(str(error)) from error

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from drivers.contract import LinkLost
+from drivers.os_words import in_words
 from drivers.serial.framing import Framer
 from drivers.serial.looks import LOOK_EVERY_S, Looks, Now
 from drivers.serial.settings import SerialEndpoint
@@ -111,7 +112,7 @@ class Port:
         try:
             written = os.write(self._wire.fd, encoded)
         except OSError as error:
-            raise LinkLost(f"{self._endpoint.path}: {error}") from error
+            raise LinkLost(f"{self._endpoint.path}: {in_words(error)}") from error
         if written != len(encoded):
             raise LinkLost(f"{self._endpoint.path}: the port does not take what is sent")
 
@@ -195,7 +196,7 @@ class Port:
         except BlockingIOError:
             return False
         except (OSError, LinkLost) as error:
-            self._fail(LinkLost(f"{self._endpoint.path}: {error}"))
+            self._fail(LinkLost(f"{self._endpoint.path}: {in_words(error)}"))
             return False
         if not data:
             self._fail(LinkLost(f"{self._endpoint.path}: hung up"))

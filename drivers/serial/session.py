@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from config import Tag
-from drivers.contract import BAD_DECODING, Emit, Finding, LinkLost, Loss, crashed
+from drivers.contract import BAD_DECODING, UNFORESEEN, Emit, Finding, LinkLost, Loss, crashed
 from drivers.serial.answer import Answer, NotAnAnswer
 from drivers.serial.conversation import Conversation, OtherInstrument
 from drivers.serial.dialect import Dialect
@@ -211,5 +211,5 @@ def _understood(read: Callable[[bytes], Read], text: bytes) -> Read:
         return read(text)
     except NotAnAnswer:
         raise
-    except Exception as error:
+    except UNFORESEEN as error:
         raise NotAnAnswer(f"{text[:48]!r}: {crashed(error)}") from error

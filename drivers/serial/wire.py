@@ -10,6 +10,7 @@ import serial
 
 from drivers.contract import LinkLost
 from drivers.keepalive import watch
+from drivers.os_words import in_words
 from drivers.serial.overruns import overruns_of
 from drivers.serial.rfc2217 import Telnet
 from drivers.serial.settings import SerialEndpoint
@@ -65,7 +66,7 @@ class SerialWire:
             _set(self.fd, marks=not is_terminal)
         except (OSError, termios.error) as error:
             self.close()
-            raise LinkLost(f"{endpoint.path}: {error}") from error
+            raise LinkLost(f"{endpoint.path}: {in_words(error)}") from error
 
     def received(self, data: bytes) -> bytes:
         """See Wire."""
@@ -100,7 +101,7 @@ class SocketWire:
             try:
                 os.write(self.fd, self._telnet.replies)
             except OSError as error:
-                raise LinkLost(str(error)) from error
+                raise LinkLost(in_words(error, "the converter")) from error
             self._telnet.replies.clear()
         return data
 
@@ -134,7 +135,7 @@ async def connect(endpoint: SerialEndpoint) -> SocketWire:
         if isinstance(error, TimeoutError) and telnet is not None and sock is not None:
             raise LinkLost(f"{endpoint.path}: the converter does not confirm {telnet.unconfirmed()} (RFC 2217)") from error
         if isinstance(error, OSError | LinkLost):
-            raise LinkLost(f"{endpoint.path}: {error or 'no connection in time'}") from error
+            raise LinkLost(f"{endpoint.path}: {in_words(error, 'the converter') if str(error) else 'no connection in time'}") from error
         raise
     return SocketWire(sock, telnet)
 

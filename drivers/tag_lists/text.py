@@ -53,14 +53,24 @@ def _csv_of(raw: bytes, most_bytes: int) -> str:
                 raise ValueError("no workbook, or one that is too large")
             shared = _Shared()
             if "xl/sharedStrings.xml" in archive.namelist():
-                shared.read(archive.read("xl/sharedStrings.xml"))
+                shared.read(_member(archive, "xl/sharedStrings.xml", most_bytes))
             sheet = _Sheet(shared.texts)
-            sheet.read(archive.read(_first(names)))
+            sheet.read(_member(archive, _first(names), most_bytes))
     except (zipfile.BadZipFile, expat.ExpatError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"a workbook that can not be read: {error}") from error
     out = io.StringIO()
     csv.writer(out).writerows(sheet.rows)
     return out.getvalue()
+
+
+def _member(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
+    """Unpack a member, whatever size the archive claims that it has. Raises ValueError if it is larger than that, BadZipFile."""
+    size = archive.getinfo(name).file_size
+    with archive.open(name) as member:
+        data = member.read(min(size, most_bytes) + 1)  # with a number: without one all is unpacked, and cut then
+    if len(data) != size:
+        raise ValueError("a workbook whose parts have another size than it says")
+    return data
 
 
 def _first(names: Sequence[str]) -> str:

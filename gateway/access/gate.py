@@ -81,6 +81,19 @@ class Access:
             await self._refused(command, refused, refused.by or account(peer, interface, reason))
             raise
 
+    async def in_session(self, command: str, by: Actor, reason: str) -> Actor:
+        """Return who gives a command that RULES names at the page, where he is logged in. Raises Refused, after it was written down."""
+        rule, said = RULES[command], reason.strip()
+        if (wrong := reason_problem(said)) is not None:
+            raise Refused(wrong)
+        actor = replace(by, reason=said)
+        try:
+            _fits(rule, actor)
+        except Refused as refused:
+            await self._refused(command, refused, actor)
+            raise
+        return actor
+
     async def entered(self, user: str, password: str, where: dict[str, Any], new_password: str = "") -> tuple[User, Actor]:
         """Let a person in at the page, and change the password on the way if a new one is given. Both are written down.
 
@@ -121,10 +134,7 @@ class Access:
             actor = account(peer, interface, reason)
             if not await asyncio.to_thread(self._account_will_do, rule, peer.uid, glass=glass):
                 self._glass_broken(rule, actor, str(arguments.get("user"))[:60])
-        role = actor.who["role"]
-        if role is not None and role not in rule.roles:
-            who = f"{actor.who['user']} has the role {role}"
-            raise Refused(f"{rule.words} is for {' and '.join(rule.roles)}; {who}", "role", actor.user, actor)
+        _fits(rule, actor)
         return actor
 
     def _by_group(self, rule: Rule, peer: Peer, interface: Interface, where: Mapping[str, Any], reason: str | None) -> Actor:
@@ -236,3 +246,11 @@ class Access:
         counted = self._refusals.counted()
         if counted:
             await self._record("refused-more", {"count": sum(counted.values()), "of": counted})
+
+
+def _fits(rule: Rule, actor: Actor) -> None:
+    """Raise Refused where somebody's role may not give a command. An account has none, and was let in before."""
+    role = actor.who["role"]
+    if role is not None and role not in rule.roles:
+        who = f"{actor.who['user']} has the role {role}"
+        raise Refused(f"{rule.words} is for {' and '.join(rule.roles)}; {who}", "role", actor.user, actor)

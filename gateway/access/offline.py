@@ -108,7 +108,9 @@ def forget(data: Path) -> None:
 def _event(line: bytes) -> dict[str, Any]:
     try:
         event = json.loads(line)
-        if event["type"] in {"audit", "finding"} and isinstance(event.get("action", event.get("code")), str):
+        named = isinstance(event["action" if event["type"] == "audit" else "code"], str)
+        told = isinstance(event.get("what", {}), dict) if event["type"] == "audit" else isinstance(event["text"], str)
+        if event["type"] in {"audit", "finding"} and named and told and event.get("severity", "info") in {"info", "warning", "alarm"}:
             return dict(event)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass

@@ -1,4 +1,7 @@
-"""The codes of findings: cause, response, priority, and what ends one that stands (codes.csv; docs/findings.md is made from it)."""
+"""The codes of findings: cause, response, priority, and what ends one that stands (codes.csv), and whom each is for (whom.csv).
+
+docs/findings.md is made from them.
+"""
 
 import csv
 from collections import defaultdict
@@ -12,6 +15,7 @@ REMEMBERED = frozenset({"simulated-in-production", "tag-silent"})
 class Code(NamedTuple):
     """One code. priority: high, medium or low, as ISA-18.2 ranks alarms: by what follows if nobody responds.
 
+    whom: the role that has to respond, engineer where whom.csv names none. An alarm for qa is acknowledged by nobody else.
     ends: codes that end it. `info`: the same code with severity info. `start`: nothing tells its end; the next start asks anew.
     is_standing: False for something that happened, once; a code in `ends` takes it back all the same.
     """
@@ -22,18 +26,22 @@ class Code(NamedTuple):
     ends: tuple[str, ...]
     cause: str
     response: str
+    whom: str
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(files("gateway.alarms").joinpath(name).read_text(encoding="utf-8").splitlines()))
 
 
 def _read() -> dict[str, Code]:
-    text = files("gateway.alarms").joinpath("codes.csv").read_text(encoding="utf-8")
-    return {row["code"]: _code(row) for row in csv.DictReader(text.splitlines())}
+    whom = {row["code"]: row["whom"] for row in _rows("whom.csv")}
+    return {row["code"]: _code(row, whom.get(row["code"], "engineer")) for row in _rows("codes.csv")}
 
 
-def _code(row: dict[str, str]) -> Code:
+def _code(row: dict[str, str], whom: str) -> Code:
     ends = row["ends"]
-    return Code(
-        row["code"], row["priority"], not ends.startswith("-"), tuple(ends.removeprefix("-").split()), row["cause"], row["response"]
-    )
+    standing, ended_by = not ends.startswith("-"), tuple(ends.removeprefix("-").split())
+    return Code(row["code"], row["priority"], standing, ended_by, row["cause"], row["response"], whom)
 
 
 CODES = _read()
@@ -44,6 +52,7 @@ UNKNOWN = Code(
     ends=(),
     cause="not described in this version",
     response="Read the text; ask for help if it does not say what to do",
+    whom="engineer",
 )
 
 

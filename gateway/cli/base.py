@@ -44,7 +44,9 @@ def logging_to_stderr(*, verbose: bool) -> None:
     """Log warnings (verbose: everything of ours) to the standard error; libraries only when they fail."""
     import logging
 
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    from gateway.cli.log_lines import handler
+
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler(sys.stderr)])
     for name in ("asyncua", "pymodbus", "aiosqlite", "aiohttp"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -80,4 +82,12 @@ def asked(line: Path) -> dict[str, Any]:
         fail(str(error), NOT_REACHED)
     if "problems" not in now:
         fail(f"{line}: the gateway runs, and can not say how it is: {now.get('error', 'its answer is not understood')}", NOT_REACHED)
-    return now
+    return shown(now)
+
+
+def shown(now: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot whose texts do nothing to the terminal on which they are shown: batch numbers and errors come from devices."""
+    from gateway.entries.printable import printable_all
+
+    cleared: dict[str, Any] = printable_all(now)
+    return cleared

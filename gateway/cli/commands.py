@@ -43,6 +43,7 @@ GROUPS = {
     ),
     "Decide": (
         Row("release-hold", "running", "Let a held batch go"),
+        Row("alarms", "alarms", "Alarms: list, ack, shelve, unshelve, history"),
         Row("quarantine", "quarantine", "Refused entries: list, show, resend, dispose"),
         Row("retire-uplink", "running", "Let go an uplink that was renamed or removed"),
         Row("new-epoch", "running", "Have the next start begin a new epoch"),
@@ -51,6 +52,7 @@ GROUPS = {
     ),
     "Read and prove": (
         Row("log", "records", "Read the journal, whole entries or CSV"),
+        Row("audit", "audit", "The audit trail: list, review"),
         Row("time", "clock", "Say how far the times on record can be trusted"),
         Row("verify", "records", "Prove that nothing was changed or removed"),
         Row("recompute", "records", "Decide everything again and compare"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from buffer import read_journal
+from gateway.cli.tables import safe
 from gateway.entries.ticks import from_rfc3339, rfc3339
 
 FORMATS = ("jsonl", "csv")
@@ -91,14 +92,14 @@ def rows(entry: Mapping[str, Any], tags: Mapping[int, Mapping[str, Any]]) -> Ite
             entry["epoch"],
             entry["seq"],
             entry["source"],
-            _safe(tag["tag"]),
-            _safe(reading["value"]),
+            safe(tag["tag"]),
+            safe(reading["value"]),
             reading.get("raw"),
             tag.get("unit"),
             f"{reading['status']:08X}",
             reading["kind"],
             *(_time(reading, name, base) for name in ("source", "server", "received")),
-            _safe(context.get("batch")),
+            safe(context.get("batch")),
             ">".join(f"{step[1]}/{step[2]}" for step in context.get("steps", [])),
         ]
 
@@ -107,19 +108,6 @@ def _time(reading: Mapping[str, Any], name: str, base: int) -> str | None:
     if (ticks := reading.get(f"{name}_ticks")) is not None:
         return rfc3339(base + ticks)
     return reading.get(f"{name}_time")
-
-
-def _safe(value: Any) -> Any:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula, as spreadsheets themselves do."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") and not _number(value) else value
-
-
-def _number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _batches(entry: Mapping[str, Any]) -> set[Any]:

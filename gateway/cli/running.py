@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, as_json, asked, data_of, line_folder, people_of, print_json
+from gateway.cli.base import FINDING, GOOD, as_json, asked, data_of, line_folder, people_of, print_json, shown
 from gateway.cli.persons import by_person, told
 
 
@@ -42,16 +42,17 @@ def top(line: Path) -> None:
     from gateway.operation.control import ask
 
     asked(line)  # one line and exit 3 if none runs
-    live(lambda: ask(data_of(line), people_of(line)))
+    live(lambda: shown(ask(data_of(line), people_of(line))))
 
 
 @click.command()
 @line_folder
 @click.option("--batch", required=True, help="the batch that QA lets go")
+@click.option("--without-review", is_flag=True, help="although its audit trail was not reviewed; the reason says why")
 @by_person
-def release_hold(line: Path, batch: str, reason: str, user: str | None, password_file: Path | None) -> None:
+def release_hold(line: Path, batch: str, without_review: bool, reason: str, user: str | None, password_file: Path | None) -> None:
     """Let a held batch go: from then on retention decides. Asked of the running gateway, which writes it down."""
-    told(line, "release-hold", user, password_file, reason=reason, batch=batch)
+    told(line, "release-hold", user, password_file, reason=reason, batch=batch, without_review=without_review)
     click.echo(f"{batch}: released")
 
 

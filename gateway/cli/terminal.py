@@ -63,7 +63,7 @@ def _findings(now: dict[str, Any]) -> list[Table | Text]:
     table = _table(f"since ({now['timezone']})", "severity", "source", "alarms and findings")
     for row, state in rows:
         severity = Text(f"{row['severity']}, {state}", style="bold red" if row["severity"] == "alarm" else "yellow")
-        what = Text(f"{row['code']}: {finding_wording.text(row)}\nto do: {row['response']}")
+        what = Text(f"{row['code']} [{row['id']}]: {finding_wording.text(row)}\nto do: {row['response']}")
         table.add_row(row["local"], severity, row["source"] or "gateway", what)
     for column in table.columns[:3]:
         column.no_wrap = True

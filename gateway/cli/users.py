@@ -10,10 +10,13 @@ import click
 
 from gateway.cli.base import PATH, Words, as_json, line_folder, print_json
 from gateway.cli.persons import by_person, credentials, password_option, secret, told
+from gateway.cli.tables import safe
 
 whom = click.argument("who", metavar="USER", help="the id of the user that it is about")
 new_password = click.option("--new-password-file", type=PATH, help="file with the new password, - for standard input")
 glass = click.option("--break-glass", is_flag=True, help="root, in an emergency, past the administrators; raises an alarm")
+
+READS = "status, top, ready, alarms list and history, audit list, quarantine list and show, users list and report"
 
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
@@ -144,7 +147,7 @@ def report(line: Path, form: str) -> None:
     elif form == "csv":
         writer = csv.DictWriter(sys.stdout, fieldnames=[*(found["users"] or [{}])[0]], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: _safe(value) for key, value in one.items()} for one in found["users"])
+        writer.writerows({key: safe(value) for key, value in one.items()} for one in found["users"])
     else:
         click.echo(_text(line, found))
 
@@ -164,9 +167,7 @@ def _text(line: Path, found: dict[str, Any]) -> str:
         }
         out += [f"    {name:<15} {fact}" for name, fact in facts.items() if fact]
     out += ["", *(f"{role:<9} may: {', '.join(may)}" for role, may in found["may"].items())]
-    return "\n".join(
-        [*out, "everybody who reaches the gateway may read: status, top, ready, quarantine list and show, users list and report"]
-    )
+    return "\n".join([*out, f"everybody who reaches the gateway may read: {READS}"])
 
 
 def _by(one: dict[str, Any], what: str) -> str | None:
@@ -178,8 +179,3 @@ def _first_password(answer: dict[str, Any]) -> None:
         click.echo(
             f"first password: {answer['first_password']}\nhand it to the person alone; it must be changed: ebr-gateway users password"
         )
-
-
-def _safe(value: Any) -> Any:
-    """Keep a spreadsheet from running a name as a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from drivers.lasting import lasting
 from gateway.clock.clock_set_timer import ClockSetWatch
 from gateway.clock.daemon_reading import Evidence, Reader, Unreadable
 from gateway.clock.disturbance import ReferenceUpdateWait, UnverifiedSpan
@@ -174,11 +175,11 @@ class Clock:
         if not self._reported:
             self._report(self._verdict.status, was=None, last_seq=self._last_seq())
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read_on(), name="clock daemon")
+            tasks.create_task(lasting(self._read_on()), name="clock daemon")
             looked, crossed = asyncio.Event(), asyncio.Event()
-            tasks.create_task(self._check_on(looked), name="clock steps")
+            tasks.create_task(lasting(self._check_on(looked)), name="clock steps")
             if self._cross is not None:
-                tasks.create_task(self._cross.watch(crossed.set), name="clock cross-check")
+                tasks.create_task(lasting(self._cross.watch(crossed.set)), name="clock cross-check")
                 await crossed.wait()
             await looked.wait()
             done()

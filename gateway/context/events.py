@@ -18,6 +18,8 @@ from gateway.context.texts import text
 from gateway.entries.fold_input import learn
 from gateway.entries.ticks import from_rfc3339
 
+MOST_REVIEWED = 1_000
+
 
 @dataclass(slots=True)
 class Events:
@@ -49,6 +51,8 @@ class Events:
                 learn(state.tagsets, event)
             case "context":
                 self._pushed(event)
+            case "document":
+                _reviewed(state.reviewed, event)
 
     # configuration
 
@@ -125,3 +129,13 @@ class Events:
             readings.holds.gap(event)
             closed = readings.gaps.closed(event)
             readings.silences.resumed(closed.tags, from_rfc3339(event["end"]))
+
+
+def _reviewed(reviewed: dict[str, str], event: Mapping[str, Any]) -> None:
+    """Remember the review of the audit trail of a batch that had ended, of the newest batches."""
+    batch, scope = event.get("batch"), event.get("scope")
+    if event.get("document") == "audit-trail-review" and batch is not None and isinstance(scope, dict) and scope.get("batch_had_ended"):
+        reviewed.pop(str(batch), None)
+        reviewed[str(batch)] = str(event.get("id"))
+        while len(reviewed) > MOST_REVIEWED:
+            reviewed.pop(next(iter(reviewed)))

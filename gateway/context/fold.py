@@ -118,7 +118,7 @@ class Fold:
         if isinstance(item, ReadingsInput):
             self._readings.take(item)
         else:
-            self.findings.take(item.event, item.ticks)
+            self.findings.take(item.event, item.ticks, item.seq)
             self._taken.take(item.event)
         if self._silences.limits:
             for name, last in self._silences.due():
@@ -157,6 +157,10 @@ class Fold:
     def context(self, equipment: str) -> dict[str, Any]:
         """Tell where one equipment is, for the status page."""
         return self._contexts.context(self.plan.units[equipment])
+
+    def reviewed(self, batch: str) -> str | None:
+        """Give the id of the document by which the audit trail of a batch was reviewed after its end; None if it was not, or long ago."""
+        return self.state.reviewed.get(batch)
 
     def waiting(self) -> bool:
         """Return whether something is decided as soon as entries let time pass: a change that must stand still, the record of a step."""
@@ -247,7 +251,7 @@ class Fold:
                 doubtful[0:2] = [[doubtful[0][0], doubtful[1][1]]]
 
     def _emit(self, event: dict[str, Any]) -> str:
-        self.findings.take(event, self.state.now)
+        self.findings.take(event, self.state.now, self.state.seq)
         if event["type"] == "step":
             self._without_batch(event)
         digest = sha256()
@@ -269,7 +273,7 @@ class Fold:
             return
         activity = dict(unit.active_steps).get(event["step"]) or self._contexts.activity(unit, batch=True)
         if activity == "production":
-            self.findings.say(without_batch(event), self.state.now)
+            self.findings.say(without_batch(event), self.state.now, self.state.seq)
 
     def _occurred(self, event: Mapping[str, Any]) -> None:
         """Begin a run of one instant at an alarm, a booking or a sample, where the map asks for what stands in the tags then."""

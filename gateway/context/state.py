@@ -358,6 +358,7 @@ class State:
     landed: Leap | None = None  # the step forward since which nothing may be final yet: the clock may be set back again
     unseen: dict[str, Unseen] = field(default_factory=dict)  # source -> what is to be a gap if the clock turns out to be behind
     found: Found = field(default_factory=Found)
+    reviewed: dict[str, str] = field(default_factory=dict)  # batch that had ended -> id of the newest review of its audit trail
 
 
 __all__ = [

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from gateway.entries.printable import printable
+
 QUIET_S = 60.0
 
 Severity = Literal["info", "warning", "alarm"]
@@ -29,7 +31,7 @@ def finding(
     tags: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Make the event of a finding. evidence: what proves it; None leaves the member out."""
-    told = {"type": "finding", "code": code, "severity": severity, "source": source, "tags": list(tags), "text": text}
+    told = {"type": "finding", "code": code, "severity": severity, "source": source, "tags": list(tags), "text": printable(text)}
     return told if evidence is None else {**told, "evidence": dict(evidence)}
 
 
@@ -48,6 +50,11 @@ class Announcer:
         if count:
             kept_back = {"kept_back": count - 1} if count > 1 else {}
             self._report(self._make(code, severity, text, {**evidence, **kept_back}))
+
+    def say_anew(self, code: str, severity: Severity, text: str, **evidence: Any) -> None:
+        """Report in any case: it is something else than what was reported of this code before."""
+        self._said.pop(code, None)
+        self.say(code, severity, text, **evidence)
 
     def over(self, code: str, text: str) -> None:
         """Report that a thing has ended, if it was reported that it began."""

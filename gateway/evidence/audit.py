@@ -1,9 +1,11 @@
 """Keeps the audit trail: who did what to the line, where and why, as entries of the journal."""
 
+import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
 
 from gateway.access import Actor, of_the_gateway, stated
+from gateway.context import event_bodies
 
 
 class Append(Protocol):
@@ -38,6 +40,11 @@ class AuditTrail:
         return self._append(
             {"type": "audit", "action": action, **self._stated(by), "object": target, "old": old, "new": new, "what": dict(what)}
         )
+
+    async def document(self, told: Mapping[str, Any]) -> None:
+        """Append a document of a person, in parts if it is long; on disk when it returns."""
+        parts = event_bodies.parts({"type": "document", **told, "site_zone": self._zone})
+        await asyncio.gather(*[self._append(part) for part in parts])  # all at the call: nothing comes between them
 
     def key_changed(self, event: Mapping[str, Any], public: str, by: Actor | None = None) -> Awaitable[None]:
         """Append a change of the signing key, and in the same transaction that `public` signs from now on."""

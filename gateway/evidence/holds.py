@@ -62,11 +62,15 @@ class Holds:
             await asyncio.to_thread(keep_or_end, batch, seq)
             self._doing = None  # not before: what raised is done at the next run
 
-    async def release(self, batch: str, by: Actor) -> bool:
-        """Let a held batch go; False if no batch of this name is held. The audit entry comes first: nothing goes without one."""
+    async def release(self, batch: str, by: Actor, review: str | None) -> bool:
+        """Let a held batch go; False if no batch of this name is held. The audit entry comes first: nothing goes without one.
+
+        review: the id of the document by which its audit trail was reviewed; None: it was not, and the record says so.
+        """
         if batch not in self._journal.holds.all():
             return False
-        await self._audit.record("release-hold", {"batch": batch}, by, target=f"batch {batch}", old="held", new="released")
+        what = {"batch": batch, "audit_trail_review": review}
+        await self._audit.record("release-hold", what, by, target=f"batch {batch}", old="held", new="released")
         return await asyncio.to_thread(self._journal.holds.release, batch)
 
     def _is_open(self, batch: str) -> bool:

@@ -21,6 +21,7 @@ import aiohttp
 import config
 from buffer.keys import sync
 from config.sections import Tls
+from drivers.os_words import in_words
 from gateway.entries.findings import Announcer, Severity, finding
 from gateway.uplink.errors import Refused
 from gateway.uplink.tls import Identity
@@ -206,7 +207,7 @@ class Url:
             ):
                 text = (await answer.content.read(200)).decode(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError, Refused) as error:
-            raise WitnessAway(f"{address}: {error or type(error).__name__}") from error
+            raise WitnessAway(f"{address}: {in_words(error, 'the witness')}") from error
         if answer.status == 409:
             raise Contradiction(f"{address} holds another tree of {note.size} entries: {text}")
         if answer.status not in (200, 201, 204):

@@ -7,6 +7,7 @@ from typing import Any
 from config import Source, Tag
 from drivers.contract import Finding
 from gateway.clock import Offset
+from gateway.entries.printable import printable
 from gateway.intake.drafts import EventDraft
 
 _MISFITS = {
@@ -53,7 +54,8 @@ class Findings:
 
 def finding_event(finding: Finding, source: str, tags: Sequence[Tag] = ()) -> dict[str, Any]:
     """Give the event of a finding. tags: those of the source, by which its indexes become names."""
-    return {"type": "finding", "source": source, **asdict(finding), "tags": [tags[index].tag for index in finding.tags]}
+    named = [tags[index].tag for index in finding.tags]
+    return {"type": "finding", "source": source, **asdict(finding), "text": printable(finding.text), "tags": named}
 
 
 def misfit(code: str, index: int, tag: Tag, value: Any) -> Finding:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from config import CodeTable, Tag
-from drivers.contract import BAD, BAD_DECODING, Kind, Reading
+from drivers.contract import BAD, BAD_DECODING, UNFORESEEN, Kind, Reading
 from gateway.entries.bodies import Row
 from gateway.intake.normalise import OUTSIDE_RANGE, float64, normaliser
 
@@ -82,7 +82,7 @@ class PollFilter:
                 else:
                     try:
                         normal, raw, status, code = (norm or float64)(value, status)  # noqa: PLW2901 - the status of what is stored
-                    except Exception:  # noqa: BLE001 - what no rule foresaw is this value's own: its source reads on
+                    except UNFORESEEN:  # this value's own: its source reads on
                         normal, raw, status, code = None, None, BAD_DECODING, "value-unusable"  # noqa: PLW2901
                     if code == OUTSIDE_RANGE:
                         outside.append((index, normal))

@@ -9,6 +9,7 @@ from config import CodeTable, Source, Tag
 from drivers.contract import Finding, Kind, Look, Loss, Message, Reading
 from gateway.clock import Clock, SourceClock
 from gateway.context import Fold
+from gateway.entries.printable import printable
 from gateway.entries.set_back import SetBack
 from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
 from gateway.intake.drafts import Append, Draft, EventDraft
@@ -166,7 +167,7 @@ class Port:
 
     def connected(self, detail: str = "", unread: str = "") -> None:
         """See Emit."""
-        self.unread = unread
+        self.unread = printable(unread)
         self._turn("connected", detail)
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
@@ -177,7 +178,9 @@ class Port:
 
     async def failed(self, why: str, *, needs_person: bool = False) -> None:
         """Say that the driver raised, and open the gap. needs_person: waiting alone will not help."""
-        why = why[:LONGEST_ERROR].encode("utf-8", "replace").decode()  # it may quote what a source sent: long, and no text
+        for its_name in (f"source {self.source.name}: ", f"{self.source.name}: "):  # of whom it is stands beside it
+            why = why.removeprefix(its_name)
+        why = printable(why[:LONGEST_ERROR])[:LONGEST_ERROR]  # it may quote what a source sent: long, and no text
         if needs_person:
             self._turn("misconfigured", why)
             why = f"misconfigured: {why}"
@@ -239,6 +242,7 @@ class Port:
             self._append([self._findings.draft(finding)], urgent=True)
 
     def _turn(self, state: str, detail: str) -> None:
+        detail = printable(detail)
         if state == self.state and (state == "connected" or detail == self.detail):
             return
         changed, self.state, self.detail, self.since_s = state != self.state, state, detail, time.monotonic()

@@ -21,7 +21,7 @@ from config.credentials import CredentialMissing, server_tls
 from config.sections import PushClient
 from gateway.entries.findings import Announcer, finding
 from gateway.intake.push_tokens import PushTokens, token_of
-from gateway.listening import Bounds, open_port
+from gateway.listening import Bounds, answered, open_port
 
 MAX_BODY_BYTES = 16_384
 BODY_S = 5.0
@@ -74,7 +74,7 @@ class PushIn:
 
     def application(self, bounds: Bounds) -> web.Application:
         """One resource per equipment."""
-        application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[bounds.middleware()])
+        application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[bounds.middleware(), answered()])
         application.add_routes([web.put("/equipment/{name}/context", self._put)])
         return application
 

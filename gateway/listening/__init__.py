@@ -4,7 +4,8 @@ Descriptors and the event loop are shared with the journal and the sources. A ne
 use them up: connections are bounded per port and per peer, requests have a pace and a deadline, and what is too much is refused or waits.
 """
 
+from gateway.listening.answering import answered
 from gateway.listening.bounds import Bounds, Pace
 from gateway.listening.port import open_port
 
-__all__ = ["Bounds", "Pace", "open_port"]
+__all__ = ["Bounds", "Pace", "answered", "open_port"]

@@ -10,11 +10,13 @@ from typing import Any
 
 from gateway.access import Actor
 from gateway.evidence.keyring import NotRotated
+from gateway.operation.alarm_commands import alarm_commands
 from gateway.operation.archive_sums import archive_sums
 from gateway.operation.certificate_commands import certificate_commands
 from gateway.operation.command import Command, Declined, needed
 from gateway.operation.parts import Parts
 from gateway.operation.quarantine import quarantine_commands
+from gateway.operation.review_commands import review_commands
 from gateway.operation.uplink_commands import uplink_commands
 from gateway.operation.user_commands import user_commands
 
@@ -25,9 +27,15 @@ def commands_of(parts: Parts) -> dict[str, Command]:
 
     async def release_hold(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         batch = needed(arguments, "batch")
-        if not await parts.holds.release(batch, by):
+        if batch not in parts.journal.holds.all():
             raise Declined(f"no batch {batch} is held")
-        return {"released": batch}
+        review = parts.fold.reviewed(batch)
+        if review is None and arguments.get("without_review") is not True:
+            raise Declined(
+                f"the audit trail of batch {batch} was not reviewed: ebr-gateway audit review; or --without-review, for a reason"
+            )
+        await parts.holds.release(batch, by, review)
+        return {"released": batch, "review": review}
 
     async def rotate_key(_arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         async with rotating:
@@ -51,6 +59,8 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         "release-hold": release_hold,
         "rotate-key": rotate_key,
         "sign-archive": sign_archive,
+        **alarm_commands(parts),
+        **review_commands(parts),
         **uplink_commands(parts),
         **user_commands(parts.access),
         **certificate_commands(parts.audit.record),

@@ -11,6 +11,9 @@ from typing import Any
 
 CONTROL_SOCKET = "control.sock"
 ANSWER_WITHIN_S = 30.0
+READS_JOURNAL_WITHIN_S = 1_800.0
+"""For commands by which the gateway reads its journal from the beginning."""
+READS_JOURNAL = frozenset({"/audit-review"})
 
 
 class NotRunning(Exception):
@@ -37,8 +40,8 @@ def socket_address(path: Path) -> Iterator[str]:
 class _Unix(http.client.HTTPConnection):
     """An HTTP connection over a Unix socket."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_WITHIN_S)
+    def __init__(self, path: Path, within_s: float) -> None:
+        super().__init__("localhost", timeout=within_s)
         self._path = path
 
     def connect(self) -> None:
@@ -73,7 +76,7 @@ def _exchange(data: Path, people: Path | None, method: str, target: str, body: s
 
 
 def _asked_at(path: Path, method: str, target: str, body: str | None) -> dict[str, Any]:
-    connection = _Unix(path)
+    connection = _Unix(path, READS_JOURNAL_WITHIN_S if target in READS_JOURNAL else ANSWER_WITHIN_S)
     try:
         connection.request(method, target, body, {"Content-Type": "application/json"})
         answer: dict[str, Any] = json.loads(connection.getresponse().read())

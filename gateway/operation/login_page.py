@@ -9,14 +9,14 @@ _STYLE = files("gateway.operation").joinpath("page.css").read_text(encoding="utf
 def login_page(gateway: str, csrf: str, wrong: str = "", user: str = "", *, must_change: bool = False) -> str:
     """Return the form. wrong: why the last attempt was refused. must_change: a new password is asked for as well."""
     told = f'<p class="state warn" role="alert">{escape(wrong)}</p>' if wrong else ""
-    new = _field("new_password", "New password", "new-password") + _field("new_again", "New password again", "new-password")
+    new = field("new_password", "New password", "", "new-password") + field("new_again", "New password again", "", "new-password")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(gateway)}: log in</title><style>{_STYLE}</style></head><body><main>"
         f"<header><h1>{escape(gateway)}</h1></header>{told}"
         '<section class="card"><h2>Log in</h2><form method="post" action="/login">'
         f'<input type="hidden" name="csrf" value="{escape(csrf)}">'
-        f"{_field('user', 'User', 'username', user)}{_field('password', 'Password', 'current-password')}{new if must_change else ''}"
+        f"{field('user', 'User', user, 'username')}{field('password', 'Password', '', 'current-password')}{new if must_change else ''}"
         '<p><button type="submit">Log in</button></p></form></section></main></body></html>'
     )
 
@@ -27,10 +27,11 @@ def logout_form(name: str, role: str, csrf: str) -> str:
     return f'<form class="soft" method="post" action="/logout">{escape(name)} ({escape(role)}) {button}</form>'
 
 
-def _field(name: str, label: str, completes: str, value: str = "") -> str:
-    kind = "text" if name == "user" else "password"
+def field(name: str, label: str, value: str = "", completes: str = "off") -> str:
+    """Return a labelled field that must be filled in; one whose name tells of a password hides what is typed."""
+    kind = "password" if "password" in name or name == "new_again" else "text"
     typed = f'value="{escape(value)}"' if value else ""
-    asked = (
-        f'type="{kind}" autocomplete="{completes}" maxlength="128" required {typed}{" autofocus" if name == "user" and not value else ""}'
-    )
+    most = 1_000 if name == "reason" else 128
+    first = " autofocus" if kind == "text" and not value else ""
+    asked = f'type="{kind}" autocomplete="{completes}" maxlength="{most}" required {typed}{first}'
     return f'<p><label for="{name}">{label}</label><br><input id="{name}" name="{name}" {asked}></p>'

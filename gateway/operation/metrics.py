@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.operation.findings import open_alarms
+from gateway.operation.findings import open_alarms, open_by_code, unacknowledged
 
 
 class _Snapshot(Collector):
@@ -83,8 +83,18 @@ class _Snapshot(Collector):
         total = CounterMetricFamily("ebr_gateway_findings", "Findings since start; source is empty for one of the gateway", labels=labels)
         for counted in self._now["findings_total"]:
             total.add_metric([counted[label] for label in labels], counted["count"])
-        alarms = open_alarms(self._now["findings"]["standing"])
-        return total, GaugeMetricFamily("ebr_gateway_alarms_open", "Alarms that stand, as far as this run knows", alarms)
+        found = self._now["findings"]
+        stand = GaugeMetricFamily("ebr_gateway_findings_open", "Findings that stand or wait for somebody", labels=["code", "severity"])
+        for told, count in sorted(open_by_code(found).items()):
+            stand.add_metric(list(told), count)
+        alarms = open_alarms(found["standing"])
+        waiting = unacknowledged(found)
+        return (
+            total,
+            stand,
+            GaugeMetricFamily("ebr_gateway_alarms_open", "Alarms that stand, as far as this run knows", alarms),
+            GaugeMetricFamily("ebr_gateway_alarms_unacknowledged", "Alarms that nobody has acknowledged", waiting),
+        )
 
 
 def metrics(snapshot: dict[str, Any]) -> bytes:

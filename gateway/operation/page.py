@@ -1,6 +1,6 @@
 """Renders the snapshot as one HTML page: no script, no outside resource, readable across a room, and by a screen reader."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -30,7 +30,7 @@ def page(now: dict[str, Any], problems: list[str], *, still: bool = False, perso
         f"<style>{_STYLE}</style></head><body><main>"
         f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · ebr-gateway {escape(now["software"])}'
         f' · <span class="t">{time}</span> · {hold}</span>{person}</header>'
-        f"{_banner(now, problems)}{_findings(now)}{_equipment(now)}{_ended(now)}{_sources(now)}{_uplinks(now)}"
+        f"{_banner(now, problems)}{_findings(now, acts=bool(person))}{_equipment(now)}{_ended(now)}{_sources(now)}{_uplinks(now)}"
         f'<div class="pair">{_facts("Journal", wording.journal(now))}{_facts("Evidence and copies", wording.evidence(now))}</div>'
         f"{clock_card(now)}</main></body></html>"
     )
@@ -41,8 +41,11 @@ def _title(now: dict[str, Any], problems: list[str]) -> str:
 
 
 def _banner(now: dict[str, Any], problems: list[str]) -> str:
+    shelved = finding_wording.shelved(now)
+    told = f"{shelved} alarm{'s' if shelved > 1 else ''} shelved" if shelved else ""
     if not problems:
-        return '<p class="state good">In order</p>'
+        return f'<p class="state good">In order{told and f"; {told}"}</p>'
+    problems = [*problems, told] if told else problems
     items = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
     kind = "bad" if _grave(now) else "warn"
     return f'<section class="state {kind}"><h2>Needs attention</h2><ul>{items}</ul></section>'
@@ -88,15 +91,15 @@ def _ended(now: dict[str, Any]) -> str:
     return _table("Batches that ended since this start", heads, rows) if rows else ""
 
 
-def _findings(now: dict[str, Any]) -> str:
-    """Render what stands and what only happened, with what to do; the time is that of the line."""
+def _findings(now: dict[str, Any], *, acts: bool) -> str:
+    """Render what stands and what only happened, with what to do; the time is that of the line. acts: somebody is logged in."""
     rows = [
         [
             f'<span class="t">{escape(row["local"])}</span>',
             _severity(row["severity"], state),
             escape(row["source"]) or '<span class="soft">gateway</span>',
             f'{escape(finding_wording.text(row))} <span class="soft">{escape(row["code"])}</span>',
-            escape(row["response"]),
+            escape(row["response"]) + (_link(row) if acts else ""),
         ]
         for row, state in finding_wording.rows(now["findings"])[: finding_wording.MOST_SHOWN]
     ]
@@ -104,6 +107,11 @@ def _findings(now: dict[str, Any]) -> str:
         return '<section class="card"><h2>Alarms and findings</h2>None.</section>'
     heads = [f"Since ({now['timezone']})", "Severity", "Source", "What", "What to do"]
     return _table("Alarms and findings", heads, rows, foot=finding_wording.foot(now["findings"]))
+
+
+def _link(row: Mapping[str, Any]) -> str:
+    """Lead to where a person acts on an alarm."""
+    return f' <a href="/alarm?id={escape(row["id"])}">respond</a>' if row["severity"] == "alarm" else ""
 
 
 def _severity(severity: str, state: str) -> str:

@@ -7,30 +7,29 @@ both, each command that changes something is asked for its person; the kernel re
 import asyncio
 import grp
 import json
-import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from gateway.access import Access, Refused, UsersUnreadable, peer_of
-from gateway.listening import Pace
+from gateway.listening import Pace, answered
 from gateway.operation.command import Command, Declined
 from gateway.operation.control import socket_address
 from gateway.operation.metrics import metrics
 from gateway.operation.page import page
 from gateway.operation.status import Status, problems
 
-log = logging.getLogger(__name__)
-
 MADE_PER_S = 5.0
 MADE_AT_ONCE = 20
 """What a port shows is made anew so often in a second: it is made in the loop that reads the sources."""
 
 MOST_BODY_BYTES = 4096
+MOST_COMMAND_BYTES = 2 * 1024 * 1024
+LONG = frozenset({"audit-review"})
+"""Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item."""
 PERSON = "person"
 """Where a request holds the element that says who is logged in."""
 _HIS_PLACE = "<!-- person -->"
@@ -97,7 +96,7 @@ def runner_of(application: web.Application) -> web.AppRunner:
 
 
 def _application(status: Status, commands: Mapping[str, Command], access: Access) -> web.Application:
-    application = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[contained])
+    application = web.Application(client_max_size=MOST_COMMAND_BYTES, middlewares=[answered(HEADERS)])
     application.add_routes(views(status, Made(None)))
     application.add_routes([web.post(f"/{name}", _doing(name, command, access)) for name, command in commands.items()])
     return application
@@ -152,22 +151,12 @@ class Made:
         return last
 
 
-@web.middleware
-async def contained(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer in one line what a request runs into: it ends that request alone."""
-    try:
-        return await handler(request)
-    except web.HTTPException:
-        raise
-    except Exception as error:
-        log.exception("%s %s failed", request.method, request.path)
-        return web.json_response({"error": f"failed: {type(error).__name__}"}, status=500, headers=HEADERS)
-
-
 def _doing(name: str, command: Command, access: Access) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def do(request: web.Request) -> web.Response:
         assert request.transport is not None
         peer = peer_of(request.transport.get_extra_info("socket"))
+        if name not in LONG and len(await request.read()) > MOST_BODY_BYTES:
+            raise web.HTTPRequestEntityTooLarge(MOST_BODY_BYTES, len(await request.read()))
         try:
             asked = await request.json()
             arguments = asked if isinstance(asked, dict) else {}

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from drivers.contract import UNFORESEEN
 from gateway.operation.parts import Parts
 from gateway.operation.status import Status
 from gateway.runtime.broken import Broken
@@ -40,7 +41,7 @@ class Followers:
         later = asyncio.get_running_loop().call_soon
         try:
             act(seq, event)
-        except Exception as error:
+        except UNFORESEEN as error:
             level = logging.DEBUG if name in self._broken else logging.ERROR
             log.log(level, "%s: entry %d could not be acted on", name, seq, exc_info=True)
             later(self._broken.failed, name, f"entry {seq} could not be acted on: {type(error).__name__}: {plain(error)}")

@@ -7,6 +7,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 
+from gateway.entries.printable import printable
+
 log = logging.getLogger(__name__)
 
 LONGEST_REASON = 500
@@ -23,7 +25,7 @@ def plain(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - a second fault while the first is handled
         text = ""
-    return text[:LONGEST_REASON] or type(error).__name__
+    return printable(text[:LONGEST_REASON]) or type(error).__name__
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

@@ -196,7 +196,7 @@ async def _page(parts: Parts, status: Status, tried: asyncio.Event, done: Done) 
         done()
 
     try:
-        await page_server.serve_page(status, parts.line, parts.access, opened)
+        await page_server.serve_page(status, parts.line, parts.access, commands_of(parts), opened)
     except ConfigError as error:
         raise Closed(f"misconfigured: {error}") from error
     except OSError as error:

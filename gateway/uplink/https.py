@@ -12,6 +12,7 @@ import aiohttp
 
 from buffer import Entry, Rejected
 from config import Uplink
+from drivers.os_words import in_words
 from gateway.uplink import tls
 from gateway.uplink.errors import Refused, Unreachable
 from gateway.uplink.http_status import outcome
@@ -152,7 +153,9 @@ class Https(Transport):
             raise Unreachable("no answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             hint = " (a receiver that does not accept our certificate hangs up like this, too)" if self._secure else ""
-            raise tls.failure(error) or Unreachable((str(error) or type(error).__name__) + hint) from error
+            is_cut = isinstance(error, aiohttp.ServerDisconnectedError)
+            why = "the receiver closed the connection" if is_cut else in_words(error, "the receiver")
+            raise tls.failure(error) or Unreachable(f"{urlsplit(url).netloc}: {why}{hint}") from error
 
 
 class HttpsRecords(Records):

@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from buffer import Entry
 from config import Uplink
+from drivers.os_words import in_words
 from gateway.uplink import tls, topics
 from gateway.uplink.bounded_client import MAX_PACKET_BYTES, BoundedClient
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
@@ -201,7 +202,7 @@ class Mqtt(Transport):
         try:
             client.connect(self._host, self._port, KEEPALIVE_S, **options)
         except (OSError, ValueError) as error:
-            raise tls.failure(error) or Unreachable(f"{self._host}:{self._port}: {error}") from error
+            raise tls.failure(error) or Unreachable(f"{self._host}:{self._port}: {in_words(error, 'the broker')}") from error
 
     def _opened(self, client: paho.Client, sock: Any) -> None:
         """Watch the socket of a connection that is still wanted; runs in the loop."""

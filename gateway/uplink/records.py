@@ -4,6 +4,7 @@ The journal is read as for entries, and entries without a record are skipped. Re
 of the one before, so that none overtakes another.
 """
 
+import logging
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,10 +14,13 @@ from typing import Any, Literal
 import orjson
 
 from buffer import Entry, Rejected
+from drivers.contract import UNFORESEEN, crashed
 from gateway.uplink.errors import Awaited, Refused, Unreachable
 from gateway.uplink.receipt import CODE, MAX_REASON_CHARS
 from gateway.uplink.tls import Remark
 from gateway.uplink.transport import Delivered, Online, Outcome, Room, Transport
+
+log = logging.getLogger(__name__)
 
 TYPES = frozenset({"step", "batch", "material", "sample", "alarm", "gap"})
 PAGE_BYTES = 262_144
@@ -122,7 +126,14 @@ class Records(Transport):
     async def send(self, entries: Sequence[Entry]) -> int:
         """Deliver the records among the entries, in order. Outcomes received before an error count."""
         for entry in entries:
-            record = record_of(entry)
+            try:
+                record = record_of(entry)
+            except UNFORESEEN as error:  # one entry's, whatever it is: it waits in quarantine, and holds up no other
+                log.exception("entry %d of epoch %d can not be made a record", entry.seq, entry.epoch)
+                why = Rejected(entry.seq, "unreadable-record", "after-change", crashed(error)[:MAX_REASON_CHARS])
+                self.inbox.append(Outcome((entry.epoch, entry.seq), why))
+                self.inbox.append(Delivered((entry.epoch, entry.seq), entry.digest))
+                continue
             if record is not None:
                 reply = self._patient(record, await self.deliver(record))
                 rejected = Rejected(entry.seq, reply.code, _retry(reply.code), reply.reason) if reply.outcome == "rejected" else None

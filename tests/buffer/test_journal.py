@@ -166,6 +166,7 @@ def test_an_append_that_fills_a_segment_exactly_opens_the_next_later(tmp_path: P
     journal.close()
 
 
+@pytest.mark.bar("S15")
 @pytest.mark.urs("URS-BUF-01")
 def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
@@ -299,6 +300,7 @@ def test_a_receipt_with_the_right_digest_moves_the_cursor(sent: Journal) -> None
     assert sent.acknowledge("ebr", epoch, 3, digest_at(sent, 3)) == 7
 
 
+@pytest.mark.bar("S08")
 @pytest.mark.parametrize(
     ("epoch_offset", "through", "digest_of", "code"),
     [(0, 7, 6, "digest-mismatch"), (1, 7, 7, "unknown-epoch"), (0, 11, 10, "beyond-last"), (0, 3, 4, "digest-mismatch")],

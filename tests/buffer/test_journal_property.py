@@ -10,10 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from kit.journals import GATEWAY, numbered
+from kit.journals import GATEWAY, numbered, short_segments
 from kit.processes import DEADLINE_S, until
 
 from buffer import Body, Journal, Pressure, ReceiptRefused, Rejected, segment
@@ -24,6 +25,8 @@ EXAMPLES = 300 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 12
 
 
 INSERT = segment.insert
+ENTRIES = 512
+"""Of a segment here: what happens at its end happens soon, and one list may hold several ends."""
 
 
 class JournalAgainstList(RuleBasedStateMachine):
@@ -31,6 +34,9 @@ class JournalAgainstList(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.patched = pytest.MonkeyPatch()
+        short_segments(self.patched, ENTRIES)
+        self.patched.setattr(segment, "insert", self.insert)
         self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.model: list[tuple[int, int, bytes]] = []
         self.first = 0
@@ -38,7 +44,6 @@ class JournalAgainstList(RuleBasedStateMachine):
         self.cursor = (0, 0)
         self.facts: dict[str, Any] = {}
         self.full = False
-        segment.insert = self.insert  # type: ignore[assignment]
         self.open()
 
     def open(self) -> None:
@@ -47,7 +52,7 @@ class JournalAgainstList(RuleBasedStateMachine):
         assert not self.journal.opened.findings
         assert self.journal.watermark("mes") == self.facts
 
-    @initialize(entries=st.sampled_from([0, 10, 4000, 4090]))
+    @initialize(entries=st.sampled_from([0, 10, ENTRIES - 90, ENTRIES - 6]))
     def fill(self, entries: int) -> None:
         """Begin near the end of a segment, where most happens."""
         self.append([entries] if entries else [])
@@ -167,7 +172,7 @@ class JournalAgainstList(RuleBasedStateMachine):
         self.journal.receipts.quarantine("ebr", self.journal.opened.epoch, [Rejected(seq, "busy") for seq in seqs])
         assert [one.seq for one in self.journal.receipts.quarantined("ebr")] == sorted(seqs)
 
-    @rule(open_since=st.one_of(st.none(), st.integers(1, 9000)))
+    @rule(open_since=st.one_of(st.none(), st.integers(1, 3 * ENTRIES)))
     def prune(self, open_since: int | None) -> None:
         held = [one.seq for one in self.journal.receipts.quarantined("ebr")]
         pruned = self.journal.prune(open_since)
@@ -186,7 +191,7 @@ class JournalAgainstList(RuleBasedStateMachine):
             found += page
             after = page[-1].epoch, page[-1].seq
         self.first = len(self.model) - len(found)
-        assert self.first % 4096 == 0, "only whole segments may be gone"
+        assert self.first % ENTRIES == 0, "only whole segments may be gone"
         assert self.first == 0 or self.model[self.first - 1][:2] <= self.cursor
         expected = self.model[self.first :]
         assert [(one.epoch, one.seq) for one in found] == [one[:2] for one in expected]
@@ -198,7 +203,7 @@ class JournalAgainstList(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.journal.close()
-        segment.insert = INSERT
+        self.patched.undo()
         shutil.rmtree(self.folder)
 
 

@@ -46,6 +46,7 @@ def test_what_is_no_checkpoint_is_refused(text: str) -> None:
         Checkpoint.parse(text)
 
 
+@pytest.mark.bar("S15")
 def test_a_key_is_for_its_owner_alone_and_reads_back(tmp_path: Path) -> None:
     made = keys.create(tmp_path / "key.pem", GATEWAY)
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600

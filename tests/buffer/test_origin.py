@@ -30,6 +30,7 @@ def written(folder: Path, count: int, first: int = 0, **options: Any) -> Journal
     return journal
 
 
+@pytest.mark.bar("S18")
 @pytest.mark.urs("URS-OPS-02")
 def test_an_older_copy_that_was_put_back_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
     """A snapshot, or rsync in the wrong direction: the receiver holds entries 11 to 30, with other bytes than would come now."""
@@ -63,6 +64,7 @@ def test_a_copy_from_before_a_new_epoch_begins_one_that_was_never_used(tmp_path:
     journal.close()
 
 
+@pytest.mark.bar("S18")
 def test_the_same_end_with_other_bytes_is_told(tmp_path: Path) -> None:
     written(tmp_path / "data", 9)
     shutil.copytree(tmp_path / "data", tmp_path / "copy")

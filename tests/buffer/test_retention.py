@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.journals import short_segments
 from kit.processes import until
 
 from buffer import Body, Journal, retention, store
@@ -14,8 +15,14 @@ from buffer.times import TICKS_PER_S, now_ticks
 from buffer.verify import verify
 
 SEGMENTS = 5
-REFUSED = 4096 + 7
+ENTRIES = 256
+REFUSED = ENTRIES + 7
 HEARTBEAT = Body("ebr-gateway/event/1", b'"time":"2026-11-22T00:00:00.000000Z","event":{"type":"heartbeat","observed":{}}}')
+
+
+@pytest.fixture(autouse=True)
+def segments_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    short_segments(monkeypatch, ENTRIES)
 
 
 def body() -> Body:
@@ -27,14 +34,14 @@ def opened(folder: Path, retain_s: float = 0.0, max_bytes: int = 1 << 40) -> Jou
     return Journal.open(folder / "data", "lyon/granulation-2", commit_interval_s=0.001, retain_s=retain_s, max_bytes=max_bytes)
 
 
-@pytest.fixture(params=[(0.0, 1 << 40), (1e9, 2_000_000)], ids=["retain_days over", "max_bytes reached"])
+@pytest.fixture(params=[(0.0, 1 << 40), (1e9, 60_000)], ids=["retain_days over", "max_bytes reached"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
     """Everything in it is confirmed; entry REFUSED was not taken."""
     retain_s, max_bytes = request.param
     journal = opened(tmp_path, retain_s, max_bytes)
     journal.uplink("ebr", required=True)
     for _ in range(SEGMENTS):
-        journal.append([body() for _ in range(4096)]).result()
+        journal.append([body() for _ in range(ENTRIES)]).result()
     journal.append([HEARTBEAT]).result()
     epoch, seq = journal.last
     journal.acknowledge("ebr", epoch, seq, journal.read((epoch, seq - 1), max_bytes=1)[0].digest)
@@ -60,8 +67,8 @@ def firsts(journal: Journal) -> list[int]:
 
 @pytest.mark.urs("URS-BUF-06", "URS-BUF-09")
 def test_a_refused_entry_keeps_its_segment_and_no_other(journal: Journal, tmp_path: Path) -> None:
-    assert pruned(journal) == [(1, 4096), (8193, SEGMENTS * 4096)]
-    assert firsts(journal) == [4097, SEGMENTS * 4096 + 1]
+    assert pruned(journal) == [(1, ENTRIES), (2 * ENTRIES + 1, SEGMENTS * ENTRIES)]
+    assert firsts(journal) == [ENTRIES + 1, SEGMENTS * ENTRIES + 1]
     epoch = journal.last[0]
     assert journal.read((epoch, REFUSED - 1), max_bytes=1)[0].seq == REFUSED, "it is offered again from here"
     journal.close()
@@ -71,31 +78,31 @@ def test_a_refused_entry_keeps_its_segment_and_no_other(journal: Journal, tmp_pa
     again = opened(tmp_path)
     assert (again.opened.epoch, again.opened.findings) == (epoch, [])
     again.receipts.quarantine("ebr", epoch, [])
-    assert pruned(again) == [(4097, 8192)]
+    assert pruned(again) == [(ENTRIES + 1, 2 * ENTRIES)]
     again.close()
     assert verify(tmp_path / "data").problems == []
 
 
 @pytest.mark.urs("URS-BUF-06")
 def test_a_hold_with_an_end_keeps_what_it_names_and_no_more(journal: Journal) -> None:
-    journal.holds.keep("complaint 12", 8193, 8200)
-    assert pruned(journal) == [(1, 4096), (12289, SEGMENTS * 4096)]
+    journal.holds.keep("complaint 12", 2 * ENTRIES + 1, 2 * ENTRIES + 8)
+    assert pruned(journal) == [(1, ENTRIES), (3 * ENTRIES + 1, SEGMENTS * ENTRIES)]
     journal.holds.release("complaint 12")
-    assert pruned(journal) == [(8193, 12288)]
+    assert pruned(journal) == [(2 * ENTRIES + 1, 3 * ENTRIES)]
 
 
 @pytest.mark.urs("URS-BUF-06")
 def test_a_hold_gets_an_end_when_its_batch_is_over_and_later_records_move_it_on(journal: Journal) -> None:
-    journal.holds.keep("B2026-0417", 4097)
-    assert pruned(journal) == [(1, 4096)]
-    journal.holds.end("B2026-0417", 8000)
-    journal.holds.end("B2026-0417", 12290)  # a correction
-    journal.holds.end("B2026-0417", 9000)  # told late: never narrowed
-    journal.holds.end("B2026-9999", 9000)
-    assert journal.holds.all() == {"B2026-0417": (journal.opened.epoch, 4097, 12290)}
-    assert pruned(journal) == [(16385, SEGMENTS * 4096)]
-    journal.holds.keep("B2026-0417", 16385)
-    assert journal.holds.all() == {"B2026-0417": (journal.opened.epoch, 4097, None)}, "it goes on to the next equipment"
+    journal.holds.keep("B2026-0417", ENTRIES + 1)
+    assert pruned(journal) == [(1, ENTRIES)]
+    journal.holds.end("B2026-0417", 2 * ENTRIES - 10)
+    journal.holds.end("B2026-0417", 3 * ENTRIES + 2)  # a correction
+    journal.holds.end("B2026-0417", 2 * ENTRIES + 50)  # told late: never narrowed
+    journal.holds.end("B2026-9999", 2 * ENTRIES + 50)
+    assert journal.holds.all() == {"B2026-0417": (journal.opened.epoch, ENTRIES + 1, 3 * ENTRIES + 2)}
+    assert pruned(journal) == [(4 * ENTRIES + 1, SEGMENTS * ENTRIES)]
+    journal.holds.keep("B2026-0417", 4 * ENTRIES + 1)
+    assert journal.holds.all() == {"B2026-0417": (journal.opened.epoch, ENTRIES + 1, None)}, "it goes on to the next equipment"
 
 
 @pytest.mark.urs("URS-BUF-06", "URS-TIME-06")
@@ -108,7 +115,7 @@ def test_retain_days_are_not_counted_by_a_clock_that_is_wrong(tmp_path: Path, mo
         monkeypatch.setattr(module, "now_ticks", lambda: at)
     journal = opened(tmp_path, retain_s=7 * 86_400.0)
     for _ in range(2):
-        journal.append([body() for _ in range(4096)]).result()
+        journal.append([body() for _ in range(ENTRIES)]).result()
     journal.append([HEARTBEAT], urgent=True).result()
     until(lambda: journal.retained(None).closed == 2)
     at = wrong + 30 * day
@@ -119,7 +126,7 @@ def test_retain_days_are_not_counted_by_a_clock_that_is_wrong(tmp_path: Path, mo
     assert journal.prune(None) is None
     at = now + 8 * day
     assert journal.prune(None, clock_verified=False) is None
-    assert pruned(journal) == [(1, 8192)]
+    assert pruned(journal) == [(1, 2 * ENTRIES)]
     journal.close()
 
 
@@ -136,7 +143,7 @@ def test_a_segment_that_was_closed_by_a_clock_that_was_behind_is_not_old(
     journal = opened(tmp_path, retain_s=30 * 86_400.0)
 
     def close(count: int) -> None:
-        journal.append([body() for _ in range(4096)]).result()
+        journal.append([body() for _ in range(ENTRIES)]).result()
         journal.append([HEARTBEAT], urgent=True).result()
         until(lambda: journal.retained(None).closed == count)
 
@@ -146,11 +153,11 @@ def test_a_segment_that_was_closed_by_a_clock_that_was_behind_is_not_old(
     close(2)
     assert not unverified or journal.prune(None, clock_verified=False) is None
     at = now
-    assert pruned(journal) == [(1, 4096)], "the second one was closed just now"
+    assert pruned(journal) == [(1, ENTRIES)], "the second one was closed just now"
     at = now + 29 * day
     assert pruned(journal) == []
     at = now + 31 * day
-    assert pruned(journal) == [(4097, 8192)]
+    assert pruned(journal) == [(ENTRIES + 1, 2 * ENTRIES)]
     journal.close()
 
 
@@ -163,10 +170,10 @@ def test_a_segment_that_was_closed_by_a_clock_that_was_ahead_is_as_old_as_the_ne
     journal = opened(tmp_path, retain_s=7 * 86_400.0)
     for count, when in ((1, now + day // 2), (2, now + 1)):
         at = when
-        journal.append([body() for _ in range(4096)]).result()
+        journal.append([body() for _ in range(ENTRIES)]).result()
         journal.append([HEARTBEAT], urgent=True).result()
         until(lambda: journal.retained(None).closed == count)  # noqa: B023 - asked at once
     assert journal.prune(None) is None
     at = now + 7 * day + day // 4
-    assert pruned(journal) == [(1, 8192)], "and not half a day later, which was never"
+    assert pruned(journal) == [(1, 2 * ENTRIES)], "and not half a day later, which was never"
     journal.close()

@@ -41,6 +41,7 @@ def test_cp1252_is_recognised_and_told(folder: Path) -> None:
     assert "CP1252" in str(problems[0])
 
 
+@pytest.mark.bar("S01")
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.parametrize(
     ("damage", "message"),
@@ -77,6 +78,7 @@ def a_map_of(rows_: int) -> bytes:
     return (header + "".join(body)).encode()
 
 
+@pytest.mark.bar("S01")
 @pytest.mark.faults
 @pytest.mark.urs("URS-SEC-09")
 def test_a_hundred_thousand_tags_are_read(folder: Path) -> None:
@@ -96,6 +98,7 @@ def test_the_memory_of_a_large_map_is_some_twenty_times_its_file() -> None:
     assert peak_bytes < 30 * len(data)
 
 
+@pytest.mark.bar("S01")
 def test_a_map_in_which_every_row_is_wrong_tells_a_bounded_number_of_problems(folder: Path) -> None:
     (folder / "tags.csv").write_text("tag,source,address,type\n" + "a b,nowhere,,x\n" * 5_000, "utf-8")
     found = errors(folder)
@@ -103,6 +106,7 @@ def test_a_map_in_which_every_row_is_wrong_tells_a_bounded_number_of_problems(fo
     assert any("more problems in this file" in text for text in found)
 
 
+@pytest.mark.bar("S01")
 @pytest.mark.urs("URS-SEC-09")
 def test_what_is_no_regular_file_or_too_large_is_refused_without_waiting(folder: Path) -> None:
     (folder / "codes.csv").unlink()
@@ -117,6 +121,7 @@ def test_what_is_no_regular_file_or_too_large_is_refused_without_waiting(folder:
     assert any("lots.toml: can not be read: it is larger than 1 MiB" in text for text in found)
 
 
+@pytest.mark.bar("S01")
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.parametrize(
     ("text", "message"),

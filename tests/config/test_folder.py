@@ -229,6 +229,7 @@ def test_one_mistake_is_told_with_its_line(folder: Path, edit: Edit, file: str, 
         assert told[0].startswith(f"{file}:{line_of(folder, file, at)}: ")
 
 
+@pytest.mark.bar("S01")
 def test_every_problem_of_a_folder_is_told_at_once(folder: Path, edit: Edit) -> None:
     edit("line.toml", "max_error_s", "max_eror_s")
     edit("tags.csv", TAG, "scale.stable,floor-scal,stable,boole")

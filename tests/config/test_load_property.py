@@ -69,6 +69,7 @@ def damage(draw: st.DrawFn) -> tuple[str, list[tuple[float, int, bytes]]]:
     return draw(st.sampled_from(FILES)), draw(st.lists(cut, min_size=1, max_size=4))
 
 
+@pytest.mark.bar("S01")
 @pytest.mark.urs("URS-SEC-09")
 @given(damage())
 def test_a_damaged_folder_is_read_or_refused(wounds: tuple[str, list[tuple[float, int, bytes]]]) -> None:
@@ -92,6 +93,7 @@ def test_a_damaged_folder_is_read_or_refused(wounds: tuple[str, list[tuple[float
             changes(line, line)
 
 
+@pytest.mark.bar("S01")
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.parametrize(
     "pattern",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.collector import Journal, running
+from kit.collector import Collector, Journal, running
 from kit.mes_file import TAGS, put
 from kit.mes_file import source as lims
 from kit.mes_sql import source as mes
@@ -20,12 +20,15 @@ from kit.serial_cable import Cable
 
 from config import Source, Tag
 from drivers.contract import BAD_DECODING, GOOD
+from drivers.lasting import Died
 from drivers.mes_file import MesFileDriver
+from drivers.mes_file import reader as file_reader
 from drivers.mes_file import values as file_values
 from drivers.mes_sql import MesSqlDriver
 from drivers.mes_sql import driver as sql_driver
 from drivers.mes_sql import values as sql_values
-from drivers.modbus import decode, unit
+from drivers.mes_sql.reader import Reader
+from drivers.modbus import ModbusDriver, decode, unit
 from drivers.serial import SerialDriver, lines
 
 
@@ -36,8 +39,16 @@ class Silent(Exception):
         raise KeyError("what")
 
 
-FAULTS = [KeyError("column"), AttributeError("'NoneType' object has no attribute 'x'"), RecursionError("deep"), MemoryError(), Silent()]
+FAULTS: list[BaseException] = [
+    KeyError("column"),
+    OSError(5, "Input/output error"),
+    RecursionError("deep"),
+    MemoryError(),
+    Silent(),
+    asyncio.CancelledError(),
+]
 faults = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+ORDERED = Tag(tag="mes.v", source="mes", address="orders.v", type="int32")
 QUERY = {
     "name": "orders",
     "sql": "SELECT id, v FROM orders WHERE id > :since ORDER BY id",
@@ -46,7 +57,7 @@ QUERY = {
 }
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, of: Callable[..., bool], fault: Exception) -> None:
+def failing(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, of: Callable[..., bool], fault: BaseException) -> None:
     """Raise the fault where a function is called with arguments of which this is true; else all is as it was."""
     real = getattr(where, name)
 
@@ -65,7 +76,7 @@ def orders(folder: Path) -> None:
 
 @pytest.mark.urs("URS-DAQ-11")
 @faults
-async def test_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+async def test_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
     orders(tmp_path)
     failing(monkeypatch, sql_values, "plain", lambda row: row.get("v") == 20, fault)
     journal = Journal()
@@ -81,7 +92,7 @@ async def test_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exc
 
 @pytest.mark.urs("URS-DAQ-11")
 @faults
-async def test_a_value_of_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+async def test_a_value_of_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
     orders(tmp_path)
     failing(monkeypatch, sql_driver, "typed", lambda value, _: value == 20, fault)
     tag = Tag(tag="mes.v", source="mes", address="orders.v", type="int32")
@@ -96,7 +107,7 @@ async def test_a_value_of_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.urs("URS-DAQ-11")
 @faults
-async def test_a_value_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+async def test_a_value_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
     (tmp_path / "drop").mkdir()
     failing(monkeypatch, file_values, "read", lambda value, *_: value == "2", fault)
     put(tmp_path / "drop", "a.csv", b"sample_id,lod\nS1,1\nS2,2\nS3,3\n")
@@ -111,7 +122,7 @@ async def test_a_value_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.urs("URS-DAQ-11")
 @faults
-async def test_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+async def test_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
     def compiled(block: Any, encoding: str) -> Any:
         def raising(_: bytes) -> Any:
             raise fault
@@ -128,7 +139,7 @@ async def test_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: E
 
 @pytest.mark.urs("URS-DAQ-11")
 @faults
-async def test_a_line(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+async def test_a_line(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
     failing(monkeypatch, lines, "_text", lambda text: text == b"2", fault)
     cable, journal = Cable(), Journal()
     options = {"protocol": "line", "pattern": "^N (?P<n>[0-9]++)$"}
@@ -146,3 +157,88 @@ async def test_a_line(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None
         os.close(cable.master)
         os.close(cable.slave)
     assert "2" not in [str(value) for _, value, *_ in journal.readings]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@faults
+async def test_a_record_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
+    """A file is read whole or refused: what one of its records runs into is the file's, and no other file's."""
+    (tmp_path / "drop").mkdir()
+    failing(monkeypatch, file_reader, "row_of", lambda record: record.get("sample_id") == "S2", fault)
+    put(tmp_path / "drop", "a.csv", b"sample_id,lod\nS1,1\nS2,2\n")
+    put(tmp_path / "drop", "b.csv", b"sample_id,lod\nS3,3\n")
+    journal = Journal()
+    async with running(MesFileDriver(lims(tmp_path), TAGS), journal) as task:
+        await journal.until(lambda: "file-refused" in journal.codes and journal.messages)
+        await journal.polled(3)
+        assert not task.done()
+    assert [message.key for message in journal.messages] == ["S3"]
+    assert journal.codes == ["file-refused"], "once"
+    assert type(fault).__name__ in journal.findings[0].text
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@faults
+async def test_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
+    monkeypatch.setattr("drivers.mes_sql.failing.FAILED_WAIT_S", (0.0, 0.0))
+    orders(tmp_path)
+    armed = [True]
+    real = Reader.look
+
+    async def look(self: Reader, *arguments: Any) -> Any:
+        if armed and self.query.name == "orders":
+            raise fault
+        return await real(self, *arguments)
+
+    monkeypatch.setattr(Reader, "look", look)
+    journal = Journal()
+    two = [QUERY, {**QUERY, "name": "others"}]
+    async with running(MesSqlDriver(mes(tmp_path, two), [ORDERED]), journal) as task:
+        await journal.until(lambda: len(journal.messages) >= 3 and "query-failed" in journal.codes)
+        await journal.polled(3)
+        assert not task.done()
+        assert {message.name for message in journal.messages} == {"others"}
+        assert [(loss.cause, loss.tags) for loss in journal.losses] == [("query-failed", (0,))]
+        armed.clear()
+        await journal.until(lambda: len(journal.messages) == 6)
+    assert journal.codes == ["query-failed", "query-failed-over"]
+    assert f"crashed: {type(fault).__name__}" in journal.findings[0].text
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@faults
+async def test_what_a_query_found_counts_as_read_only_when_it_is_handed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    monkeypatch.setattr("drivers.mes_sql.failing.FAILED_WAIT_S", (0.0, 0.0))
+    orders(tmp_path)
+    armed = [1]
+    failing(monkeypatch, sql_driver, "exact_json", lambda _: bool(armed[0]) and not armed.__setitem__(0, armed[0] - 1), fault)
+    journal = Journal()
+    two = [QUERY, {**QUERY, "name": "others"}]
+    async with running(MesSqlDriver(mes(tmp_path, two), []), journal) as task:
+        await journal.until(lambda: len(journal.messages) >= 6 or task.done())
+        await journal.polled(3)
+        assert not task.done()
+    assert sorted((message.name, message.key) for message in journal.messages) == [
+        (name, key) for name in ("orders", "others") for key in ("1", "2", "3")
+    ]
+
+
+async def test_a_unit_whose_task_a_library_cancels_is_a_loss_and_is_polled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TaskGroup takes it for one that ended on purpose: its tags would never have been asked for again, without a word."""
+    armed = [True]
+    real = unit.UnitPoll._poll
+
+    async def poll(self: unit.UnitPoll, *arguments: Any) -> None:
+        if armed:
+            armed.pop()
+            raise asyncio.CancelledError
+        await real(self, *arguments)
+
+    monkeypatch.setattr(unit.UnitPoll, "_poll", poll)
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("2/holding/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags) as (_, source):
+        with pytest.raises(Died, match="cancelled"):
+            async with asyncio.timeout(DEADLINE_S):
+                await ModbusDriver(source, tags).run(Collector())

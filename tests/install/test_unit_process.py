@@ -31,6 +31,7 @@ def _settings(name: str) -> list[str]:
     return re.findall(rf"(?m)^{name}=(.*)$", UNIT.read_text())
 
 
+@pytest.mark.bar("S16")
 @needs_systemd
 @pytest.mark.urs("URS-SEC-06")
 def test_the_unit_is_hardened() -> None:
@@ -49,6 +50,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.bar("S16")
 @pytest.mark.urs("URS-SEC-06", "URS-TIME-01")
 def test_the_service_can_read_the_clock_but_has_no_capability_to_set_it() -> None:
     assert _settings("CapabilityBoundingSet") == [""]
@@ -133,6 +135,7 @@ def _calls(name: str) -> set[str]:
     return set().union(*parts)
 
 
+@pytest.mark.bar("S16")
 @pytest.mark.faults
 @needs_systemd
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")

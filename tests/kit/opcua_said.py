@@ -80,7 +80,7 @@ def _nodes(body: bytes, text: str) -> Iterator[bytes]:
     if found is None:
         return
     space, kind, identifier, server, uri = found.groups()
-    uris = list(_strings(body, uri)) if uri else [rb"(?:\0{4}|\xff{4})?"]
+    uris = list(_strings(body, uri)) if uri else [rb"(?:\0{4}|.{3}[\x80-\xff])?"]  # any negative length is null
     servers = re.escape(struct.pack("<I", int(server))) if server else rb"(?:\0{4})?"
     for told in _identifiers(body, int(space or 0), kind, identifier):
         yield from (told + one + servers for one in uris)

@@ -1,6 +1,5 @@
 """Passwords that cost next to nothing, where it is tested who is let in, and not how long guessing takes: test_passwords has that."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,23 +7,18 @@ from argon2 import PasswordHasher
 
 from gateway.access import passwords
 
-_PROGRAM = """
-from argon2 import PasswordHasher
-from gateway.access import passwords
-passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-from gateway.cli import main
-main()
-"""
-GATEWAY = (sys.executable, "-P", "-c", _PROGRAM)
-"""`ebr-gateway` with the least that argon2id can do; as it is delivered, each login takes 64 MiB and a sixth of a core's second."""
+
+def quick() -> None:
+    """Hash with the least that argon2id can do; as it is delivered, each login takes 64 MiB and a sixth of a core's second."""
+    passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    passwords._nobodys.cache_clear()
 
 
 @contextmanager
 def quick_passwords() -> Iterator[None]:
-    """The same in this process. A hash tells how it was made, so everybody can check one that was made here."""
+    """The same for a while. A hash tells how it was made, so everybody can check one that was made here."""
     delivered = passwords._HASHER
-    passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    passwords._nobodys.cache_clear()
+    quick()
     try:
         yield
     finally:

@@ -134,6 +134,7 @@ async def test_a_replacement_stays_an_exception_when_another_result_follows(tmp_
 CHANGED = TABLES["parameters.csv"].replace("40,95", "41,95")
 
 
+@pytest.mark.bar("S18")
 @pytest.mark.urs("URS-CFG-01")
 async def test_a_configuration_that_changes_in_mid_batch_is_in_every_copy_of_the_record(tmp_path: Path) -> None:
     async with way_of(tmp_path) as way:

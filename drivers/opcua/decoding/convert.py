@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from config import Tag
-from drivers.contract import BAD, BAD_DECODING, GOOD, Finding, Reading, Value
+from drivers.contract import BAD, BAD_DECODING, GOOD, UNFORESEEN, Finding, Reading, Value, crashed
 from drivers.opcua.decoding.layout import StructureValue, TypedValue
 from drivers.opcua.decoding.publish import BROKEN, Undecoded
 from drivers.opcua.decoding.structures import Structures, UnknownStructure
@@ -56,6 +56,9 @@ class Converter:
                 value, status = None, absent.status
                 if absent.code:
                     self._report_once(absent.code, binding.tag, f"{self._tags[binding.tag].tag}: {absent.text}")
+            except UNFORESEEN as error:  # one value's, whatever it is
+                value, status = None, BAD_DECODING
+                self._report_once("value-unreadable", binding.tag, f"{self._tags[binding.tag].tag}: {crashed(error)}")
             out.append((binding.tag, value, status or record.status, record.source_ticks, record.server_ticks))
 
     def _distrust(self, record: Undecoded) -> None:

@@ -6,13 +6,14 @@ Everything else goes record by record. Bytes that do not add up raise Undecodabl
 bounds is not what is bounded here.
 """
 
+import functools
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from asyncua.ua.uaerrors import UaError
 
-from drivers.contract import Reading
+from drivers.contract import UNFORESEEN, DriverError, Reading, crashed
 from drivers.opcua.decoding.remembered import RememberedLayouts
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.variant import Undecodable
@@ -28,6 +29,9 @@ MOST_PARTS = 1000
 
 BROKEN = (Undecodable, struct.error, IndexError, KeyError, ValueError, OverflowError, RecursionError, UaError)
 """Errors of decoding where the bytes do not add up, or name an item that is not ours."""
+
+
+Decode = TypeVar("Decode", bound=Callable[..., Any])
 
 
 class ServiceFault(Exception):
@@ -67,6 +71,21 @@ class Undecoded(NamedTuple):
     server_ticks: int | None
 
 
+def readable(decode: Decode) -> Decode:
+    """Have a decoder raise Undecodable where it runs into what no rule foresees: then it is one message that can not be read."""
+
+    @functools.wraps(decode)
+    def guarded(*arguments: Any) -> Any:
+        try:
+            return decode(*arguments)
+        except (*BROKEN, ServiceFault, DriverError):
+            raise
+        except UNFORESEEN as error:
+            raise Undecodable(crashed(error)) from error
+
+    return cast("Decode", guarded)
+
+
 def response(body: bytes, expected_type: int) -> int:
     """Check the type id and the ResponseHeader; return the position after it. Raises ServiceFault or Undecodable."""
     end = len(body)
@@ -83,6 +102,7 @@ def response(body: bytes, expected_type: int) -> int:
     return at
 
 
+@readable
 def published(body: bytes) -> PublishResponse:
     """Decode the envelope of a PublishResponse (Part 4, 5.13.5). Raises ServiceFault, Undecodable, struct.error."""
     at, end = response(body, PUBLISH_RESPONSE), len(body)
@@ -96,6 +116,7 @@ def published(body: bytes) -> PublishResponse:
     return PublishResponse(subscription, tuple(available or ()), more, message, tuple(results or ()))
 
 
+@readable
 def read_values(body: bytes) -> list[tuple[int, object, int, int | None, int | None]]:
     """Decode the DataValues of a ReadResponse (Part 4, 5.10.2), structures unopened. Raises ServiceFault, or one of BROKEN."""
     at, end = response(body, READ_RESPONSE), len(body)
@@ -108,6 +129,7 @@ def read_values(body: bytes) -> list[tuple[int, object, int, int | None, int | N
     return values
 
 
+@readable
 def republished(body: bytes) -> NotificationMessage:
     """Decode a RepublishResponse (Part 4, 5.13.6). Raises ServiceFault, or one of BROKEN."""
     message, at = notification_message(body, response(body, REPUBLISH_RESPONSE), len(body))

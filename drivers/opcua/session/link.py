@@ -23,6 +23,7 @@ from drivers.opcua.session.refusals import LATER, TOO_MUCH
 from drivers.opcua.session.variant import FILETIME_OF_1970
 from drivers.opcua.session.wire import BoundedClient, BoundedProtocol
 from drivers.opcua.settings import OpcUaSettings, password
+from drivers.os_words import in_words
 
 Answer = TypeVar("Answer")
 Decoded = TypeVar("Decoded")
@@ -61,7 +62,7 @@ def plain_errors(doing: str, foreign: tuple[type[Exception], ...] = ()) -> Itera
     except ua.UaStatusCodeError as error:
         raise BadReply(f"{doing}: {status_name(error.code)}") from error
     except OSError as error:
-        raise LinkLost(f"{doing}: {error or type(error).__name__}") from error
+        raise LinkLost(f"{doing}: {in_words(error, 'the server')}") from error
     except (ua.UaError, *foreign) as error:
         raise BadReply(f"{doing}: {error or type(error).__name__}") from error
 

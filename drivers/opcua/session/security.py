@@ -121,7 +121,7 @@ def _user_certificate(client: Any, source: Source, name: str) -> None:
     path = source.folder / name
     key = path.with_suffix(".key.pem")
     if not path.is_file() or not key.is_file():
-        raise DriverMisconfigured(f"user_certificate of source {source.name}: {path} and {key} must be there")
+        raise DriverMisconfigured(f"user_certificate: {path} and {key} must be there")
     client.user_certificate, client.user_private_key = certs.load(path), certs.load_key(key)
 
 

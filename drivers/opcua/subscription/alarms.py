@@ -11,6 +11,7 @@ from typing import Any
 
 from drivers.contract import Message
 from drivers.opcua.asyncua_types import status_name, ua
+from drivers.opcua.decoding.publish import readable
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.link import Link
 from drivers.opcua.settings import AlarmSource
@@ -82,6 +83,7 @@ def event_filter(*, conditions: bool = True) -> Any:
     return ua.EventFilter(SelectClauses=clauses)
 
 
+@readable
 def read_events(body: bytes, at: int, end: int, source: AlarmSource, namespaces: Sequence[str]) -> ConditionEvents:
     """Decode an EventNotificationList (Part 4, 7.25.3). Raises one of publish.BROKEN."""
     (count,) = struct.unpack_from("<i", body, at)

@@ -90,12 +90,13 @@ class Messages:
             await self._events(subscription, message, body, arrived_ns)
             return
         try:
-            readings = await off_loop(self._decoded, subscription, message, body, size=len(body))
+            self._state.must_not_be_spoiled(subscription.id, message.sequence)
+            readings = await off_loop(publish.readable(self._decoded), subscription, message, body, size=len(body))
         except BROKEN as error:
             await self._unreadable(subscription, message, error)
             readings = []
-        subscription.expected = sequence_after(message.sequence)
-        await self._hand_over_data(subscription, readings, message, arrived_ns)
+        with self._state.spoiling(subscription.id, message.sequence):
+            await self._hand_over_data(subscription, readings, message, arrived_ns)
 
     async def _renumbered(self, subscription: Subscription, message: NotificationMessage) -> None:
         """Go on with numbers that begin anew: a message with an earlier number and a later time is none of before.
@@ -177,13 +178,20 @@ class Messages:
                 self._note_history_gap(subscription, subscription.since.pop(reading[0], None), reading)
             self._note_status(subscription, first)
             first = self._state.semantics.judged(first)
+            if not rest:
+                subscription.expected = sequence_after(message.sequence)
             self.handover(subscription, first, message, arrived_ns, 0 if rest else message.sequence, kind="initial")
             if not rest:
                 return
+            # Cut here, the message is fetched again, and these with it.
+            subscription.sends_again({reading[0]: reading for reading in first}, asyncio.get_running_loop().time())
             await self._emit.room()
             readings = rest
         self._note_status(subscription, readings)
-        self.handover(subscription, self._state.semantics.judged(readings), message, arrived_ns, message.sequence)
+        readings = self._state.semantics.judged(readings)
+        # Not before: a message that is cut or spoiled on its way here has not been taken.
+        subscription.expected = sequence_after(message.sequence)
+        self.handover(subscription, readings, message, arrived_ns, message.sequence)
 
     async def _resume_first(self, subscription: Subscription, message: NotificationMessage, arrived_ns: int) -> None:
         """Close the gap of before, so that what this message reports as lost is a gap of its own: within an open one it would vanish."""

@@ -1,11 +1,14 @@
 """What outlives a lost connection within one process. What must outlive the process is the watermark, see `handover`."""
 
+import asyncio
 from collections import deque
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from drivers.contract import Reading
+from drivers.contract import UNFORESEEN, DriverError, Reading
 from drivers.opcua.plan import HistoryGap
+from drivers.opcua.session.variant import Undecodable
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.subscribe import Subscription
 
@@ -34,6 +37,24 @@ class SessionState:
     largest_bytes: int = 0  # of an answer to a PublishRequest
     through_ticks: int | None = None  # the newest publish time
     counts: dict[str, int] = field(default_factory=dict)
+    spoiled: tuple[int, int] | None = None  # (subscription id, sequence) of the message over which the last session ended
+
+    @contextmanager
+    def spoiling(self, subscription: int, sequence: int) -> Iterator[None]:
+        """Remember a message over which this session ends by a fault that no rule foresees."""
+        try:
+            yield
+        except UNFORESEEN as error:
+            task = asyncio.current_task()
+            is_stop = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
+            if not is_stop and not isinstance(error, DriverError):
+                self.spoiled = subscription, sequence
+            raise
+
+    def must_not_be_spoiled(self, subscription: int, sequence: int) -> None:
+        """Raise Undecodable for a message that ended the last session: fetched again for ever, it would end each one."""
+        if self.spoiled == (subscription, sequence):
+            raise Undecodable("the session ended as its values were to be handed over")
 
     def remember(self, reading: Reading) -> None:
         """Note a tag's newest reading that has a source time."""

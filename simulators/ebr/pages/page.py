@@ -20,6 +20,7 @@ from simulators.ebr.record.statement import (
     environment,
     missing_item,
     performed_by,
+    reviewed,
     share,
     status,
     uncertainty,
@@ -40,7 +41,7 @@ def html(record: Mapping[str, Any], series: Series) -> str:
         *sections(record, zone),
         *_completeness(record),
         *_chain(record),
-        *_review(),
+        *_review(record, zone),
         "</main></body></html>",
     )
     return "".join(parts)
@@ -103,9 +104,14 @@ def _numbers(record: Mapping[str, Any]) -> Iterable[str]:
     return (f"{end.get('record') or end['gateway']}, revision {end.get('revision') or 1}" for end in record["ends"])
 
 
-def _review() -> Iterable[str]:
-    """Make the block that is filled in by hand on a printed copy."""
-    yield "<section class=review><h2>Review</h2><p>This copy bears no electronic signature. Whoever prints, reviews or approves it on "
+def _review(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
+    """Tell who reviewed the audit trail, and make the block that is filled in by hand on a printed copy."""
+    yield "<section class=review><h2>Review</h2>"
+    for review in record.get("reviews", ()):
+        yield f"<p>{escape(reviewed(review, zone))}</p>"
+    if not record.get("reviews"):
+        yield "<p>Audit trail: not reviewed, as far as this record was told.</p>"
+    yield "<p>This copy bears no electronic signature. Whoever prints, reviews or approves it on "
     yield "paper fills in and signs.</p>"
     names = ("Meaning", "Name, printed", "User id and role", "Date and time, with UTC offset", "Signature")
     yield table(names, [(label, "", "", "", "") for label in ("Printed", "Reviewed", "Approved or rejected")]) + "</section>"

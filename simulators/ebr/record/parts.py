@@ -14,7 +14,7 @@ def joined(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         if event.get("of", 1) == 1 or "part" not in event:
             whole.append(event)
             continue
-        name = event.get("record") or event.get("gap")
+        name = event.get("record") or event.get("gap") or event.get("id")
         parts = waiting.setdefault((event["gateway"], event["type"], name, event.get("revision"), event.get("transition"), event["of"]), {})
         parts[event["part"]] = event
         if len(parts) == event["of"]:

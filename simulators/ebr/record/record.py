@@ -42,6 +42,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         line = [_event(item) for item in books.of_kind(gateways, _OF_LINE)]
         unverified_times = UnverifiedTimes(event for event in line if event["type"] == "clock")
         readings, facts = _readings(books, gateways, [*steps, *_stays(events)], window, unverified_times)
+        reviews = [_review(item) for item in joined(_event(item) for item in books.of_batch(batch, ("document",)))]
         bookings = booked(events, [item["event"] for item in books.of_kind(gateways, _BOOKED)])
         streams = books.streams(gateways)
     gaps = gaps_of(line, window, facts, ends)
@@ -69,6 +70,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "clock": _clock(facts, with_running(inside(line, "clock", window, events), events), unverified_times),
         "environments": environments,
         **({"accepted_exceptions": accepted} if (accepted := sorted({name for _, names in heads for name in names})) else {}),
+        **({"reviews": reviews} if reviews else {}),
         "findings": findings_of([*line, *(event for event in events if event["type"] == "rebind")], window, batch, events),
         "chain": _streams(streams, facts),
     }
@@ -84,6 +86,12 @@ def _clock(facts: dict[str, Any], events: list[dict[str, Any]], unverified_times
         "sources": facts["offsets"],
         "placed": unverified_times.spans(),
     }
+
+
+def _review(event: dict[str, Any]) -> dict[str, Any]:
+    """Take what a review of the audit trail says of itself: who, when, through which entry, what was questioned."""
+    told = {name: event[name] for name in ("id", "reviewer", "meaning", "sha256", "deviations", "gateway", "epoch", "seq")}
+    return {**told, "through": event["scope"]["through"], "items": len(event["items"]), "signed": event["signatures"][0]["time"]}
 
 
 def _finished(record: dict[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,15 @@ def performed_by(item: Mapping[str, Any]) -> str:
     return people or f"nobody named{f' ({reason})' if (reason := item.get('performed_by_reason')) else ''}"
 
 
+def reviewed(review: Mapping[str, Any], zone: ZoneInfo) -> str:
+    """Write who reviewed the audit trail, and what came of it."""
+    who, questioned = review["reviewer"], review["deviations"]
+    by = f"Audit trail reviewed by {who['name']} ({who['user']}, {who['role']}), {local_time(review['signed'], zone)}"
+    told = f"{review['items']} items through entry {review['through']['seq']}, {len(questioned)} questioned"
+    named = f": {', '.join(questioned[:MOST_NAMED])}" if questioned else ""
+    return f"{by}: {told}{named}. Document {review['id']}, SHA-256 {review['sha256']}."
+
+
 def share(covered: float | None) -> str:
     """Write the share of a step that was covered, in percent with two decimals at most, rounded down: less than all is never 100 %."""
     return "" if covered is None else f"{Decimal(int(Decimal(str(covered)) * 10_000)) / 100:f} %"

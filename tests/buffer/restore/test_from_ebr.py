@@ -97,10 +97,12 @@ class Plant:
         self.store.mkdir()
         db = sqlite3.connect(self.store / "ebr.db", isolation_level=None)
         db.execute("CREATE TABLE entries(gateway, epoch, seq, digest, payload)")
+        db.execute("BEGIN")
         for epoch, seq, payload in self.received:
             if seq not in without and (through is None or seq <= through):
                 digest = digest_of(payload).hex()
                 db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (gateway, epoch, seq, digest, payload))
+        db.execute("COMMIT")
         return db
 
     def restored(self, to: str = "spare") -> tuple[Path, list[tuple[int, int, bytes]], list[str], Learned]:

@@ -58,7 +58,7 @@ UPDATE entries SET seq = 101 WHERE seq = -1"""
         ("UPDATE entries SET payload = (SELECT payload FROM entries WHERE seq = 99) WHERE seq = 100", 100),
         ("DELETE FROM entries WHERE seq = 100", 100),
         (SWAP, 100),
-        ("DELETE FROM entries WHERE seq > 4000", 4001),
+        ("DELETE FROM entries WHERE seq > 1000", 1001),
         ("DELETE FROM entries WHERE seq < 10", 1),
     ],
 )
@@ -70,13 +70,14 @@ def test_the_first_bad_entry_is_named(made: Made, tmp_path: Path, sql: str, seq:
     assert (report.exit_code, report.bad) == (1, (made.epoch, seq)), list(report.lines())
 
 
+@pytest.mark.bar("F11", "S18")
 @pytest.mark.urs("URS-AUD-05")
 def test_a_cut_end_is_found_by_the_cursor_the_checkpoint_or_one_from_elsewhere(made: Made, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(made.journal, copy, ignore=shutil.ignore_patterns("ballast"))
-    edit(copy, f"{made.epoch}-4097.db", "DELETE FROM entries WHERE seq > 5000")
+    edit(copy, f"{made.epoch}-1025.db", "DELETE FROM entries WHERE seq > 1300")
     report = verify(copy)
-    assert (report.exit_code, report.bad) == (1, (made.epoch, 5001))
+    assert (report.exit_code, report.bad) == (1, (made.epoch, 1301))
     with sqlite3.connect(copy / "journal.db") as db:
         db.execute("DELETE FROM checkpoints")
     db.close()
@@ -84,7 +85,7 @@ def test_a_cut_end_is_found_by_the_cursor_the_checkpoint_or_one_from_elsewhere(m
     assert made.checkpoint is not None
     (tmp_path / "note.txt").write_text(str(made.checkpoint["note"]))
     report = verify(copy, made.signer.public, checkpoint=tmp_path / "note.txt")
-    assert (report.exit_code, report.bad) == (1, (made.epoch, 5001)), list(report.lines())
+    assert (report.exit_code, report.bad) == (1, (made.epoch, 1301)), list(report.lines())
 
 
 def test_after_pruning_the_rest_is_still_proved(made: Made, tmp_path: Path) -> None:
@@ -98,9 +99,9 @@ def test_after_pruning_the_rest_is_still_proved(made: Made, tmp_path: Path) -> N
     journal.close()
     assert not (tmp_path / "copy" / "segments" / f"{made.epoch}-1.db").exists()
     report = verify(tmp_path / "copy", made.signer.public)
-    assert (report.exit_code, report.entries) == (0, made.last + 2 - 4096), list(report.lines())
-    edit(tmp_path / "copy", f"{made.epoch}-4097.db", "UPDATE entries SET digest = zeroblob(32) WHERE seq = 5000")
-    assert verify(tmp_path / "copy").bad == (made.epoch, 5000)
+    assert (report.exit_code, report.entries) == (0, made.last + 2 - 1024), list(report.lines())
+    edit(tmp_path / "copy", f"{made.epoch}-1025.db", "UPDATE entries SET digest = zeroblob(32) WHERE seq = 1300")
+    assert verify(tmp_path / "copy").bad == (made.epoch, 1300)
 
 
 def store_of(made: Made, folder: Path, *, text: bool = False) -> Path:
@@ -116,6 +117,7 @@ def store_of(made: Made, folder: Path, *, text: bool = False) -> Path:
     return folder
 
 
+@pytest.mark.bar("S18")
 @pytest.mark.parametrize("text", [True, False])
 def test_an_ebr_store_is_verified_and_a_rolled_back_one_is_found(made: Made, tmp_path: Path, text: bool) -> None:
     store = store_of(made, tmp_path / "store", text=text)
@@ -124,11 +126,11 @@ def test_an_ebr_store_is_verified_and_a_rolled_back_one_is_found(made: Made, tmp
     assert made.checkpoint is not None
     (tmp_path / "note.txt").write_text(str(made.checkpoint["note"]))
     with sqlite3.connect(store / "ebr.db") as db:
-        db.execute("DELETE FROM entries WHERE seq > 5000")
+        db.execute("DELETE FROM entries WHERE seq > 1300")
     db.close()
     assert (verify(store, made.signer.public).exit_code, verify(store).exit_code) == (2, 2), "no signature is left"
     report = verify(store, made.signer.public, checkpoint=tmp_path / "note.txt")
-    assert (report.exit_code, report.bad) == (1, (made.epoch, 5001))
+    assert (report.exit_code, report.bad) == (1, (made.epoch, 1301))
     with sqlite3.connect(store / "ebr.db") as db:
         db.execute("UPDATE entries SET payload = replace(payload, '07:15', '07:16') WHERE seq = 1234")
     db.close()

@@ -207,6 +207,7 @@ def with_sum(target: Path, data: bytes) -> Path:
     return target
 
 
+@pytest.mark.bar("S04")
 def test_a_packed_member_is_refused_before_it_is_unpacked(
     made: Made, zipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +281,7 @@ def test_keys_beside_a_journal_that_are_none_are_bad_and_keys_given_that_are_non
 def test_a_file_without_permission_was_not_looked_at(made: Made, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = copied(made, tmp_path)
     (copy / "SHA256SUMS").unlink()
-    path = copy / ("journal.db" if name == "journal.db" else f"segments/{made.epoch}-4097.db")
+    path = copy / ("journal.db" if name == "journal.db" else f"segments/{made.epoch}-1025.db")
     path.chmod(0)
     access = os.access  # root may read everything, so the answer of the system is given for it
     monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != path and access(place, mode))
@@ -307,6 +308,7 @@ def test_rows_that_a_file_computes_are_not_read(made: Made, tmp_path: Path, caps
     assert any("journal.db can not be read" in line for line in bad(copy, made, capsys))
 
 
+@pytest.mark.bar("S04")
 @pytest.mark.urs("URS-AUD-06")
 def test_a_value_that_a_file_computes_does_not_fill_the_memory(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "store"

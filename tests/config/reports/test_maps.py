@@ -265,6 +265,7 @@ def test_the_inventory_has_every_connection(demo: Line) -> None:
     assert {name: row["data_owner"] for name, row in rows.items()} == {"page": "", **owners}, "an owner that nobody named is not invented"
 
 
+@pytest.mark.bar("S01")
 def test_what_goes_to_a_spreadsheet_holds_no_formula(demo: Line) -> None:
     rows = [{"name": "=1+1"}, {"name": "@x"}, {"name": "-1"}, {"name": "good"}]
     read = list(csv.DictReader(io.StringIO(data_dictionary.as_csv(rows, ["name"]))))

@@ -210,6 +210,7 @@ async def test_a_half_read_file_that_is_gone_after_a_crash_is_a_loss(tmp_path, d
     assert "after 200 of its records" in journal.findings[0].text
 
 
+@pytest.mark.bar("S02")
 async def test_nothing_leads_out_of_the_folder(tmp_path, drop, figures):
     """Links, a second name, a pipe, a socket, a device, a folder, names with control characters."""
     secret = tmp_path / "secret.csv"
@@ -237,6 +238,7 @@ async def test_nothing_leads_out_of_the_folder(tmp_path, drop, figures):
     assert all(finding.text.isprintable() for finding in journal.findings)
 
 
+@pytest.mark.bar("S03")
 async def test_a_huge_file_costs_no_memory(tmp_path, drop, figures):
     """2 GB of zeros, sparse."""
     with (drop / "huge.csv").open("wb") as file:
@@ -291,6 +293,7 @@ async def test_fixed_width_jsonl_and_b2mml(tmp_path, drop):
     assert [reading[1] for reading in journal.readings] == [2.5]
 
 
+@pytest.mark.bar("S05")
 @pytest.mark.parametrize(
     ("data", "why"),
     [

@@ -68,6 +68,7 @@ async def test_whatever_a_file_raises_is_about_that_file_alone(tmp_path, drop, p
     assert len(journal.messages) == 1
 
 
+@pytest.mark.bar("S04")
 async def test_a_gzip_file_that_unpacks_to_too_much_or_is_cut_is_not_read(tmp_path, drop):
     journal = Journal()
     pattern: dict[str, Any] = {**PLAIN, "glob": "*.gz"}

@@ -301,6 +301,7 @@ async def test_a_locked_database_is_waited_for_then_lost(mes, tmp_path, monkeypa
     other.close()
 
 
+@pytest.mark.bar("S14")
 @pytest.mark.urs("URS-DAQ-02", "URS-DAQ-04")
 async def test_the_connection_can_not_write(mes, tmp_path, figures):
     """Whatever passes the fence meets a connection that refuses to write."""

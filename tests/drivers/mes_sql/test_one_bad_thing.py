@@ -98,7 +98,7 @@ async def test_a_value_among_others_of_another_type_is_refused_where_it_is_the_o
 
 @pytest.mark.urs("URS-DAQ-11")
 async def test_a_query_that_fails_is_alarmed_and_the_others_go_on_until_it_works_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("drivers.mes_sql.driver.FAILED_WAIT_S", (0.0, 0.0))
+    monkeypatch.setattr("drivers.mes_sql.failing.FAILED_WAIT_S", (0.0, 0.0))
     tags = (
         Tag(tag="lot", source="mes", address="lots.batch", type="string"),
         Tag(tag="b", source="mes", address="orders.batch", type="string"),

@@ -149,6 +149,7 @@ async def ended_or_polled(task: asyncio.Task[None], emit: Collected, times: int)
     await emit.until(lambda: task.done() or emit.seen[0] > times)
 
 
+@pytest.mark.bar("F28", "S13")
 @pytest.mark.parametrize("kind", ["wrong-transaction", "wrong-protocol", "twice", "garbage-after", "garbage-before", "close"])
 async def test_tcp_frames_that_do_not_belong_are_no_values(tmp_path, kind):
     tags = tags_of(("1/holding/0:uint32", "uint32"))

@@ -188,6 +188,7 @@ def _rtu(endpoint: Endpoint, unanswered: LateFrames, kind: str) -> RtuLink:
     return RtuLink(endpoint, TIMEOUT_S, 0.0, Path(), unanswered, local_echo=kind == "rtu-echo")
 
 
+@pytest.mark.bar("F28", "S13")
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 @pytest.mark.timeout(3 * FUZZ_S + 300)
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(FUZZ_S, marks=pytest.mark.faults)], ids=["short", "long"])

@@ -91,6 +91,7 @@ async def test_nothing_but_reads_was_ever_sent(tmp_path):
         assert set(plc.memory.requests) == {1, 2, 3, 4}
 
 
+@pytest.mark.bar("S13")
 async def test_a_device_that_sends_without_end_is_given_up(tmp_path):
     """Bounded buffers: a peer that floods is disconnected, not stored."""
 

@@ -187,6 +187,7 @@ class Instrument:
             await asyncio.sleep(0 if self._rng.random() < 0.9 else 0.002)
 
 
+@pytest.mark.bar("F31", "S13")
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 @pytest.mark.timeout(3 * FUZZ_S + 300)
 @pytest.mark.parametrize("seconds", [1.0, pytest.param(FUZZ_S, marks=pytest.mark.faults)], ids=["short", "long"])

@@ -271,6 +271,7 @@ async def test_any_characters_end_a_line(tmp_path):
     instrument.close()
 
 
+@pytest.mark.bar("S13")
 async def test_lines_that_never_end_are_told(tmp_path):
     """The terminator is another one than the line folder says: nothing came, and nothing was said."""
     instrument = Instrument(tmp_path / "port")

@@ -76,6 +76,7 @@ async def test_a_line_without_users_that_is_no_production_names_the_account_and_
     assert (by.where["interface"], by.where["account"], by.reason) == ("cli", "os:stranger", REASON)
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01")
 async def test_production_without_users_lets_root_or_the_service_add_the_first_administrator_and_nothing_else(tmp_path: Path) -> None:
     access, trail = gate(line(tmp_path, production=True))
@@ -259,6 +260,7 @@ def test_the_accounts_of_the_groups_are_listed_with_their_roles(tmp_path: Path) 
     assert (told["daemon"], told["nobody"], "root" in told, "mail" in told) == ("operator", "qa", False, False)
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-02", "URS-SEC-09")
 async def test_who_guesses_is_looked_at_twice_a_second_at_most_and_hears_at_once_that_he_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

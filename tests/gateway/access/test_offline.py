@@ -74,6 +74,7 @@ def test_a_line_that_is_no_event_is_told_as_what_it_is_and_holds_up_no_other(tmp
     assert actions(journal) == ["a", "pending-unreadable", "b"]
 
 
+@pytest.mark.bar("S15")
 @pytest.mark.urs("URS-AUD-03")
 def test_a_file_that_is_full_refuses_and_is_for_its_owner_alone(tmp_path: Path) -> None:
     written(tmp_path, "a")

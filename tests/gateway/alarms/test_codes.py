@@ -152,6 +152,14 @@ def test_every_code_has_a_cause_a_response_a_priority_and_stands_once() -> None:
         assert not row["response"].endswith("."), row
 
 
+@pytest.mark.urs("URS-OBS-03")
+def test_whom_a_code_is_for_is_a_role_and_stands_once() -> None:
+    rows = list(csv.DictReader((ROOT / "gateway/alarms/whom.csv").read_text("utf-8").splitlines()))
+    assert {row["code"] for row in rows} <= set(CODES)
+    assert len({row["code"] for row in rows}) == len(rows)
+    assert {code.whom for code in CODES.values()} == {"operator", "engineer", "qa", "admin"}
+
+
 def test_what_stands_can_end() -> None:
     assert [code.code for code in CODES.values() if code.is_standing and not code.ends] == []
     assert {*REMEMBERED} <= {code.code for code in CODES.values() if code.is_standing}

@@ -63,16 +63,16 @@ def test_a_warning_of_the_folder_is_told_by_check_and_by_run_and_by_no_other_com
 @pytest.mark.urs("URS-MAP-03", "URS-CTX-10")
 def test_check_tells_of_whom_no_source_says_who_works_there_and_who_accepted_it(tmp_path: Path) -> None:
     line = tmp_path / "line"
-    assert command("new", line).returncode == 0
+    assert called("new", line).returncode == 0
 
-    told = command("check", line)
+    told = called("check", line)
     assert told.returncode == 0, told.stdout
     assert "operator:mixer: no source tells who works at mixer" in told.stdout
     assert "gaps: 1 operator; 0 accepted, 1 open" in told.stdout
 
     row = "operator:mixer,accepted,No login there,QA process owner,2026-11-20"
     (line / "dispositions.csv").write_text(f"gap,disposition,reason,accepted_by,accepted_on\n{row}\n")
-    assert "gaps: 1 operator; 1 accepted, 0 open" in command("check", line).stdout
+    assert "gaps: 1 operator; 1 accepted, 0 open" in called("check", line).stdout
 
 
 @pytest.mark.urs("URS-MAP-02")
@@ -81,7 +81,7 @@ def test_check_names_every_problem_at_once_with_its_place(folder: Path) -> None:
         "tag,source,address,type\na,nowhere,results.x,decimal\nA,lims,results.y,decimal\nb,lims,results.z,float99\n"
     )
 
-    result = command("check", folder)
+    result = called("check", folder)
 
     assert result.returncode == 2
     assert [line.split(": ")[0] for line in result.stdout.splitlines()] == ["tags.csv:2", "tags.csv:3", "tags.csv:4"]
@@ -203,6 +203,7 @@ def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, gateway: su
     assert "3" in result.stdout
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-08", "URS-OBS-02")
 def test_the_page_reads_only(asked: Path) -> None:
     listen = next(line.split('"')[1] for line in (asked / "line.toml").read_text().splitlines() if line.startswith("listen"))

@@ -14,8 +14,7 @@ from kit.commands import called
 from kit.drop_line import GATEWAY, drop_line, events
 from kit.persons import options, people
 from kit.processes import COMMAND, DEADLINE_S, command, free_port, running, until
-from kit.quick_passwords import GATEWAY as QUICK
-from kit.quick_passwords import quick_passwords
+from kit.quick_passwords import quick, quick_passwords
 
 import config
 from buffer import Body, Journal, keys
@@ -26,7 +25,7 @@ PRODUCTION = ('name = "test-1"', 'name = "test-1"\nenvironment = "production"')
 
 
 @pytest.fixture(autouse=True)
-def quick() -> Iterator[None]:
+def quickly() -> Iterator[None]:
     """Commands of this process, which change the list of users where no gateway runs, hash quickly."""
     with quick_passwords():
         yield
@@ -87,7 +86,7 @@ def test_root_adds_the_first_administrator_who_changes_her_password_and_adds_eve
 def test_two_people_at_one_panel_leave_each_their_own_name(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line")
     people(folder / "data")
-    with running(folder, QUICK):
+    with running(folder, quick):
         for who in ("engineer", "admin"):
             words: list[str | Path] = ["new-epoch", folder, "--reason", f"the disk was set back, says {who}", *options(who, tmp_path)]
             assert called(*words).returncode == 0
@@ -103,11 +102,12 @@ def test_two_people_at_one_panel_leave_each_their_own_name(tmp_path: Path) -> No
     assert "GOOD" in whole.stdout, whole.stdout
 
 
+@pytest.mark.bar("S11")
 def test_a_password_comes_from_standard_input_or_a_file_of_ones_own_and_from_nowhere_else(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line")
     people(folder / "data")
     words: list[str | Path] = [str(word) for word in (COMMAND, "new-epoch", folder, "--reason", "the disk was set back", "--user", "admin")]
-    with running(folder, QUICK):
+    with running(folder, quick):
         file = Path(options("admin", tmp_path)[-1])
         typed = subprocess.run([*words, "--password-file", "-"], input=file.read_text(), check=False, **CAPTURED)
         assert typed.returncode == 0, typed.stderr
@@ -133,7 +133,7 @@ def test_users_without_a_gateway_are_changed_too_and_the_next_start_has_it_in_th
     assert "himself" in called("users", "role", folder, "admin", "qa", "--reason", "I would like to", *her).stderr
     assert called("users", "disable", folder, "viewer", "--reason", "has left the company", *her).returncode == 0
     assert "last administrator" in called("users", "disable", folder, "admin", "--reason", "has left the company", *her).stderr
-    with running(folder, QUICK):
+    with running(folder, quick):
         told = until(lambda: audits(folder, "user-locked", "user-enabled", "user-role", "user-disabled"))
         assert [(one["action"], one["object"], one["who"]["user"]) for one in told] == [
             ("user-locked", "user qa", "system:lyon/test-1"),
@@ -197,7 +197,7 @@ def test_what_is_wrong_with_users_is_told_with_its_line(tmp_path: Path, users: s
 def test_a_restore_names_who_and_why_in_the_new_epoch_and_one_that_was_refused_is_told_as_that(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line")
     people(folder / "data")
-    with running(folder, QUICK):
+    with running(folder, quick):
         pass
     backup = tmp_path / "copy"
     assert called("backup", folder, "--to", backup).returncode == 0
@@ -208,7 +208,7 @@ def test_a_restore_names_who_and_why_in_the_new_epoch_and_one_that_was_refused_i
     for path in [folder / "data" / "journal.db", *(folder / "data" / "segments").iterdir()]:
         path.unlink()
     assert called(*words, *options("admin", tmp_path)).returncode == 0
-    with running(folder, QUICK):
+    with running(folder, quick):
         told = until(lambda: audits(folder, "restore", "restore-refused", "refused"))
         assert [(one["action"], one["who"]["user"]) for one in told] == [
             ("refused", "qa"),
@@ -235,7 +235,7 @@ def test_an_archive_is_signed_for_a_person_alone_also_without_a_gateway(tmp_path
         assert (refused.returncode, (tmp_path / "b1.zip").exists()) == (2, False), refused
     made = called(*words, *options("operator", tmp_path))
     assert (made.returncode, "not signed" in made.stderr) == (0, False), made
-    with running(folder, QUICK):
+    with running(folder, quick):
         (told,) = until(lambda: audits(folder, "archive"))
         assert (told["who"]["user"], told["object"], told["reason"]) == ("operator", "batch B1", "asked for by the inspector")
         assert [one["what"]["cause"] for one in audits(folder, "refused")] == ["nobody-named", "role"]
@@ -276,7 +276,7 @@ def test_a_certificate_is_trusted_by_a_person_for_a_reason_and_is_not_where_that
     assert called(*words, *options("engineer", tmp_path)).returncode == 3
     assert not (folder / "certs" / "trusted").exists()
     pending.write_bytes(held)
-    with running(folder, QUICK):
+    with running(folder, quick):
         assert called(*words, *options("engineer", tmp_path)).returncode == 0
         (told,) = audits(folder, "certificate-trusted")
         assert (told["who"]["user"], told["reason"], told["new"]) == ("engineer", "new server of the granulator", "trusted")

@@ -48,7 +48,7 @@ def observed_again(folder: Path, after: int) -> Callable[[], Any]:
 @pytest.mark.urs("URS-TIME-07", "URS-DAQ-11")
 def test_a_stop_after_the_clock_was_ahead_is_a_gap_where_it_was(line: Path, tmp_path: Path) -> None:
     clock = ShownClock(tmp_path / "faketime")
-    with running(line, **clock.environment()):
+    with running(line, environment=clock.environment()):
         until(observed_again(line, 0))
         clock.show("+3600")
         until(stepped(line, 1))
@@ -57,7 +57,7 @@ def test_a_stop_after_the_clock_was_ahead_is_a_gap_where_it_was(line: Path, tmp_
         until(stepped(line, -1))
         until(observed_again(line, len(stored(line))))
     before = stored(line)
-    with running(line, **clock.environment()):
+    with running(line, environment=clock.environment()):
         until(lambda: [event for event in events(line, "gap") if (event["transition"], event["cause"]) == ("close", "gateway-stopped")])
     entries = stored(line)
     (gap,) = [event for event in events(line, "gap") if (event["transition"], event["cause"]) == ("close", "gateway-stopped")]

@@ -83,6 +83,7 @@ async def watching(folder: Path, offset: str) -> AsyncIterator[Watcher]:
         await process.wait()
 
 
+@pytest.mark.bar("F39", "S18")
 @pytest.mark.urs("URS-TIME-07")
 @pytest.mark.parametrize(("offset", "size_s"), [("+3600", 3600.0), ("-3600", -3600.0), ("+1", 1.0), ("-1", -1.0)])
 async def test_a_step_is_told_within_two_seconds(tmp_path, figures, offset, size_s):

@@ -75,6 +75,7 @@ def test_the_bound_grows_at_the_declared_drift(hands):
     assert clock.stamp().bound_s == pytest.approx(0.001 + 50e-6 * 10)
 
 
+@pytest.mark.bar("F39", "S18")
 @pytest.mark.urs("URS-TIME-07", "URS-TIME-08")
 @pytest.mark.parametrize("size_s", [-3600, -1, 1, 3600, 0.101, -0.101])
 def test_a_step_is_an_event_and_is_trusted_only_after_an_update(hands, size_s):

@@ -67,13 +67,13 @@ def test_a_credential_is_used_and_its_change_is_signed_by_both_at_the_next_start
     line, credentials = drop_line(tmp_path / "line"), tmp_path / "credentials"
     credentials.mkdir()
     old = keys.create(credentials / "checkpoint-key", "lyon/test-1")
-    with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
+    with running(line, environment={"CREDENTIALS_DIRECTORY": str(credentials)}):
         refused = called("keys", "rotate", line, "--reason", "the yearly change")
         assert (refused.returncode, "credential" in refused.stderr) == (2, True)
     assert not (line / "data" / "checkpoint-key").exists()
     (credentials / "checkpoint-key").rename(credentials / "checkpoint-key-previous")
     new = keys.create(credentials / "checkpoint-key", "lyon/test-1")
-    with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
+    with running(line, environment={"CREDENTIALS_DIRECTORY": str(credentials)}):
         pass
     assert called("keys", "show", line).stdout.split() == [old.public, new.public]
     assert verify(line / "data", old.public).exit_code == 0
@@ -96,6 +96,7 @@ def test_a_key_that_nobody_handed_over_to_is_alarmed(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ witness, end to end
 
 
+@pytest.mark.bar("S18")
 @pytest.mark.faults
 @pytest.mark.urs("URS-AUD-05")
 def test_a_witness_of_the_line_folder_gets_the_last_checkpoint_and_exposes_a_journal_set_back(tmp_path: Path) -> None:

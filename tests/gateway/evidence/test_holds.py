@@ -126,13 +126,13 @@ async def test_a_hold_goes_only_when_its_audit_entry_is_on_disk(journal: Journal
     journal.holds.keep("B1", 1)
     disk = Disk(journal)
     holds = Holds(journal, Fold(LINE), AuditTrail(LINE.gateway, disk.append, "Europe/Paris"), every_batch=False)
-    assert await holds.release("B2", QA) is False
+    assert await holds.release("B2", QA, None) is False
     disk.fails = True
     with pytest.raises(OSError, match="not written"):
-        await holds.release("B1", QA)
+        await holds.release("B1", QA, None)
     assert set(journal.holds.all()) == {"B1"}
     disk.fails = False
-    assert await holds.release("B1", QA) is True
+    assert await holds.release("B1", QA, None) is True
     said = {"who": QA.who, "where": QA.where, "reason": "reviewed and released", "site_zone": "Europe/Paris"}
     changed = {"object": "batch B1", "old": "held", "new": "released", "what": {"batch": "B1"}}
     told = {"type": "audit", "action": "release-hold", **said, **changed}

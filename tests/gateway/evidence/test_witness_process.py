@@ -161,6 +161,7 @@ async def test_a_server_gets_each_checkpoint_and_one_that_fails_or_is_down_gets_
     assert watched.codes == ["witness-away", "witness-back", "witness-contradicts", "witness-away", "witness-back"]
 
 
+@pytest.mark.bar("S18")
 @pytest.mark.urs("URS-AUD-04", "URS-AUD-05")
 async def test_a_journal_set_back_is_found_by_the_witness_folder(tmp_path: Path) -> None:
     share, data = tmp_path / "share", tmp_path / "data"

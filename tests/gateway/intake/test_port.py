@@ -238,15 +238,27 @@ async def test_a_loss_opens_all_its_gaps_in_one_append_and_none_if_it_is_no_news
     assert [event["tags"] for event in events(calls[2])] == [[port.tags[2].tag]]
 
 
+@pytest.mark.bar("S09")
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.parametrize(
     ("error", "detail"),
-    [("no such file: 'Charge-\udcfc.csv'", "no such file: 'Charge-?.csv'"), ("\x01" * 1_000_000, "\x01" * LONGEST_ERROR)],
+    [
+        ("no such file: 'Charge-\udcfc.csv'", "no such file: 'Charge-\\udcfc.csv'"),
+        ("\x01" * 1_000_000, ("\\x01" * LONGEST_ERROR)[:LONGEST_ERROR]),
+    ],
 )
 async def test_the_error_of_a_driver_may_quote_whatever_its_source_sent(line: Line, error: str, detail: str) -> None:
     await line.ports["mes"].failed(error)
 
     assert [event["detail"] for call in line.taken() for event in events(call)] == [detail] * 2
+
+
+@pytest.mark.parametrize("text", ["source mes: credential `mes` is not there", "mes: credential `mes` is not there"])
+async def test_the_name_of_a_source_stands_beside_what_it_says_and_not_in_it(line: Line, text: str) -> None:
+    await line.ports["mes"].failed(text, needs_person=True)
+
+    told = [event["detail"] for call in line.taken() for event in events(call)]
+    assert told == ["misconfigured: credential `mes` is not there"] * 2  # of the state, and of the gap
 
 
 async def test_a_source_that_stays_connected_or_lost_says_it_once(line: Line) -> None:

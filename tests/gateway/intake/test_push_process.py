@@ -97,6 +97,7 @@ def test_an_order_is_answered_with_the_place_where_it_stands_on_disk(pushing: Pu
     ]
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-09", "URS-CTX-03")
 def test_what_is_not_an_order_of_a_known_client_is_refused_with_a_reason_and_stands_in_the_journal(pushing: Pushing) -> None:
     short = {name: value for name, value in ORDER.items() if name != "recipe"}
@@ -123,6 +124,7 @@ def test_what_is_not_an_order_of_a_known_client_is_refused_with_a_reason_and_sta
     assert [sum(word in text for text in told) for word in firsts] == [1, 1, 1, 1]
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-09")
 def test_five_wrong_tokens_lock_wrong_ones_out_and_never_a_right_one(pushing: Pushing) -> None:
     assert [pushing.put("dryer", ORDER, secrets.token_hex(16))[0] for _ in range(6)] == [401] * 5 + [429]
@@ -200,6 +202,7 @@ def test_a_token_that_is_changed_counts_without_a_restart_and_the_old_one_no_mor
     assert pushing.put("dryer", ORDER, pushing.tokens["scheduler"])[0] == 200
 
 
+@pytest.mark.bar("S10")
 def test_a_body_that_does_not_come_is_given_up(pushing: Pushing) -> None:
     head = (
         f"PUT /equipment/dryer/context HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {pushing.tokens['mes']}\r\nContent-Length: 90\r\n\r\n{{"

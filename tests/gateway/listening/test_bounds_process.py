@@ -71,6 +71,7 @@ async def silent(number: int, count: int, *sources: str) -> AsyncIterator[list[s
         yield await asyncio.to_thread(connect)
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-09")
 async def test_one_peer_takes_its_share_of_connections_and_no_other_s() -> None:
     async with port(Bounds()) as number:
@@ -89,6 +90,7 @@ async def test_all_together_take_no_more_than_the_port_has() -> None:
         await answered(number, "127.0.0.1")
 
 
+@pytest.mark.bar("S10")
 async def test_a_tls_handshake_that_does_not_come_counts_and_has_an_end(tmp_path: Path) -> None:
     pair = Authority(tmp_path).issue("server", ("127.0.0.1",))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -98,6 +100,7 @@ async def test_a_tls_handshake_that_does_not_come_counts_and_has_an_end(tmp_path
         await eventually(lambda: _ended(held) == PER_PEER + 5)
 
 
+@pytest.mark.bar("S10")
 async def test_whatever_is_kept_from_ending_ends() -> None:
     """A head that dribbles, and a reader that takes nothing."""
     async with port(Bounds(), life_s=0.5) as number:

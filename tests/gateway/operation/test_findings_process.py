@@ -1,6 +1,9 @@
 """Alarms and findings of a running gateway: on the page, by `status`, in the metrics and in the log; ended, and over a restart."""
 
+import csv
 import http.client
+import io
+import json
 import signal
 from contextlib import closing
 from pathlib import Path
@@ -8,10 +11,12 @@ from typing import Any
 
 import pytest
 from kit.commands import called
-from kit.drop_line import drop_line, dropped
+from kit.drop_line import drop_line, dropped, events
+from kit.persons import options, people, says
 from kit.processes import DEADLINE_S, command, free_port, running, until
 
-from gateway.operation.control import ask
+from buffer.times import TICKS_PER_S, now_ticks, rfc3339
+from gateway.operation.control import ask, tell
 
 
 class Line:
@@ -68,8 +73,11 @@ def test_an_alarm_reaches_page_status_metrics_and_log_and_goes_when_its_end_is_t
 
         dropped(line.folder, "good.csv", S3="1.25")
         until(lambda: line.codes("standing") == [])
-        assert "ebr_gateway_alarms_open 0.0" in line.page("/metrics")
-        assert "alarm column-missing" not in called("status", line.folder).stdout
+        numbers = line.page("/metrics")
+        assert "ebr_gateway_alarms_open 0.0" in numbers
+        assert 'ebr_gateway_findings_open{code="column-missing",severity="alarm"} 1.0' in numbers, "over, and nobody has acknowledged it"
+        assert "ebr_gateway_alarms_unacknowledged 2.0" in numbers
+        assert "over, not acknowledged" in " ".join(called("status", line.folder).stdout.split())
 
 
 @pytest.mark.urs("URS-OBS-03")
@@ -84,11 +92,71 @@ def test_over_a_kill_what_stood_is_shown_as_not_known_and_what_happened_stays(tm
         gateway.wait()
     with running(line.folder):
         after = line.row("standing", "column-missing")
-        assert (after["since"], after["text"], after["attention"]) == (before["since"], before["text"], False)
+        assert (after["since"], after["text"], after["attention"]) == (before["since"], before["text"], True), "nobody has acknowledged it"
         assert after["not_said_since_start"] > after["since"]
-        assert "alarm, stood before the start" in " ".join(called("status", line.folder).stdout.split())
+        assert "alarm, stood before the start, not acknowledged" in " ".join(called("status", line.folder).stdout.split())
         assert "file-refused" in line.codes("recent")
         assert "ebr_gateway_alarms_open 0.0" in line.page("/metrics")
         line.drop("again.csv", "sample_id,water\nS4,1.2\n")
-        until(lambda: line.row("standing", "column-missing")["attention"])
+        until(lambda: line.row("standing", "column-missing")["not_said_since_start"] is None)
         assert line.row("standing", "column-missing")["since"] == before["since"]
+
+
+@pytest.mark.urs("URS-OBS-03", "URS-AUD-01", "URS-AUD-02")
+def test_an_alarm_waits_for_a_person_over_a_kill_and_the_history_says_who_it_was(tmp_path: Path) -> None:
+    line = Line(tmp_path / "line")
+    people(line.data)
+    with running(line.folder) as gateway:
+        line.drop("refused.csv", "sample_id;lod\nS2;1.2\n")
+        line.drop("no-column.csv", "sample_id,water\nS1,1.2\n")
+        until(lambda: line.codes("recent") == ["file-refused"] and line.codes("standing") == ["column-missing"])
+        refused, missing = line.row("recent", "file-refused")["id"], line.row("standing", "column-missing")["id"]
+        assert tell(line.data, "alarm-ack", id=refused, **says("viewer"))["refused"] == "role"
+        assert "a reason of at least 10" in tell(line.data, "alarm-ack", id=refused, **says("operator", "seen"))["error"]
+        assert tell(line.data, "alarm-ack", id=refused, reason="the account said so")["refused"] == "nobody-named"
+        assert "no alarm ffffffff" in tell(line.data, "alarm-ack", id="ffffffff", **says("operator"))["error"]
+        his = options("operator", tmp_path)
+        acked = called("alarms", "ack", line.folder, refused, "--comment", "sender was called, drops it again", *his)
+        assert (acked.returncode, acked.stdout) == (0, f"{refused}: file-refused: acknowledged\n")
+        assert "acknowledged by Otto Bediener before" in tell(line.data, "alarm-ack", id=refused, **says("qa"))["error"]
+        hers = [*options("engineer", tmp_path), "--reason", "the LIMS is being changed, CC-17"]
+        assert "72 h at most" in called("alarms", "shelve", line.folder, missing, "--until", "2099-01-01T00:00", *hers).stderr
+        soon = rfc3339(now_ticks() + 3_600 * TICKS_PER_S)
+        assert called("alarms", "shelve", line.folder, missing, "--until", soon, *hers).returncode == 0
+        (line.folder / "drop" / "refused.csv").unlink()
+        gateway.send_signal(signal.SIGKILL)
+        gateway.wait()
+    with running(line.folder):
+        assert [(line.row("recent", "file-refused")["state"], line.row("standing", "column-missing")["state"])] == [
+            ("acknowledged", "shelved")
+        ]
+        told = called("alarms", "list", line.folder)
+        assert "happened, acknowledged by Otto Bediener" in told.stdout
+        assert [text for text in ask(line.data)["problems"] if text.startswith("alarm column-missing")] == []
+        assert "1 alarm shelved" in line.page()
+        assert called("alarms", "unshelve", line.folder, missing, *hers).returncode == 0
+        assert [text for text in ask(line.data)["problems"] if text.startswith("alarm column-missing")] != []
+        line.drop("again.csv", "sample_id,water\nS4,1.2\n")  # who found it begins anew with a start: it must be found to be over
+        until(lambda: line.row("standing", "column-missing")["not_said_since_start"] is None)
+        dropped(line.folder, "good.csv", S3="1.25")
+        until(lambda: line.codes("cleared") == ["column-missing"])
+        assert called("alarms", "ack", line.folder, missing, "--comment", "column is back, see CC-17", *his).returncode == 0
+        assert (line.codes("cleared"), line.codes("standing")) == ([], [])
+    rows = json.loads(called("alarms", "history", line.folder, "--format", "json").stdout)
+    by_code = {row["code"]: row for row in rows if row["code"] in ("file-refused", "column-missing")}
+    assert by_code["file-refused"]["acknowledged_name"] == "Otto Bediener"
+    assert (by_code["file-refused"]["comment"], by_code["file-refused"]["cleared"]) == ("sender was called, drops it again", None)
+    assert by_code["column-missing"]["duration_s"] > 0
+    assert by_code["column-missing"]["raised"] < by_code["column-missing"]["cleared"] < by_code["column-missing"]["acknowledged"]
+    table = list(csv.DictReader(io.StringIO(called("alarms", "history", line.folder, "--format", "csv").stdout)))
+    assert [row["id"] for row in table] == [row["id"] for row in rows]
+    assert missing in called("alarms", "history", line.folder, "--from", by_code["column-missing"]["raised"]).stdout
+    assert called("alarms", "history", line.folder, "--to", "2020-01-01T00:00").stdout == "0 alarms\n"
+    assert "holds no batch B7" in called("alarms", "history", line.folder, "--batch", "B7").stderr
+    acts = [event for event in events(line.folder, "audit") if event["action"].startswith("alarm-")]
+    assert [(act["action"], act["who"]["name"], act["object"], act["old"]) for act in acts] == [
+        ("alarm-acknowledged", "Otto Bediener", f"alarm {refused}", "raised"),
+        ("alarm-shelved", "Edda Bauer", f"alarm {missing}", "shown"),
+        ("alarm-unshelved", "Edda Bauer", f"alarm {missing}", "shelved"),
+        ("alarm-acknowledged", "Otto Bediener", f"alarm {missing}", "cleared"),
+    ]

@@ -14,7 +14,7 @@ import pytest
 from kit.drop_line import drop_line, events
 from kit.persons import REASON, password, people, says
 from kit.processes import running, until
-from kit.quick_passwords import GATEWAY, quick_passwords
+from kit.quick_passwords import quick, quick_passwords
 
 import config
 from gateway.access import ROLES, RULES
@@ -45,7 +45,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = drop_line(tmp_path_factory.mktemp("roles") / "line")
     people(folder / "data")
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         yield folder
 
 
@@ -75,6 +75,7 @@ class Unix(http.client.HTTPConnection):
             os.close(self.folder)
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01", "URS-AUD-01")
 @pytest.mark.parametrize("role", ROLES)
 def test_each_command_is_done_for_the_roles_of_the_table_and_refused_to_all_others_each_refusal_written_down(line: Path, role: str) -> None:
@@ -105,7 +106,7 @@ def test_a_restore_is_for_administrators_and_its_refusals_are_in_the_next_starts
     with quick_passwords():
         came = {role: done_offline(identity, "restore", {**says(role), "source": "/nowhere"}) for role in ROLES}
     assert {role for role, answer in came.items() if "refused" not in answer} == {"admin"}
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         told = until(lambda: [event for event in events(folder, "audit") if event["what"].get("gateway_ran") is False])
         assert [(one["action"], one["who"]["user"]) for one in told] == [("refused", role) for role in ROLES if role != "admin"] + [
             ("restore", "admin")
@@ -114,6 +115,7 @@ def test_a_restore_is_for_administrators_and_its_refusals_are_in_the_next_starts
         assert (restored["reason"], restored["what"]["from"]) == (REASON, "/nowhere")
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01", "URS-SEC-09")
 @pytest.mark.parametrize(
     "said",
@@ -154,6 +156,7 @@ def test_what_is_no_command_is_answered_in_one_line_and_changes_nothing(line: Pa
     assert len(events(line, "audit")) == before, "none of it says a reason, so none of it came so far as to be refused"
 
 
+@pytest.mark.bar("S11")
 @pytest.mark.urs("URS-SEC-05")
 def test_no_password_stands_in_the_journal_or_in_the_log(line: Path) -> None:
     held = b"".join(path.read_bytes() for path in (line / "data").rglob("*") if path.is_file() and path.name != "ballast")
@@ -197,7 +200,7 @@ def test_people_come_over_their_own_socket_if_they_are_of_its_group_and_are_aske
     path = open_folder / "control.sock"
     folder = drop_line(tmp_path / "line", f'[users]\nsocket = "{path}"\ngroup = "nogroup"\n')
     people(folder / "data")
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         until(path.exists)
         assert until(lambda: path.stat().st_mode & 0o777 == 0o660)
         assert "nobody-named" in as_account(65_534, 65_534, path, "release-hold", batch="B1", reason=REASON)
@@ -213,7 +216,7 @@ def test_with_os_groups_the_kernel_says_which_person_it_is(tmp_path: Path, open_
     path = open_folder / "control.sock"
     roles = 'roles = { engineer = "nogroup", qa = "daemon" }'
     folder = drop_line(tmp_path / "line", f'[users]\nfrom = "os-group"\nsocket = "{path}"\ngroup = "nogroup"\n{roles}\n')
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         until(path.exists)
         assert until(lambda: path.stat().st_mode & 0o777 == 0o660)
         done = json.loads(as_account(65_534, 65_534, path, "new-epoch", reason=REASON))
@@ -227,7 +230,7 @@ def test_with_os_groups_the_kernel_says_which_person_it_is(tmp_path: Path, open_
 @pytest.mark.urs("URS-OPS-05")
 def test_a_group_that_is_not_there_keeps_people_out_and_nothing_else(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line", '[users]\nsocket = "people.sock"\ngroup = "no-such-group"\n')
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         assert until(lambda: [text for text in ask(folder / "data")["problems"] if "there is no group no-such-group" in text])
         assert not (folder / "people.sock").exists()
 
@@ -238,7 +241,7 @@ def test_a_damaged_list_of_users_is_told_at_once_lets_nobody_in_and_works_again_
     people(folder / "data")
     held = (folder / "data" / "users.json").read_bytes()
     (folder / "data" / "users.json").write_bytes(held[:-9])
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         assert until(lambda: [text for text in ask(folder / "data")["problems"] if "users.json: damaged" in text])
         assert "damaged" in tell(folder / "data", "new-epoch", **says("admin"))["error"]
         assert "damaged" in tell(folder / "data", "users-add", user="new", name="New One", role="qa", reason=REASON)["error"]
@@ -252,6 +255,6 @@ def test_a_damaged_list_of_users_is_told_at_once_lets_nobody_in_and_works_again_
 def test_a_file_that_is_no_socket_is_not_removed_for_one(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line", '[users]\nsocket = "tags.csv"\n')
     held = (folder / "tags.csv").read_bytes()
-    with running(folder, GATEWAY):
+    with running(folder, quick):
         assert until(lambda: [text for text in ask(folder / "data")["problems"] if "is no socket" in text])
     assert (folder / "tags.csv").read_bytes() == held

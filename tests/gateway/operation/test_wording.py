@@ -43,7 +43,7 @@ def snapshot() -> dict[str, Any]:
         "broken": {},
         "equipment": {},
         "batches_ended": [],
-        "findings": {"known_since": None, "unkept": 0, "standing": [], "recent": []},
+        "findings": {"known_since": None, "unkept": 0, "unacknowledged": 0, "standing": [], "cleared": [], "recent": []},
         "journal": {**space, **fine, **seqs, "kept": kept, "opened": opened},
         "evidence": {
             "last": checkpoint,
@@ -198,6 +198,7 @@ def test_what_a_batch_lacks_is_named_and_what_it_never_called_for_has_its_reason
     assert wording.not_applicable({**ended, "not_applicable_because": {"a": 1, "b": 2}}) == "3: 1 a, 2 b"
 
 
+@pytest.mark.bar("S09")
 def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
     now = snapshot()
@@ -208,6 +209,7 @@ def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.Monk
     batch = {"batch": evil, "status": evil, "revision": 1, "required": 1, "present": 0, "missing": 1, "missing_items": [item]}
     told: dict[str, Any] = dict.fromkeys(("source", "text", "local", "response", "code", "last"), evil)
     told |= {"severity": "alarm", "count": 2, "not_said_since_start": None, "attention": True, "is_standing": True}
+    told |= {"id": evil, "cleared": None, "shelved": None, "acknowledged": {"user": evil, "name": None}}
     now["findings"]["standing"] = [told]
     now["batches_ended"] = [{**batch, "ended": now["time"], "not_applicable": 1, "not_applicable_because": {evil: 1}}]
     made = page(now, problems(now))
@@ -243,7 +245,17 @@ def test_two_histories_are_red(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def alarm(code: str, text: str, source: str = "", subject: str = "", **other: Any) -> dict[str, Any]:
     """A standing alarm as the snapshot describes it."""
-    shown = {"code": code, "severity": "alarm", "source": source, "subject": subject, "tags": [], "text": text, "count": 1}
+    shown = {
+        "code": code,
+        "severity": "alarm",
+        "source": source,
+        "subject": subject,
+        "tags": [],
+        "text": text,
+        "count": 1,
+        "id": "0a1b2c3d",
+    }
+    shown |= {"cleared": None, "acknowledged": None, "shelved": None, "state": "raised"}
     return {**shown, "attention": True, "is_standing": True, "local": "2026-11-22 07:00:00", "not_said_since_start": None, **other}
 
 

@@ -118,19 +118,20 @@ async def test_a_part_that_waits_for_its_next_round_is_not_said_to_work_before_i
 
 
 @pytest.mark.urs("URS-DAQ-11", "URS-OBS-03")
+@pytest.mark.parametrize("kind", ["key", "value", "os", "recursion", "cancelled", "exit", "silent"])
 async def test_who_can_not_act_on_a_record_stops_nobody_else_from_it_and_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     line = config.load(written(tmp_path / "line"))
     events: list[Mapping[str, Any]] = []
     held: list[int] = []
     resumed: list[str] = []
-    failing = ["sign", "show", "hold"]
+    failing, fault = ["sign", "show", "hold"], FAULTS[kind]
 
     def act(name: str, then: Callable[[int], None] = lambda _: None) -> Callable[..., None]:
         def acting(_self: Any, *arguments: Any) -> None:
             if name in failing:
-                raise KeyError(name)
+                raise fault()
             then(arguments[0])
 
         return acting
@@ -165,6 +166,7 @@ async def test_who_can_not_act_on_a_record_stops_nobody_else_from_it_and_is_told
     ]
 
 
+@pytest.mark.bar("S10")
 async def test_a_port_that_is_taken_stops_the_page_alone_and_it_comes_when_the_port_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,22 +188,29 @@ async def test_a_port_that_is_taken_stops_the_page_alone_and_it_comes_when_the_p
         assert (status, "for this machine alone" in text) == (421, True)
 
 
+@pytest.mark.urs("URS-DAQ-11")
 async def test_a_request_that_runs_into_a_fault_is_answered_and_the_next_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = written(tmp_path / "line")
-    left = [1]
+    port = free_port()
+    folder = written(tmp_path / "line", more=f'[web]\nlisten = "127.0.0.1:{port}"\n')
+    due: list[BaseException] = []
     real = Status.snapshot
 
     def snapshot(self: Status) -> dict[str, Any]:
-        if left[0]:
-            left[0] -= 1
-            raise RecursionError("deep")
+        if due:
+            raise due.pop()
         return real(self)
 
     async with alive(folder) as now:
-        await now()
+        await seen(now, lambda state: not state["broken"])
         monkeypatch.setattr(Status, "snapshot", snapshot)
-        data = config.load(folder).data
-        assert await asyncio.to_thread(ask, data) == {"error": "failed: RecursionError"}
+        data, named = config.load(folder).data, f"127.0.0.1:{port}"
+        for fault in (ValueError("a\nb"), OSError(5, "no"), RecursionError("deep"), KeyError("k"), asyncio.CancelledError(), SystemExit(1)):
+            due.append(fault)
+            assert await asyncio.to_thread(ask, data) == {"error": f"failed: {type(fault).__name__}"}
+            due.append(fault)
+            status, text = await _get(port, named)
+            assert (status, text.rpartition("\r\n")[2]) == (500, f'{{"error": "failed: {type(fault).__name__}"}}')
+            assert (await _get(port, named))[0] == 200
         assert "journal" in await asyncio.to_thread(ask, data)
         monkeypatch.setattr("gateway.evidence.audit.AuditTrail.record", lambda *_a, **_k: (_ for _ in ()).throw(KeyError("x")))
         assert await asyncio.to_thread(lambda: tell(data, "new-epoch", reason="a test of failures")) == {"error": "failed: KeyError"}

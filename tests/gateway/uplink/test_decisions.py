@@ -148,6 +148,7 @@ def test_retry_after_is_a_number_or_a_date_and_never_absurd(text: str | None, se
 # -- topics
 
 
+@pytest.mark.bar("S07")
 @pytest.mark.urs("URS-SEC-08")
 @given(st.text())
 def test_no_name_becomes_a_wildcard_a_separator_or_another_topic(name: str) -> None:
@@ -161,6 +162,7 @@ def test_no_name_becomes_a_wildcard_a_separator_or_another_topic(name: str) -> N
     assert not set(text) & set("+#/\0$")
 
 
+@pytest.mark.bar("S07")
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_two_names_never_share_a_topic_level(one: str, other: str) -> None:
     assert (level(one) == level(other)) == (one == other)
@@ -174,6 +176,7 @@ def test_the_default_topic_is_site_and_line() -> None:
     assert base(uplink(None), "lyon/granulation-2") == "ebr/lyon/granulation-2"
 
 
+@pytest.mark.bar("S07")
 @pytest.mark.parametrize("topic", ["", "/a", "a/", "a/+/b", "a/#", "$SYS/a", "a\0b", "a\nb", "a" * 513])
 def test_a_topic_that_can_not_be_published_to_is_refused(topic: str) -> None:
     with pytest.raises(ValueError):

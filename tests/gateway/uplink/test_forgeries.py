@@ -28,6 +28,7 @@ def two_epochs(tmp_path: Path) -> Iterator[ReceiptRig]:
         yield rig
 
 
+@pytest.mark.bar("S08")
 @pytest.mark.urs("URS-UPL-03", "URS-UPL-04")
 def test_of_ten_thousand_forged_receipts_none_moves_the_cursor_or_the_quarantine(two_epochs: ReceiptRig) -> None:
     counts: Counter[str] = Counter()
@@ -42,6 +43,7 @@ def test_of_ten_thousand_forged_receipts_none_moves_the_cursor_or_the_quarantine
     assert counts["moved"] > 20
 
 
+@pytest.mark.bar("S08")
 def test_no_answer_counts_for_another_record_or_as_another_outcome(two_epochs: ReceiptRig) -> None:
     counts: Counter[str] = Counter()
     forger = Forger(two_epochs, 7)

@@ -19,6 +19,7 @@ ROUND = 2_000
 RECORD = Record(f"{GATEWAY}/B1/granulator/MIX/1#1", "step", "granulator", "4500", b"{}")
 
 
+@pytest.mark.bar("S08")
 @pytest.mark.urs("URS-UPL-03", "URS-UPL-04")
 def test_forged_receipts_and_outcomes_move_nothing(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     counts: Counter[str] = Counter()

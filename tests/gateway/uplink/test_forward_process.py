@@ -251,6 +251,7 @@ async def test_a_broker_killed_in_the_middle_that_forgets_everything_costs_dupli
     assert bench.stored_alike()
 
 
+@pytest.mark.bar("S08")
 @pytest.mark.urs("URS-UPL-03")
 async def test_forged_receipts_of_another_client_move_nothing(bench: Bench, figures: Figures) -> None:
     """For the future, for another gateway, of another epoch, with a guessed digest, replayed, malformed."""

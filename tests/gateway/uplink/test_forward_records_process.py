@@ -1,5 +1,6 @@
 """An uplink whose receiver takes single records (`profile = "records"`), each answered by itself."""
 
+import asyncio
 import contextlib
 import sqlite3
 
@@ -8,8 +9,8 @@ import pytest
 from kit.processes import eventually
 from kit.uplink_bench import BOTH, GATEWAY, Bench
 
-from buffer import Body
-from gateway.uplink import Refused, Unreachable
+from buffer import Body, Entry
+from gateway.uplink import Refused, Unreachable, records
 from simulators.ebr.entry import Refusal
 
 
@@ -116,3 +117,28 @@ async def test_a_login_page_takes_no_record(bench: Bench) -> None:
     await bench.start("https")
     with pytest.raises(Unreachable, match="HTML"):
         await bench.forward(bench.uplink("https", profile="records")).run()
+
+
+@pytest.mark.urs("URS-UPL-04", "URS-DAQ-11")
+@pytest.mark.parametrize(
+    "fault", [KeyError("epoch"), OSError(5, "no"), RecursionError("deep"), asyncio.CancelledError()], ids=lambda f: type(f).__name__
+)
+async def test_an_entry_that_no_record_can_be_made_of_waits_in_quarantine_and_the_rest_flows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    real = records.record_of
+
+    def record_of(entry: Entry) -> records.Record | None:
+        if b'"transition":"start"' in entry.payload:
+            raise fault
+        return real(entry)
+
+    monkeypatch.setattr(records, "record_of", record_of)
+    bench.journal.append(record_bodies(), urgent=True).result()
+    await bench.start("https")
+    forward = bench.forward(bench.uplink("https", profile="records"))
+    bench.run(forward, again=False)
+    await eventually(lambda: bench.delivered("https"))
+    assert records_held(bench) == [record for record in RECORDS if "start" not in record]
+    assert [one.code for one in bench.journal.receipts.quarantined("https")] == ["unreadable-record"]
+    assert "uplink-rejected" in bench.codes()

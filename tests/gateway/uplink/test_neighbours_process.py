@@ -157,6 +157,7 @@ async def test_an_answer_that_a_proxy_packs_is_read(bench: Bench) -> None:
         assert set(asked) == {"identity"}
 
 
+@pytest.mark.bar("S04")
 async def test_an_answer_that_grows_without_end_when_unpacked_is_no_receipt(bench: Bench) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     bench.append(2)

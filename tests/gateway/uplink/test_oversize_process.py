@@ -40,6 +40,7 @@ def publish(site: Site) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command)
 
 
+@pytest.mark.bar("S03")
 @pytest.mark.urs("URS-UPL-03")
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 async def test_a_message_of_100_mb_takes_no_memory_and_stops_nothing(site: Site, version: str) -> None:

@@ -17,6 +17,7 @@ async def grow(bench: Bench, state: Callable[[], Any]) -> None:
     await eventually(look)
 
 
+@pytest.mark.bar("S08")
 @pytest.mark.urs("URS-UPL-03")
 async def test_an_uplink_without_receipts_takes_none_from_anybody(bench: Bench) -> None:
     await bench.start("mqtt")

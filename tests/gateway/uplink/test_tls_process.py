@@ -26,6 +26,7 @@ async def test_mutual_tls_carries_everything(bench: Bench, tls: Tls, kind: str) 
     assert bench.stored_alike()
 
 
+@pytest.mark.bar("S06")
 @pytest.mark.urs("URS-UPL-08", "URS-SEC-03")
 @BOTH
 @pytest.mark.parametrize("fault", ["other authority", "other name", "expired", "no client certificate", "foreign client certificate"])

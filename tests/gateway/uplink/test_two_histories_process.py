@@ -44,6 +44,7 @@ def reopen(bench: Bench, name: str) -> None:
     bench.journal = Journal.open(bench.folder / name, GATEWAY, retain_s=86_400, max_bytes=2_000_000_000)
 
 
+@pytest.mark.bar("S18")
 @pytest.mark.urs("URS-UPL-03", "URS-OPS-02")
 @BOTH
 async def test_a_journal_that_was_put_back_sends_nothing_under_used_identities(bench: Bench, kind: str) -> None:
@@ -146,6 +147,7 @@ async def test_a_forged_claim_is_outdone_by_the_receiver(bench: Bench) -> None:
     assert bench.journal.receipts.quarantined() == []
 
 
+@pytest.mark.bar("S08")
 @pytest.mark.urs("URS-UPL-03")
 async def test_a_forged_receipt_holds_the_uplink_up_for_a_moment_only(bench: Bench) -> None:
     bench.append(10)

@@ -131,6 +131,7 @@ def test_no_line_of_a_report_is_wider_than_a_terminal() -> None:
     assert any(line.startswith("ok ..") and "air.temperature.corrected " in line for line in lines)
 
 
+@pytest.mark.bar("S09")
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "-"), (True, "true"), (0.1, "0.1"), (b"\x01\xff", "01 ff"), ("a", "'a'"), ([1, 2], "2 elements"), (7, "7")]
 )

@@ -10,6 +10,7 @@ from kit import opcua_fuzz
 from kit.opcua_said import FILETIME_OF_1970, said
 
 
+@pytest.mark.bar("S12")
 @pytest.mark.urs("URS-SEC-09")
 def test_a_few_thousand_damaged_messages() -> None:
     assert opcua_fuzz.run(1, 2.0).rounds > 500
@@ -22,6 +23,7 @@ def test_a_few_thousand_damaged_messages() -> None:
         ("caf\\xe9", b"\x04\0\0\0caf\xe9", "caf\\xe8"),
         ("ns=2;s=a", b"\x03\x02\0\x01\0\0\0a", "ns=3;s=a"),
         ("i=7", b"\0\x07", "i=8"),
+        ("i=254;srv=9", b"\xc0\xfe\xf4\xad\xcd\x82\x09\0\0\0", "i=254;srv=8"),
         (b"ab", b"\x02\0\0\0ab", b"a"),
         (258, b"\x02\x01", 259),
         (1.5, struct.pack("<d", 1.5), 1.25),
@@ -36,6 +38,7 @@ def test_the_oracle_knows_what_was_said_from_what_was_not(value: Any, told: byte
     assert not said(body, (value, 0x480, 12, 12))
 
 
+@pytest.mark.bar("S12")
 @pytest.mark.faults
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.timeout(0)

@@ -291,6 +291,7 @@ def test_a_value_that_holds_a_datavalue_is_passed_over_to_its_last_byte() -> Non
     assert (first.type, second.value) == (23, 1.5)
 
 
+@pytest.mark.bar("S12")
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.parametrize(
     "variant",

@@ -8,6 +8,7 @@ import pytest
 from kit import opcua_chunk_fuzz
 
 
+@pytest.mark.bar("S12")
 @pytest.mark.urs("URS-SEC-09")
 async def test_some_hundred_damaged_streams(tmp_path: Path) -> None:
     tally = await opcua_chunk_fuzz.run(tmp_path, 1, 2.0)
@@ -15,6 +16,7 @@ async def test_some_hundred_damaged_streams(tmp_path: Path) -> None:
     assert tally.delivered > 200
 
 
+@pytest.mark.bar("S12")
 @pytest.mark.faults
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.timeout(0)

@@ -13,6 +13,7 @@ MOST_BYTES = 300 << 20
 LONGEST_STANDSTILL_S = 1.0
 
 
+@pytest.mark.bar("S12")
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.parametrize("name", CASES)
 async def test_a_hostile_server_costs_neither_memory_nor_time(

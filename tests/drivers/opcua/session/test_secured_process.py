@@ -49,6 +49,7 @@ async def test_each_policy_carries_values_once_the_server_is_trusted(tmp_path: P
         assert bench.doubled() == 0
 
 
+@pytest.mark.bar("S06")
 async def test_a_server_without_the_configured_policy_is_refused(tmp_path: Path) -> None:
     certs.make(tmp_path / "certs")
     async with Bench(tmp_path, settings={"security": {"policy": "Aes256_Sha256_RsaPss"}}) as bench:
@@ -140,6 +141,7 @@ def test_a_secret_longer_than_a_block_is_encrypted_in_blocks(tmp_path: Path, pol
     assert plain == (632).to_bytes(4, "little") + b"token " * 100 + b"n" * 32
 
 
+@pytest.mark.bar("S06")
 @pytest.mark.faults
 async def test_a_swapped_certificate_is_refused_at_reconnect(tmp_path: Path) -> None:
     async with secured(tmp_path) as bench:

@@ -35,6 +35,7 @@ def issued(path: Path, by: Authority, days: float = 365, **settings: Any) -> Ben
     )
 
 
+@pytest.mark.bar("S06")
 @pytest.mark.urs("URS-SEC-03")
 async def test_a_chain_is_accepted_and_a_revoked_certificate_is_refused_and_says_why(
     tmp_path: Path, authorities: tuple[Authority, Authority]
@@ -62,6 +63,7 @@ async def test_a_chain_is_accepted_and_a_revoked_certificate_is_refused_and_says
         assert bench.disk.connections == 1
 
 
+@pytest.mark.bar("S06")
 def test_judgements(tmp_path: Path, authorities: tuple[Authority, Authority]) -> None:
     root, plant = authorities
     server = load(plant.issue(tmp_path / "server", "server", URI)[0])
@@ -85,6 +87,7 @@ def test_judgements(tmp_path: Path, authorities: tuple[Authority, Authority]) ->
         trust.judge(tmp_path, server)
 
 
+@pytest.mark.bar("S06")
 def test_the_chain_that_the_server_sends_is_used_but_never_trusted(tmp_path: Path, authorities: tuple[Authority, Authority]) -> None:
     root, plant = authorities
     server = load(plant.issue(tmp_path / "server", "server", URI)[0])
@@ -170,6 +173,7 @@ async def test_a_users_certificate_that_the_server_does_not_know_is_refused(
         assert bench.disk.connections == 0
 
 
+@pytest.mark.bar("S06")
 @pytest.mark.parametrize("mode", ["Sign", "SignAndEncrypt"])
 async def test_a_password_is_never_sent_where_the_wire_would_show_it(
     tmp_path: Path, mode: str, authorities: tuple[Authority, Authority], monkeypatch: pytest.MonkeyPatch
@@ -192,6 +196,7 @@ async def test_a_password_is_never_sent_where_the_wire_would_show_it(
             assert bench.disk.connections
 
 
+@pytest.mark.bar("S06")
 @pytest.mark.parametrize("offered", ["Basic256Sha256_Sign", "NoSecurity", "Aes128Sha256RsaOaep_SignAndEncrypt"])
 async def test_nothing_but_the_configured_policy_and_mode_is_used(tmp_path: Path, offered: str) -> None:
     async with secured(tmp_path, "Basic256Sha256", "SignAndEncrypt", count=2) as bench:

@@ -40,6 +40,7 @@ def chunk(body: bytes, kind: bytes = b"MSG", ending: bytes = b"C", sequence: int
     return kind + ending + struct.pack("<I", len(content) + 8) + content
 
 
+@pytest.mark.bar("S12")
 @pytest.mark.parametrize(
     "bytes_",
     [
@@ -59,6 +60,7 @@ async def test_what_no_server_may_send_ends_the_connection(protocol: Any, bytes_
     assert not protocol._gathered
 
 
+@pytest.mark.bar("S12")
 async def test_endless_chunks_end_at_the_limit_and_are_not_gathered(protocol: Any) -> None:
     sent = gathered = 0
     for sequence in range(1, 10_000):
@@ -124,6 +126,7 @@ async def test_everybody_who_waits_is_told_why(protocol: Any) -> None:
         await waiting
 
 
+@pytest.mark.bar("S12")
 def test_the_server_can_not_raise_our_limits() -> None:
     from asyncua import ua
 

@@ -1,0 +1,139 @@
+"""Defines the commands on the audit trail: see it, and review it."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.base import FINDING, GOOD, PATH, WRONG_INPUT, Words, data_of, fail, line_folder
+from gateway.cli.persons import password_option, person, told
+
+SORTED_BY = {"who": "user", "what": "what", "object": "object", "why": "reason", "type": "type", "critical": "critical"}
+
+
+@click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
+def audit() -> None:
+    """The audit trail: list, review."""
+
+
+@audit.command(name="list", short_help="List who changed what, when, where and why")
+@line_folder
+@click.option("--who", help="user or name")
+@click.option("--what", help="a word of what was done")
+@click.option("--object", "about", help="a word of what it was done to")
+@click.option("--why", help="a word of the reason")
+@click.option("--batch", help="what names it, and what befell the whole line while it ran")
+@click.option("--type", "kind", multiple=True, help="one kind of change; may be given more than once")
+@click.option("--from", "begin", help="from this time on; without an offset the line's wall clock")
+@click.option("--to", "end", help="before this time")
+@click.option("--critical", is_flag=True, help="only what a reviewer has to look at")
+@click.option("--sort", type=click.Choice([*SORTED_BY]), help="by a column; else in the journal's order")
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", help="text, csv or json")
+def list_(
+    line: Path,
+    who: str | None,
+    what: str | None,
+    about: str | None,
+    why: str | None,
+    batch: str | None,
+    kind: tuple[str, ...],
+    begin: str | None,
+    end: str | None,
+    critical: bool,
+    sort: str | None,
+    form: str,
+) -> None:
+    """List who changed what, when, where and why, from what to what. Reads the journal; no gateway is needed."""
+    from gateway.cli.tables import instant_of, line_of, write_csv
+    from gateway.evidence import trail
+    from gateway.evidence.trail_rows import COLUMNS, KINDS
+
+    if unknown := sorted(set(kind) - set(KINDS)):
+        fail(f"--type: {unknown[0][:60]} is none; there are {', '.join(KINDS)}", WRONG_INPUT)
+    gateway, zone = line_of(line)
+    first, last = (None if text is None else instant_of(line, text) for text in (begin, end))
+    wanted = trail.Wanted(who, what, about, why, batch, frozenset(kind), first, last, critical)
+    try:
+        rows = trail.ordered(trail.rows(data_of(line), zone, gateway, wanted), SORTED_BY[sort] if sort else None)
+        if form == "json":
+            _write_json(rows)
+        elif form == "csv":
+            write_csv(COLUMNS, ({name: _cell(row[name]) for name in COLUMNS} for row in rows))
+        else:
+            for row in rows:
+                click.echo(text_of(row))
+    except trail.NotPossible as error:
+        fail(str(error), WRONG_INPUT)
+
+
+def text_of(row: Mapping[str, Any]) -> str:
+    """Write a row for people: a paragraph of two to four lines."""
+    name = f" ({row['name']}, {row['role']})" if row["name"] else f" ({row['role']})" if row["role"] else ""
+    head = f"{row['local']}  {row['epoch']}/{row['seq']}  {row['type']}{'  CRITICAL' if row['critical'] else ''}  {row['what']}"
+    where = " ".join(str(row[part]) for part in ("interface", "station", "address") if row[part])
+    at, about = f" at {where}" if where else "", f", {row['object']}" if row["object"] else ""
+    by = f"    by {row['user']}{name}{at}{about}"
+    change = None if row["old"] is None and row["new"] is None else f"    {_cell(row['old'])} -> {_cell(row['new'])}"
+    why = None if row["reason"] is None else f"    because: {row['reason']}"
+    return "\n".join(part for part in (head, by, change, why) if part is not None)
+
+
+def _cell(value: Any) -> Any:
+    """Write what is no plain value as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) and not _is_plain_list(value) else value
+
+
+def _is_plain_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _write_json(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write an array, row by row."""
+    before = "[\n"
+    for row in rows:
+        sys.stdout.write(f"{before}{json.dumps(row, ensure_ascii=False)}")
+        before = ",\n"
+    sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+
+
+@audit.command(short_help="Review an audit trail, item by item, and sign it")
+@line_folder
+@click.option("--batch", help="the audit trail of this batch")
+@click.option("--from", "begin", help="or of a time: from this one on; without an offset the line's wall clock")
+@click.option("--to", "end", help="and before this one")
+@click.option("--write", type=PATH, help="write the items into this file (JSON), for verdicts and comments; nothing is signed")
+@click.option("--read", type=PATH, help="take the verdicts from this file; asked for in the terminal without it")
+@person
+@password_option
+def review(
+    line: Path,
+    batch: str | None,
+    begin: str | None,
+    end: str | None,
+    write: Path | None,
+    read: Path | None,
+    user: str | None,
+    password_file: Path | None,
+) -> None:
+    """Review what a person has to look at of an audit trail: each item is accepted or questioned, and you sign for all of it.
+
+    Exit 1 if something was questioned. The reviewer did none of the items; the running gateway sees to that, and signs nothing else.
+    """
+    from gateway.cli import reviewing
+
+    if write is not None:
+        form = reviewing.form(line, batch, begin, end)
+        with write.open("x", encoding="utf-8") as file:  # one that is filled in is not written over
+            file.write(json.dumps(form, indent=1, ensure_ascii=False) + "\n")
+        click.echo(f"{write}: {len(form['items'])} items; write accepted or questioned as verdict of each, then --read it")
+        return
+    form = reviewing.form(line, batch, begin, end) if read is None else reviewing.read(read)
+    if read is None:
+        reviewing.ask(form)
+    answer = told(line, "audit-review", user, password_file, **reviewing.arguments(form))
+    told_of = f"{answer['items']} items, {answer['questioned']} questioned"
+    click.echo(f"audit trail reviewed: {told_of}; document {answer['id']}, sha256 {answer['sha256']}")
+    sys.exit(FINDING if answer["questioned"] else GOOD)

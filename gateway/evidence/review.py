@@ -1,0 +1,122 @@
+"""The review of an audit trail: what a reviewer has to look at, and the signed document that says that he did (EU Annex 11, 9; URS-AUD-07).
+
+The items are found in the journal by who signs, not by who asks: a review that leaves one out, or that somebody signs who did one of them,
+is none.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.entries.ticks import rfc3339
+from gateway.evidence.trail import NotPossible, Wanted, rows, span_of
+
+DOCUMENT = "audit-trail-review"
+MEANING = "audit trail reviewed"
+VERDICTS = ("accepted", "questioned")
+MOST_ITEMS = 1_000
+LEAST_COMMENT = 10
+MOST_COMMENT = 1_000
+_KEPT = ("time", "local", "type", "what", "user", "name", "role", "object", "reason")
+MOST_TEXT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is reviewed: a batch, or a time. begin, end: ticks. through: (epoch, seq) of the last entry that was looked at; None: all."""
+
+    batch: str | None
+    begin: int | None
+    end: int | None
+    through: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToReview:
+    """What a reviewer has to look at. routine: how many other rows there are. through: as in `Scope`. is_open: the batch has not ended."""
+
+    items: list[dict[str, Any]]
+    routine: int
+    through: tuple[int, int]
+    is_open: bool
+
+
+def to_review(data: Path, zone: ZoneInfo, gateway: str, scope: Scope) -> ToReview:
+    """Find what needs a look. Raises NotPossible; JournalError, FileNotFoundError. For a thread: it reads the journal."""
+    if scope.batch is None and scope.begin is None:
+        raise NotPossible("a batch, or a time from which on, is needed")
+    is_open = scope.batch is not None and span_of(data, scope.batch).is_open
+    items, routine, last = [], 0, (0, 0)
+    for row in rows(data, zone, gateway, Wanted(batch=scope.batch, begin=scope.begin, end=scope.end)):
+        at = row["epoch"], row["seq"]
+        if scope.through is not None and at > scope.through:
+            break
+        last = at
+        if row["critical"]:
+            items.append(_item(row))
+        routine += not row["critical"]
+        if len(items) > MOST_ITEMS:
+            raise NotPossible(f"more than {MOST_ITEMS:,} items: review a shorter time, --from and --to")
+    return ToReview(items, routine, scope.through or last, is_open)
+
+
+def _item(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Make an item of a row. Old and new as texts: what is signed has no fractions."""
+    plain = {name: row[name] for name in _KEPT}
+    return {"epoch": row["epoch"], "seq": row["seq"], **plain, "old": _text(row["old"]), "new": _text(row["new"])}
+
+
+def _text(value: Any) -> str | None:
+    text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if text is None or len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} ... (the entry has all of it)"
+
+
+def judged(found: ToReview, verdicts: Sequence[Mapping[str, Any]], reviewer: str) -> list[dict[str, Any]]:
+    """Put each item's verdict to it. Raises NotPossible unless each has one, by somebody else, and a comment where it is questioned."""
+    given = {(verdict.get("epoch"), verdict.get("seq")): verdict for verdict in verdicts}
+    known = {(item["epoch"], item["seq"]) for item in found.items}
+    if strange := sorted(str(at) for at in given.keys() - known):
+        raise NotPossible(f"entry {strange[0]} is not among what is to be reviewed: list it again")
+    return [{**item, **_verdict(item, given.get((item["epoch"], item["seq"])) or {}, reviewer)} for item in found.items]
+
+
+def _verdict(item: Mapping[str, Any], given: Mapping[str, Any], reviewer: str) -> dict[str, str]:
+    where = f"entry {item['epoch']}/{item['seq']}"
+    verdict, comment = given.get("verdict"), str(given.get("comment") or "").strip()
+    if item["user"] == reviewer:
+        raise NotPossible(f"{where} is {reviewer}'s own doing ({item['what'][:60]}): somebody else has to review this")
+    if verdict not in VERDICTS:
+        raise NotPossible(f"{where} has no verdict: accepted or questioned")
+    if verdict == "questioned" and len(comment) < LEAST_COMMENT:
+        raise NotPossible(f"{where} is questioned: say why, in at least {LEAST_COMMENT} characters")
+    if len(comment) > MOST_COMMENT:
+        raise NotPossible(f"{where}: the comment is longer than {MOST_COMMENT} characters")
+    return {"verdict": str(verdict), "comment": comment}
+
+
+def content(
+    scope: Scope, found: ToReview, items: Sequence[Mapping[str, Any]], reviewer: Mapping[str, Any], head: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make what is signed. head: id, gateway, environment, software, configuration, made_at."""
+    epoch, seq = found.through
+    return {
+        "document": DOCUMENT,
+        "schema": "ebr-gateway/audit-trail-review/1",
+        **head,
+        "batch": scope.batch,
+        "scope": {
+            "from": None if scope.begin is None else rfc3339(scope.begin),
+            "to": None if scope.end is None else rfc3339(scope.end),
+            "through": {"epoch": epoch, "seq": seq},
+            "batch_had_ended": None if scope.batch is None else not found.is_open,
+        },
+        "filter": "critical: what changed a record, or what recording rests on",
+        "items": [dict(item) for item in items],
+        "not_reviewed": {"count": found.routine, "why": "routine: changed no record and nothing that recording rests on"},
+        "deviations": [f"{item['epoch']}/{item['seq']}" for item in items if item["verdict"] == "questioned"],
+        "reviewer": {name: reviewer[name] for name in ("user", "name", "role")},
+        "meaning": MEANING,
+    }
