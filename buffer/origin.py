@@ -53,7 +53,9 @@ class Origin:
             return
         new = self.seen.with_name(f"{self.seen.name}.new")
         with contextlib.suppress(OSError):  # where it can not be written it can not help; the journal is what counts
-            new.write_text(json.dumps({"gateway": gateway, **seen._asdict()}) + "\n", "ascii")
+            # For its owner alone, whatever the process's mask: who writes it has the next start take its journal for an older one.
+            with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "w") as file:
+                file.write(json.dumps({"gateway": gateway, **seen._asdict()}) + "\n")
             new.replace(self.seen)
 
 

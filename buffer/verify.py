@@ -24,6 +24,7 @@ key, entries that were declared lost, ..), or nothing could be checked.
     what journal.db says of them was changed              1  the entries, their digests and roots, and the notes of checkpoints
     .. a file that a crash left and the next start takes  0  its content: nothing in it was ever promised
     a closed segment or a member of an archive changed    1  its SHA-256, which journal.db or SHA256SUMS holds
+    .. or of a configuration for another content, twice   1  the note of the act, beside what its entry says
     a signature, a rotation of keys or a proof is false   1  the key (--key); without it 2, of a journal the key beside it and a note
     something can not be read, unpacked or understood     1  the attempt: in whatever form it was written, the gateway wrote another
     .. for want of permission                             2  nothing was seen of it
@@ -369,6 +370,7 @@ CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
 KEY_BESIDE = "checkpoint-key.pub"
 ROTATIONS_BESIDE = "key-rotations.txt"
 ROTATION = "ebr-gateway/key-rotation/1"
+ACT = "ebr-gateway/configuration-act/1"
 
 
 def read_rotations(text: str) -> list[str]:
@@ -384,6 +386,39 @@ def rotated(note: str) -> tuple[Key, Key] | None:
     except (ValueError, IndexError):
         return None
     return (old, new) if lines[0] == ROTATION and old.name == new.name and old.signed(note) and new.signed(note) else None
+
+
+class SignedAct(NamedTuple):
+    """A note by which a person's act on a configuration is signed (docs/changes.md), as it stands in an entry."""
+
+    gateway: str
+    version: int
+    sha256: str
+    act: str
+    user: str
+    note: str
+
+    @classmethod
+    def parse(cls, note: Any) -> "SignedAct":
+        """Read a note. Raises ValueError, KeyError, TypeError if it is none."""
+        head, text, rest = note.split("\n", 2)
+        if head != ACT or not rest.startswith("\n"):
+            raise ValueError("not an act on a configuration")
+        item = json.loads(text)
+        made = cls(item["gateway"], item["version"], item["sha256"], item["act"], item["by"]["user"], note)
+        if not all(isinstance(value, str) for value in (made.gateway, made.sha256, made.act, made.user)) or not is_number(made.version):
+            raise ValueError("not an act on a configuration")
+        return made
+
+    def contradicts(self, event: dict[str, Any]) -> str | None:
+        """Say what in an event is not as it was signed; None if all is."""
+        if event["type"] == "config":
+            return None if self.act == "approve" and self.sha256 == event["sha256"] else "another content, or is no approval"
+        what, who = event["what"], event["who"]
+        told = f"config-{self.act}", self.version, self.sha256, self.user
+        return (
+            None if told == (event["action"], what["version"], what["sha256"], who["user"]) else "another act, version, content or person"
+        )
 
 
 def no_key_of(gateway: str) -> str:
@@ -403,6 +438,8 @@ class Signatures:
         self._keys = list(keys)
         self._checkpoints: list[tuple[Checkpoint, EntryId | None, Chain | None]] = []
         self._pairs: list[tuple[tuple[Key, Key], EntryId | None]] = []
+        self._acts: list[tuple[SignedAct, EntryId]] = []
+        self._audited: dict[str, EntryId] = {}
 
     def trust(self, keys: list[Key]) -> None:
         """Trust these keys too."""
@@ -419,6 +456,22 @@ class Signatures:
     def check(self, checkpoint: Checkpoint, at: EntryId | None, proves: "Chain | None" = None) -> None:
         """Add a checkpoint, whose signature is judged by `settle`. proves: the chain whose root it is, if that was computed."""
         self._checkpoints.append((checkpoint, at, proves))
+
+    def act(self, note: Any, event: dict[str, Any], gateway: str | None, at: EntryId) -> None:
+        """Add a person's act on a configuration; report one that was signed for something else, or stands twice. `settle` judges keys."""
+        signed = SignedAct.parse(note)
+        wrong = f"another line, {signed.gateway}" if gateway is not None and signed.gateway != gateway else signed.contradicts(event)
+        if wrong is not None:
+            self._report.problem(f"the signature on a configuration is of {wrong}", at)
+        elif event["type"] == "audit" and self._audited.setdefault(note, at) != at:
+            self._report.problem(f"the signature on a configuration stands in entry {self._audited[note][1]} already: it was repeated", at)
+        self._acts.append((signed, at))
+
+    def _settle_acts(self, keys: list[Key]) -> None:
+        for signed, at in self._acts:
+            own = [key for key in keys if key.name == signed.gateway]
+            if own and not any(key.signed(signed.note) for key in own):
+                self._report.problem("the signature on a configuration is not of the key", at)
 
     def trusted(self) -> list[Key]:
         """Return all keys that count."""
@@ -452,6 +505,7 @@ class Signatures:
         for gateway in sorted(gateways_without_key):
             self._report.missing.append(no_key_of(gateway))
         self._settle_rotations(keys)
+        self._settle_acts(keys)
 
     def _settle_rotations(self, keys: list[Key]) -> None:
         """Report a rotation to or from a trusted gateway's name that no trusted key takes part in."""
@@ -643,8 +697,9 @@ class Chain:
             self.report.problem(f"it does not follow entry {at[1] - 1}: one of the two was changed", at)
 
     def _read_event(self, payload: bytes, at: EntryId) -> None:
-        """Use an event that is evidence: a checkpoint, a rotation of keys, a prune, the beginning of an epoch."""
-        if not any(word in payload for word in (b'"checkpoint"', b'"key-rotation"', b'"prune"', b'"epoch","follows"', b'"lost":')):
+        """Use an event that is evidence: a checkpoint, a rotation of keys, a signed act, a prune, the beginning of an epoch."""
+        words = (b'"checkpoint"', b'"key-rotation"', b'"prune"', b'"epoch","follows"', b'"lost":', b'"signatures":["', b'"action":"config-')
+        if not any(word in payload for word in words):
             return
         try:
             event = json.loads(payload)["event"]
@@ -654,6 +709,11 @@ class Chain:
                 self._compare(Checkpoint.parse(event["note"]), at)
             elif kind == "audit" and event["action"] == "key-rotation":
                 self._signatures.rotate(event["what"]["note"], at)
+            elif kind == "audit" and event["action"].startswith("config-"):
+                self._signatures.act(event["what"]["note"], event, self.gateway, at)
+            elif kind == "config":
+                for note in event.get("signatures", ()):
+                    self._signatures.act(note, event, self.gateway, at)
             elif kind == "audit" and event["action"] == "prune":
                 pruned = event["what"]["epoch"], event["what"]["first"], event["what"]["last"]
                 if not is_number(*pruned):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from config import examples, exceptions
     from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, place_of
-    from config.loading import identity, load, read
+    from config.loading import digest, identity, load, read
     from config.locations import data_directory, people_socket
     from config.problem import ConfigError, Place, Problem, did_you_mean
     from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Users, Witness
@@ -52,6 +52,7 @@ __all__ = [
     "Witness",
     "data_directory",
     "did_you_mean",
+    "digest",
     "examples",
     "exceptions",
     "identity",

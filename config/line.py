@@ -245,6 +245,7 @@ class Identity:
     line: LineSection
     users: Users | None
     data: Path  # the journal's directory
+    folder: Path
 
     @property
     def gateway(self) -> str:

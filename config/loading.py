@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ class _Folder:
     """The files of a folder as they are read."""
 
     path: Path
+    given: Mapping[str, bytes] | None = None  # in place of what lies there
     files: dict[str, bytes] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     rejected: dict[str, set[str]] = field(default_factory=dict)  # what a table names -> in rows with a problem
@@ -53,8 +54,8 @@ class _Folder:
     def data(self, name: str, *, needed: str | None = None) -> bytes | None:
         """Read the bytes of a file; None if it is missing or unreadable. needed: the reason why it must exist, None: optional."""
         try:
-            data = file_bytes(self.path, name)
-        except FileNotFoundError:
+            data = file_bytes(self.path, name) if self.given is None else self.given[name]
+        except (FileNotFoundError, KeyError):
             if needed:
                 self.problems.append(Problem(name, None, f"is missing: {needed}"))
             return None
@@ -79,14 +80,15 @@ class _Folder:
         return made
 
 
-def read(folder: Path) -> tuple[Line | None, list[Problem]]:
+def read(folder: Path, given: Mapping[str, bytes] | None = None) -> tuple[Line | None, list[Problem]]:
     """Read and check a folder: (line, problems). The line is None if one of them is an error.
 
+    given: contents of files, read in place of those in the folder; what they name (certificates, a drop folder) is looked for there.
     Problems stand in the order of files and lines; those of a table that can not be read at all stand before what follows from it.
     """
     if not folder.is_dir():
         return None, [Problem(str(folder), None, "is no folder; `ebr-gateway new` makes one")]
-    files = _Folder(folder)
+    files = _Folder(folder, given)
     data = files.data("line.toml", needed="it says what the line is; `ebr-gateway new` makes a folder to start from")
     if data is None:
         return None, files.problems
@@ -121,7 +123,7 @@ def _assembled(files: _Folder, document: Document, parsed_sections: Sections) ->
     files.problems += lots.problems
     files.problems += folder.check(parts)
     files.problems += production.check(parts)
-    files.problems += _strangers(files.path, files.files)
+    files.problems += _strangers(files.path, files.files) if files.given is None else []
     if parsed_sections.line is None or parsed_sections.clock is None or parsed_sections.buffer is None:
         return None
     return partial(_line, files, parts, lots.rules)
@@ -182,7 +184,7 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
     )
 
 
-def digest(files: dict[str, bytes]) -> str:
+def digest(files: Mapping[str, bytes]) -> str:
     """Compute SHA-256 over name, NUL, length, NUL and bytes of each file, in the order of names."""
     total = hashlib.sha256()
     for name in sorted(files):
@@ -224,4 +226,4 @@ def identity(folder: Path) -> Identity:
     parsed = sections(document, folder) if document.data else Sections()
     if parsed.line is None or (parsed.users is None and "users" in document.data):
         raise ConfigError(files.problems + document.problems)
-    return Identity(parsed.line, parsed.users, data_directory(folder))
+    return Identity(parsed.line, parsed.users, data_directory(folder), folder)

@@ -17,6 +17,7 @@ from drivers.contract import (
     LinkLost,
     Loss,
     Message,
+    NobodyListens,
     Reading,
     Value,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "LinkLost",
     "Loss",
     "Message",
+    "NobodyListens",
     "Reading",
     "Value",
     "driver_class",

@@ -7,6 +7,8 @@ The way of a value begins here: bytes arrive, are decoded into a list of `Readin
 """
 
 import asyncio
+import errno
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from config import Problem, Source, Tag
+
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 Value = bool | int | float | str | bytes | Decimal | datetime | None
 """A value as decoded, unscaled. A Bad reading has None. A datetime is aware and UTC."""
@@ -206,12 +210,32 @@ class LinkLost(DriverError):
     """The connection failed or fell silent."""
 
 
+class NobodyListens(LinkLost):
+    """The address answers at once that nobody listens there: a device or program that starts, or is off. It is asked again soon."""
+
+
 class BadReply(DriverError):
     """The source answered with something its protocol does not allow."""
 
 
 class DriverMisconfigured(Exception):
     """Waiting will not help: the gateway refuses to start. Not a DriverError on purpose."""
+
+
+def link_lost(text: str, error: BaseException) -> LinkLost:
+    """Make the error of a connection that could not be made. error: of the socket, or of the library that has it."""
+    return NobodyListens(text) if is_refused(error) else LinkLost(text)
+
+
+def is_refused(error: BaseException) -> bool:
+    """Return whether every address of a host has refused the connection (RFC 9293, 3.10.7.1), which costs neither side anything.
+
+    asyncio joins the errors of several addresses to one text.
+    """
+    if not isinstance(error, OSError):
+        return False
+    numbers = {error.errno} if error.errno is not None else {int(number) for number in _ERRNO.findall(str(error))}
+    return numbers == {errno.ECONNREFUSED}
 
 
 class Driver(ABC):

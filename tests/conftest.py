@@ -4,6 +4,7 @@
 minutes (`make faults`), `test_x_soak.py` runs for hours (`make soak`). A single test of another kind than its file carries the mark itself.
 """
 
+import gc
 import os
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator
@@ -24,6 +25,17 @@ KINDS = ("property", "process", "faults", "soak")
 settings.register_profile("quick", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_sessionstart() -> None:
+    """Collect no garbage while tests are collected: each worker makes a million objects there that stay to its end."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect again from here on, and look at none of those any more."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> "dict[str, Callable[[], AbstractEventLoop]]":

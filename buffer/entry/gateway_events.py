@@ -67,6 +67,10 @@ class ConfigEvent(Event):
 
     Where a version begins (and not where it is only stated again) it says what it changes: `follows` is the configuration before it, `diff`
     has at most 500 of `changes`; null: they could not be compared, and `not_compared` says why. approved_by null: nobody that is known.
+
+    Of a version that is controlled (docs/changes.md): `state` in which it began, who wrote it, `signatures` (the approvals, as signed notes
+    over its digest), the number of the change, the digest of its impact assessment and the tests that this asks for, the version whose
+    content it brought back, whether it was put into force in an emergency, and which batches were open then.
     """
 
     type: Literal["config"]
@@ -79,6 +83,15 @@ class ConfigEvent(Event):
     diff: list[ConfigChange] = []
     not_compared: str | None = None
     approved_by: str | None = None
+    state: Name | None = None
+    author: str | None = None
+    signatures: list[Name] = []
+    change_no: str | None = None
+    impact_ref: Hex64 | None = None
+    tests_required: list[Name] = []
+    rollback_of: int | None = None
+    emergency: bool = False
+    open_batches: list[Name] = []
     part: int = 1
     of: int = 1
 

@@ -20,6 +20,9 @@ from buffer.store import SUMS, file_sha256
 PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE)
 """Files of the keys that anyone may have. The private one is never copied: a backup's owner could sign in the gateway's name."""
 
+VERSIONS = "changes"
+"""Folder beside a journal with the versions of the line's configuration: signed by themselves, and no secret stands in one."""
+
 __all__ = ["RestoreRefused", "backup", "main", "restore"]
 
 
@@ -40,6 +43,7 @@ def backup(journal: Path, target: Path) -> verify.Report:
         name = f"segments/{epoch}-{first}.db"
         _copy(journal / name, target / name)
     _copy_public(journal, target)
+    _copy_versions(journal, target)
     _write_sums(target)
     sqlite.sync_directory(target)
     return verify.verify(target)
@@ -73,6 +77,20 @@ def _copy_public(source: Path, target: Path) -> None:
     for name in PUBLIC:
         if (source / name).exists() and not (target / name).exists():
             shutil.copyfile(source / name, target / name)
+
+
+def _copy_versions(source: Path, target: Path) -> None:
+    """Copy the versions, if there are some and none are there: first what was done to them, for what they hold was kept before that."""
+    if not (source / VERSIONS).is_dir() or (target / VERSIONS).exists():
+        return
+    paths = sorted((source / VERSIONS).rglob("*"), key=lambda path: (path.name != "acts.jsonl", path))
+    for path in paths:
+        copy = target / path.relative_to(source)
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(source).parts):  # `.x.part` is being made
+            for folder in reversed([folder for folder in copy.parents if folder.is_relative_to(target)]):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            sqlite.create(copy)
+            shutil.copyfile(path, copy)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -145,6 +163,7 @@ def _assemble(source: Path, folder: Path, ebr: Path | None, learner: Learner | N
     sqlite.create(folder / "journal.db")
     shutil.copyfile(source / "journal.db", folder / "journal.db")
     _copy_public(source, folder)
+    _copy_versions(source, folder)
     imported = extend(folder, ebr, learner) if ebr is not None else Import()
     catalogue = Catalogue(folder / "journal.db")
     catalogue.note(restored=1)
@@ -170,6 +189,7 @@ def _put_in_place(folder: Path, journal: Path) -> None:
     Before it is there, a start takes what is there for the rest of a journal, and never goes on under old identities.
     """
     _copy_public(folder, journal)
+    _copy_versions(folder, journal)
     (journal / "segments").rmdir()
     (folder / "segments").rename(journal / "segments")
     sqlite.sync_directory(journal)

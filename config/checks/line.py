@@ -14,6 +14,7 @@ from config.csv.columns import INTEGERS
 from config.line import Tag
 from config.problem import did_you_mean
 from config.sections import IDENTITIES, Equipment, FromRow, FromTag, LineSection, Pushed, Source, Uplink
+from config.toml.document import SECRET
 from config.toml.text import Path_
 
 SCHEMES = {"mqtt": ("mqtt", "mqtts"), "https": ("https", "http")}
@@ -23,7 +24,6 @@ DRIVER_SCHEMES = {
     "serial": ("serial", "tcp", "rfc2217"),
     "mes_file": ("file",),
 }
-_SECRET = re.compile(r"(?:^|_)(?:password|passwd|secret|token|private_key|api_key)$")
 _SECRET_IN_QUERY = re.compile(r"[?&;](?:password|passwd|pwd|token|secret|odbc_connect)(?:=|%3d)", re.IGNORECASE)
 _TOPIC = re.compile(r"[^\x00-\x1f\x7f+#$][^\x00-\x1f\x7f+#]{0,200}")
 _MAX_EXPRESSION = 200
@@ -90,7 +90,7 @@ def _source(parts: ParsedFolder, at: Path_, source: Source) -> None:
         for problem in _endpoint(endpoint, DRIVER_SCHEMES.get(source.driver)):
             parts.document.error((*at, "endpoint"), problem)
     for path, key, value in _leaves(at, source.options):
-        if _SECRET.search(key) and isinstance(value, str):
+        if SECRET.search(key) and isinstance(value, str):
             parts.document.error(path, f'`{key}`: a secret never stands in a file, write {key} = {{ credential = "name" }}')
     _alarms(parts, at, source)
 
@@ -132,8 +132,8 @@ def _split(endpoint: str) -> SplitResult | None:
 
 
 def _shown(endpoint: str) -> str:
-    """Make an endpoint printable: the part that may be a password is left out."""
-    return re.sub(r"//[^/@]*@", "//", endpoint)[:80]
+    """Make an endpoint printable: the parts that may hold a password are left out."""
+    return re.sub(r"[?#].*", "?...", re.sub(r"//[^/@]*@", "//", endpoint))[:80]
 
 
 def _leaves(at: Path_, value: Any) -> Iterator[tuple[Path_, str, Any]]:

@@ -1,5 +1,6 @@
 """Makes objects of the sections of line.toml."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,12 +126,20 @@ def _as_tuple(value: Any) -> Any:
     return {key: _as_tuple(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
+SECRET = re.compile(r"(?:^|_)(?:password|passwd|secret|token|private_key|api_key)$")
+"""Keys whose value is a secret."""
+
+
 def explained(item: Mapping[str, Any], model: type[BaseModel]) -> str:
     """Rewrite one pydantic error as a sentence for the person who wrote the file."""
     key = next((str(part) for part in reversed(item["loc"]) if isinstance(part, str)), "?")
     kind = item["type"]
     if kind == "missing":
         return f"key `{key}` is missing"
+    if SECRET.search(key) and isinstance(item["input"], str):  # it is not repeated, whatever is wrong with it
+        return f'`{key}`: a secret never stands in a file, write {key} = {{ credential = "name" }}'
+    if key == "credential" and isinstance(item["input"], str):
+        return "`credential`: a name of letters, digits, _, - and dots is meant, under which the secret stands elsewhere"
     if kind == "extra_forbidden":
         return f"unknown key `{key[:60]}`{did_you_mean(key, _known_keys(model, item['loc']))}"
     if kind == "string_pattern_mismatch":

@@ -239,16 +239,33 @@ class FileReader:
         await self._report("file-refused", text, severity="alarm", size_bytes=seen.size_bytes, modified_ns=seen.mtime_ns)
 
     async def lose_what_vanished(self, before: Mapping[str, Seen], scan: Scan) -> None:
-        """Report files that were taken away before they were read, or while half of one was in the journal: their records are lost."""
+        """Report files that were taken away before they were read, or while half of one was in the journal: their records are lost.
+
+        Of a folder with more names than a scan looks at nothing is concluded: what it does not show may stand there.
+        """
+        if scan.truncated:
+            return
         for name in sorted(before.keys() - scan.files.keys() - scan.refused.keys()):
             seen = before[name]
-            if self.takes(name) and not self.ledger.knows(seen) and not _renamed(seen, scan):
+            if self.takes(name) and not self.ledger.knows(seen) and not self._goes_on(seen, scan):
                 await self._lose(name, "taken away before it could be read")
         for entry in self.ledger.unfinished():
             if entry.name not in scan.files:
                 await self._lose(entry.name, f"taken away after {entry.handed} of its records were read")
                 self.ledger.close(entry)
                 await self._commit()
+
+    def _goes_on(self, seen: Seen, scan: Scan) -> bool:
+        """True if a file goes on under another name that is looked at. Its number alone shows nothing: the next new file may be given it.
+
+        It must stand there as it stood, or have been read before: then its content shows whether it is the same one that has grown.
+        """
+        known = self.ledger.named(seen.name)
+        was_read = known is not None and known.inode == seen.inode
+        return any(
+            other.inode == seen.inode and (was_read or (other.size_bytes, other.mtime_ns) == (seen.size_bytes, seen.mtime_ns))
+            for other in scan.files.values()
+        )
 
     async def _lose(self, name: str, why: str) -> None:
         """Declare the records of a file lost, as an alarm and as a gap of its tags."""
@@ -312,8 +329,3 @@ _FOLDS = {
     "earlier": "one that happened twice; taken as the earlier",
     "later": "one that happened twice; taken as the later",
 }
-
-
-def _renamed(seen: Seen, scan: Scan) -> bool:
-    """True if the file goes on under another name that is looked at."""
-    return any(other.inode == seen.inode for other in scan.files.values())

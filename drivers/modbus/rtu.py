@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from drivers.contract import BadReply, LinkLost
+from drivers.contract import BadReply, LinkLost, link_lost
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, crc_is_right, data_of, read_request, rtu_frame
 from drivers.modbus.line import SerialLine
 from drivers.modbus.settings import Endpoint
@@ -307,4 +307,4 @@ class RtuLink:
                 return (await loop.create_connection(_Bytes, endpoint.host, endpoint.port))[1]
         except (OSError, TimeoutError) as error:
             why = in_words(error, "the converter") if str(error) else "no connection in time"
-            raise LinkLost(f"{endpoint.host}:{endpoint.port}: {why}") from error
+            raise link_lost(f"{endpoint.host}:{endpoint.port}: {why}", error) from error

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection
 from typing import cast
 
-from drivers.contract import BadReply, LinkLost
+from drivers.contract import BadReply, LinkLost, link_lost
 from drivers.keepalive import watch
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
 from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of, without_padding
@@ -238,7 +238,7 @@ class TcpLink:
             async with asyncio.timeout(max(self._timeout_s, 3.0)):
                 _, connection = await asyncio.get_running_loop().create_connection(lambda: _Connection(self._odd), host, port)
         except (OSError, TimeoutError) as error:
-            raise LinkLost(f"{host}:{port}: {in_words(error) if str(error) else 'no connection in time'}") from error
+            raise link_lost(f"{host}:{port}: {in_words(error) if str(error) else 'no connection in time'}", error) from error
         return connection
 
 

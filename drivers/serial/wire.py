@@ -8,7 +8,7 @@ from typing import Protocol
 
 import serial
 
-from drivers.contract import LinkLost
+from drivers.contract import LinkLost, link_lost
 from drivers.keepalive import watch
 from drivers.os_words import in_words
 from drivers.serial.overruns import overruns_of
@@ -135,7 +135,8 @@ async def connect(endpoint: SerialEndpoint) -> SocketWire:
         if isinstance(error, TimeoutError) and telnet is not None and sock is not None:
             raise LinkLost(f"{endpoint.path}: the converter does not confirm {telnet.unconfirmed()} (RFC 2217)") from error
         if isinstance(error, OSError | LinkLost):
-            raise LinkLost(f"{endpoint.path}: {in_words(error, 'the converter') if str(error) else 'no connection in time'}") from error
+            why = in_words(error, "the converter") if str(error) else "no connection in time"
+            raise link_lost(f"{endpoint.path}: {why}", error) from error
         raise
     return SocketWire(sock, telnet)
 

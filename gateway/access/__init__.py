@@ -7,7 +7,7 @@ nobody in.
 """
 
 from gateway.access.actor import Actor, Peer, account, myself, of_the_gateway, peer_of
-from gateway.access.gate import Access, Refused
+from gateway.access.gate import Access, Refused, replaced
 from gateway.access.offline import Offline, alone, forget, stated, take_over
 from gateway.access.roles import LEAST_REASON, ROLES, RULES, Rule
 from gateway.access.signatures import NotSigned
@@ -35,6 +35,7 @@ __all__ = [
     "myself",
     "of_the_gateway",
     "peer_of",
+    "replaced",
     "stated",
     "take_over",
 ]

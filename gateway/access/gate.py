@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 from buffer.times import now_ticks
 from config import Identity, Line, Users
-from gateway.access import groups
+from gateway.access import groups, passwords
 from gateway.access.actor import Actor, Interface, Peer, account, nobody, person, place
 from gateway.access.login import Login, login
 from gateway.access.refusals import Refusals
 from gateway.access.roles import BREAK_GLASS, RULES, Rule, reason_problem
-from gateway.access.store import Store, UsersUnreadable
+from gateway.access.store import NAME, Store, UsersUnreadable
 from gateway.access.users import MOST_FAILURES, Directory, NotPossible, User, with_password
-from gateway.entries.findings import finding
+from gateway.entries.findings import Announcer, finding
 
 MOST_WAITING = 8
 """So many wait for their password to be looked at, which takes 64 MiB each time; more are sent away."""
@@ -55,14 +55,21 @@ class Access:
     """Says who gives a command, and changes the list of users. One at a time: each change is made from the list as it is."""
 
     def __init__(
-        self, line: Line | Identity, record: Record, alarm: Callable[[dict[str, Any]], object], *, clock: Callable[[], int] = now_ticks
+        self,
+        line: Line | Identity,
+        record: Record,
+        alarm: Callable[[dict[str, Any]], object],
+        *,
+        recorded: Callable[[], str | None] = lambda: None,
+        clock: Callable[[], int] = now_ticks,
     ) -> None:
-        """alarm: appends a finding. clock: ticks."""
+        """alarm: appends a finding. recorded: digest of the list of users as the record left it, None if it never told. clock: ticks."""
         self.settings, self.production = line.users or Users(), line.line.environment == "production"
         self._store, self._record, self._alarm, self._now = Store(line.data), record, alarm, clock
         self._one = asyncio.Lock()
         self._waiting, self._next_look_s = 0, 0.0
         self._refusals = Refusals()
+        self._recorded, self._announcer = recorded, Announcer(alarm)
 
     async def admitted(self, command: str, arguments: Mapping[str, Any], peer: Peer, interface: Interface = "cli") -> Actor:
         """Return who gives a command. arguments: as it was sent, with `as_user`, `password` and `reason`.
@@ -190,12 +197,23 @@ class Access:
                 came = await asyncio.to_thread(self._looked_at, user, password)
                 if came.cause in {"wrong-password", "unknown-user"}:
                     self._next_look_s = time.monotonic() + PAUSE_S
+                if came.cause is None and came.user is not None and passwords.outdated(came.user.hash):
+                    await self._hash_anew(came.user, password)
         finally:
             self._waiting -= 1
         if came.now_locked and came.user is not None:
             what = {"failures": MOST_FAILURES, "minutes": self.settings.lock_minutes or None}
             await self._record("user-locked", what, target=f"user {user}", old="active", new="locked")
         return came
+
+    async def _hash_anew(self, user: User, password: str) -> None:
+        """Keep a password by the parameters of today; the list is another one then, which the record says first."""
+        before = await asyncio.to_thread(self._store.read)
+        fresh = await asyncio.to_thread(passwords.hashed, password)
+        after = before.put(before.named(user.user).model_copy(update={"hash": fresh}))
+        lists = {"list_before": before.digest(), "list_sha256": after.digest()}
+        await self._record("user-rehashed", lists, target=f"user {user.user}")
+        await asyncio.to_thread(self._store.replace, before, after)
 
     def _looked_at(self, user: str, password: str) -> Login:
         before = self._store.read()
@@ -212,11 +230,13 @@ class Access:
             before = await asyncio.to_thread(self._store.read)
             after = await asyncio.to_thread(transition, before, self._now())
             old, new = before.get(user), after.named(user)
-            await self._record(action, {}, by, target=f"user {user}", old=None if old is None else old.facts(), new=new.facts())
+            lists = {"list_before": before.digest(), "list_sha256": after.digest()}
+            await self._record(action, lists, by, target=f"user {user}", old=None if old is None else old.facts(), new=new.facts())
             try:
                 await asyncio.to_thread(self._store.replace, before, after)
             except (OSError, UsersUnreadable) as error:
-                await self._record("user-not-changed", {"action": action, "error": str(error)}, target=f"user {user}")
+                undone = {"list_before": after.digest(), "list_sha256": before.digest()}
+                await self._record("user-not-changed", {"action": action, "error": str(error), **undone}, target=f"user {user}")
                 raise
         return new
 
@@ -237,9 +257,28 @@ class Access:
         """
         while True:
             await self.tell_refusals()
-            await asyncio.to_thread(self._store.read)
+            await self.compare()
             done()
             await asyncio.sleep(TELL_EVERY_S)
+
+    async def compare(self) -> None:
+        """Compare the list of users with what the record left it as, and tell where it is another: somebody changed the file.
+
+        Raises UsersUnreadable.
+        """
+        async with self._one:  # not between the entry of a change and the change
+            users = await asyncio.to_thread(self._store.read)
+            digest, recorded = users.digest(), self._recorded()
+            if recorded is None:
+                if users.users:
+                    told = {"users": [f"{one.user} ({one.role})" for one in users.users][:100], "list_before": None, "list_sha256": digest}
+                    await self._record("users-list-adopted", told, target="users")
+                return
+            if digest != recorded:
+                self._announcer.once_until_changed("list", replaced("somebody has replaced or changed it without a command"), state=digest)
+            else:
+                as_recorded = finding("users-list-as-recorded", "info", "users.json is as the record left it", {"name": NAME})
+                self._announcer.once_until_changed("list", as_recorded, state="")
 
     async def tell_refusals(self) -> None:
         """Write down how many refusals got no entry of their own, if there are any."""
@@ -254,3 +293,8 @@ def _fits(rule: Rule, actor: Actor) -> None:
     if role is not None and role not in rule.roles:
         who = f"{actor.who['user']} has the role {role}"
         raise Refused(f"{rule.words} is for {' and '.join(rule.roles)}; {who}", "role", actor.user, actor)
+
+
+def replaced(how: str) -> dict[str, Any]:
+    """Make the alarm that the list of users is another than the record left."""
+    return finding("users-list-replaced", "alarm", f"{NAME} is not as the record left it: {how}", {"name": NAME})

@@ -39,7 +39,5 @@ def login(users: Directory, user: str, password: str, settings: Users, now: int)
         changes = {"failures": failures, "locked_at": rfc3339(now) if locks else None}
         return Login(users.put(one.model_copy(update=changes)), one, "wrong-password", now_locked=locks)
     changes = {"failures": 0, "locked_at": None, "last_login": rfc3339(now)}
-    if passwords.outdated(one.hash):
-        changes["hash"] = passwords.hashed(password)
     let_in = one.model_copy(update=changes)
     return Login(users.put(let_in), let_in, must_change=one.must_change or expired(one, settings, now))

@@ -3,7 +3,9 @@
 Times are RFC 3339 texts, as in the journal. A user is never removed, so whoever is named in an entry can be found here.
 """
 
+import json
 import re
+from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -79,6 +81,12 @@ class Directory(BaseModel):
     def has_admin(self, besides: str | None = None) -> bool:
         """Return whether an active administrator is there, but for this one."""
         return any(one.role == "admin" and one.state == "active" and one.user != besides for one in self.users)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what only a recorded change may change: who may come in, as what, by which password."""
+        kept = {"user", "name", "role", "hash", "state", "password_at", "created_at"}
+        told = [one.model_dump(mode="json", include=kept) for one in sorted(self.users, key=lambda one: one.user)]
+        return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def put(self, user: User) -> "Directory":
         """Return the list with this user, in the place of the one of that name if there is one."""

@@ -39,6 +39,7 @@ app.params.append(
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run one command, by default that of the command line. An error that a user can mend is printed in one line, never as a traceback."""
+    os.umask(os.umask(0o022) | 0o022)  # some start scripts leave a mask of 0: nobody else writes what a command makes
     try:
         app(words, prog_name=PROGRAM)
     except BrokenPipeError:

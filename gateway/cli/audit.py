@@ -48,6 +48,7 @@ def list_(
 ) -> None:
     """List who changed what, when, where and why, from what to what. Reads the journal; no gateway is needed."""
     from gateway.cli.tables import instant_of, line_of, write_csv
+    from gateway.cli.trail_text import cell, text_of
     from gateway.evidence import trail
     from gateway.evidence.trail_rows import COLUMNS, KINDS
 
@@ -61,33 +62,12 @@ def list_(
         if form == "json":
             _write_json(rows)
         elif form == "csv":
-            write_csv(COLUMNS, ({name: _cell(row[name]) for name in COLUMNS} for row in rows))
+            write_csv(COLUMNS, ({name: cell(row[name]) for name in COLUMNS} for row in rows))
         else:
             for row in rows:
                 click.echo(text_of(row))
     except trail.NotPossible as error:
         fail(str(error), WRONG_INPUT)
-
-
-def text_of(row: Mapping[str, Any]) -> str:
-    """Write a row for people: a paragraph of two to four lines."""
-    name = f" ({row['name']}, {row['role']})" if row["name"] else f" ({row['role']})" if row["role"] else ""
-    head = f"{row['local']}  {row['epoch']}/{row['seq']}  {row['type']}{'  CRITICAL' if row['critical'] else ''}  {row['what']}"
-    where = " ".join(str(row[part]) for part in ("interface", "station", "address") if row[part])
-    at, about = f" at {where}" if where else "", f", {row['object']}" if row["object"] else ""
-    by = f"    by {row['user']}{name}{at}{about}"
-    change = None if row["old"] is None and row["new"] is None else f"    {_cell(row['old'])} -> {_cell(row['new'])}"
-    why = None if row["reason"] is None else f"    because: {row['reason']}"
-    return "\n".join(part for part in (head, by, change, why) if part is not None)
-
-
-def _cell(value: Any) -> Any:
-    """Write what is no plain value as JSON."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) and not _is_plain_list(value) else value
-
-
-def _is_plain_list(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _write_json(rows: Iterable[Mapping[str, Any]]) -> None:

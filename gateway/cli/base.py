@@ -60,9 +60,15 @@ def print_json(value: Any) -> None:
 
 def data_of(line: Path) -> Path:
     """Return the journal's folder of a line; a line folder with problems will do, so that its old journal can be read."""
+    from config import ConfigError
     from config.locations import data_directory
 
-    return data_directory(line)
+    try:
+        return data_directory(line)
+    except ConfigError:  # a damaged line.toml does not stop the gateway, and must not keep people from asking it
+        from gateway.changes import place_of
+
+        return place_of(line)
 
 
 def people_of(line: Path) -> Path | None:

@@ -28,7 +28,7 @@ GROUPS = {
         Row("import", "sources", "Turn another program's export into tag rows"),
         Row("probe", "sources", "Connect to every tag and compare it with the map"),
         Row("certs", "certificates", "Certificates for OPC UA: make, show, trust"),
-        Row("config", "configuration", "Configuration: diff, dictionary, inventory"),
+        Row("config", "configuration", "Versions: propose, approve, activate; diff, inventory"),
     ),
     "Run it": (
         Row("run", "line", "Run a line until SIGTERM or Ctrl-C"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gateway.cli import changes
 from gateway.cli.base import FINDING, FOLDER, GOOD, NOT_REACHED, Words, data_of, fail, line_folder, print_json
 
 form_option = click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", help="csv or json")
@@ -13,7 +14,11 @@ form_option = click.option("--format", "form", type=click.Choice(["csv", "json"]
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
 def config() -> None:
-    """The configuration of a line: diff, dictionary, inventory."""
+    """The configuration of a line: its versions, diff, dictionary, inventory."""
+
+
+for command in changes.COMMANDS:
+    config.add_command(command)
 
 
 @config.command(short_help="Say what a folder changes; exit 1 if it does")

@@ -47,6 +47,23 @@ def check(line: Path, as_json: bool) -> None:
         if shown.gaps or found.ebr_fields is not None:
             click.echo(coverage.text(shown))
         click.echo(f"{found.gateway}: {counts}: good")
+        if (version := _version_of(found)) is not None:
+            click.echo(version)
+
+
+def _version_of(found: Any) -> str | None:
+    """Say which version the folder holds; None of a line that has none and needs none."""
+    from gateway.changes import Store, place_of
+
+    try:
+        book = Store(place_of(found.folder)).read().book
+    except PermissionError:  # who may read the folder need not be allowed to read what lies beside the journal
+        return None
+    same = next((version for version in reversed(list(book.versions.values())) if version.sha256 == found.sha256), None)
+    if same is not None:
+        return f"this is version {same.number}, {same.state}"
+    in_force = f"; version {book.active.number} is in force" if book.active else ""
+    return f"this is no version yet: `ebr-gateway config propose`{in_force}" if in_force or found.line.environment == "production" else None
 
 
 @click.command()
@@ -55,23 +72,28 @@ def check(line: Path, as_json: bool) -> None:
 def run(line: Path, verbose: bool) -> None:
     """Run a line until SIGTERM or Ctrl-C."""
     import asyncio
+    import gc
     import logging
 
+    gc.disable()  # what is imported and read for a start stays; the collector would walk it some dozen times. `gateway.run` sets it going
     from buffer import JournalError
-    from gateway.runtime import assembly, gateway
+    from gateway.runtime import choosing, gateway
     from gateway.runtime.isolate import leaves
 
     logging_to_stderr(verbose=verbose)
-    found = assembly.load(line)
-    for problem in found.warnings:
-        logging.getLogger(__name__).warning("%s", problem)
+    again = True
+    found = choosing.chosen(line)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(gateway.run(found))
+            while again:
+                for problem in found.line.warnings:
+                    logging.getLogger(__name__).warning("%s", problem)
+                again = runner.run(gateway.run(found.line, found))
+                found = choosing.chosen(line) if again else found
     except BaseExceptionGroup as group:
         # The journal first: what else failed on the same disk while all ended (a socket's file that can not be removed) is not the cause.
         if (faults := group.subgroup((gateway.StorageFault, JournalError))) is not None:
-            fail(f"{found.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
+            fail(f"{found.line.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
         raise
 
 

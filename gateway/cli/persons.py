@@ -77,8 +77,9 @@ def offline(line: Path, command: str, arguments: dict[str, Any]) -> dict[str, An
     """Carry a command out while no gateway runs. Ends the program if one does."""
     import config
     from gateway.operation.offline_commands import done_offline
+    from gateway.runtime import assembly
 
     try:
-        return done_offline(config.identity(line), command, arguments)
+        return done_offline(config.identity(line), command, arguments, assembly.check)
     except BlockingIOError:
         fail(f"{data_of(line)}: {BUSY}", NOT_REACHED)

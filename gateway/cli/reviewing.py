@@ -8,6 +8,7 @@ import click
 
 from gateway.cli.base import WRONG_INPUT, data_of, fail
 from gateway.cli.tables import instant_of, line_of
+from gateway.cli.trail_text import text_of
 from gateway.entries.ticks import rfc3339
 from gateway.evidence.review import VERDICTS, Scope, to_review
 from gateway.evidence.trail import NotPossible
@@ -42,8 +43,6 @@ def read(file: Path) -> dict[str, Any]:
 
 def ask(told: dict[str, Any]) -> None:
     """Ask for a verdict on each item, and for a comment on what is questioned."""
-    from gateway.cli.audit import text_of
-
     for number, item in enumerate(told["items"], 1):
         shown = {**dict.fromkeys(("interface", "station", "address")), **item, "critical": True}
         click.echo(f"{number} of {len(told['items'])}\n{text_of(shown)}")

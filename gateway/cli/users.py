@@ -16,7 +16,10 @@ whom = click.argument("who", metavar="USER", help="the id of the user that it is
 new_password = click.option("--new-password-file", type=PATH, help="file with the new password, - for standard input")
 glass = click.option("--break-glass", is_flag=True, help="root, in an emergency, past the administrators; raises an alarm")
 
-READS = "status, top, ready, alarms list and history, audit list, quarantine list and show, users list and report"
+READS = (
+    "status, top, ready, alarms list and history, audit list, config history, show and impact,"
+    " quarantine list and show, users list and report"
+)
 
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")

@@ -26,7 +26,22 @@ COLUMNS = (
 _SOURCE = frozenset({"source-row-changed", "source-row-deleted", "source-corrected", "late-correction", "batch-corrected"})
 _USERS = frozenset({"login", "logout", "session-ended", "refused", "refused-more"})
 _ROUTINE = frozenset(
-    {*("start", "stop", "prune", "backup", "archive", "login", "logout", "session-ended", "user-password", "key-created", "key-adopted")}
+    {
+        *(
+            "start",
+            "stop",
+            "prune",
+            "backup",
+            "archive",
+            "login",
+            "logout",
+            "session-ended",
+            "user-password",
+            "user-rehashed",
+            "key-created",
+            "key-adopted",
+        )
+    }
     | {*("refused", "refused-more", "certificate-made", "alarm-acknowledged", "alarm-unshelved")}
 )
 """Audit actions that change nothing of a record and nothing that recording rests on."""

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import aiohttp
-
 import config
 from buffer.keys import sync
 from config.sections import Tls
@@ -196,6 +194,8 @@ class Url:
 
     async def keep(self, note: Note) -> None:
         """Put the note there. Raises WitnessAway, Contradiction."""
+        import aiohttp  # here: most lines have no witness that is asked by HTTP
+
         address = f"{self._endpoint}/{note.origin}/{note.size}"
         timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
         headers = {"Content-Type": "text/plain; charset=utf-8"}

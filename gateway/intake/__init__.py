@@ -39,14 +39,13 @@ The order of one append (`Intake.append`), for each draft, with configuration an
 then, for all drafts: the fold's state if it is due, and the journal's queue, with the watermark. From there on `on_fault` ends the process.
 
 Modules, each knowing those after it: `intake`, `port`, `asking`, then what decides for a port, then `drafts`. `push` stands beside them:
-order parameters that are sent to the gateway.
+order parameters that are sent to the gateway; it is a second door, for a line without [push] pays for no HTTP server.
 """
 
 from gateway.intake.asking import LateCycles
 from gateway.intake.intake import Intake
 from gateway.intake.port import Port
 from gateway.intake.preamble import software_version
-from gateway.intake.push import PushServer, push_problems
 from gateway.intake.push_tokens import PushTokens
 
-__all__ = ["Intake", "LateCycles", "Port", "PushServer", "PushTokens", "push_problems", "software_version"]
+__all__ = ["Intake", "LateCycles", "Port", "PushTokens", "software_version"]

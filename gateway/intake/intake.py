@@ -16,6 +16,7 @@ from drivers.contract import Loss
 from gateway.clock import Clock
 from gateway.context import Fold
 from gateway.entries.bodies import event_body
+from gateway.entries.registered import Registered
 from gateway.entries.set_back import step_of
 from gateway.entries.tagset import tagset_of
 from gateway.entries.ticks import rfc3339
@@ -50,13 +51,17 @@ class Intake:
         *,
         on_fault: Callable[[BaseException], None],
         on_caused: Callable[[int, Mapping[str, Any]], None] = lambda _seq, _event: None,
+        registered: Registered | None = None,
     ) -> None:
-        """on_fault: called when the journal failed, or refused what the fold has seen: the process must end.
+        """registered: the number and the approval of the configuration, where its versions are controlled.
+
+        on_fault: called when the journal failed, or refused what the fold has seen: the process must end.
 
         on_caused: called with the seq and the event of each that the fold makes, before it is appended.
         """
         self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
         self._on_fault, self._on_caused = on_fault, on_caused
+        self._registered = registered or Registered()
         self._fixed: dict[str, Any] = {}  # what ends the head of every entry of this run
         self._tables = {source.name: tagset_of(line.tags_of(source.name)) for source in line.sources}
         self._change: dict[str, Any] | None = None  # what this configuration changes, while it begins
@@ -75,20 +80,26 @@ class Intake:
         stands = self.journal.watermark("gateway")
         epoch = self.journal.opened.epoch
         known = stands.get("config", [0, "", 0])
-        version = known[0] + (known[1] != self.line.sha256)
-        self._change = None if known[1] == self.line.sha256 else change_of(self.journal, known[0], known[1], self.line)
+        version = self._registered.number(known[0], is_same=known[1] == self.line.sha256)
+        if known[:2] != [version, self.line.sha256]:
+            self._change = {**change_of(self.journal, known[0], known[1], self.line), **self._registered.stated}
         self._fixed = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
         if accepted := exceptions.accepted(self.line):
             self._fixed["exceptions"] = [each.deviation.name for each in accepted]
         self._stated = segment_of(max(self.journal.next_seq - 1, 1))
         if self.journal.opened.epoch_event is not None:
             self.happened({"type": "epoch", **self.journal.opened.epoch_event})
-        if known[1:] != [self.line.sha256, epoch]:
+        if known != [version, self.line.sha256, epoch]:
             self.append(list(self._configuration()), ("gateway", {"config": [version, self.line.sha256, epoch]}))
         for source, (tagset, _) in self._tables.items():
             if stands.get(f"tagset:{source}") != [tagset, epoch]:
                 self.append(list(self._table(source)), ("gateway", {f"tagset:{source}": [tagset, epoch]}))
         self._change = None
+
+    @property
+    def version(self) -> int:
+        """The number of the configuration under which entries are made."""
+        return int(self._fixed["config"]["version"])
 
     def happened(self, event: Mapping[str, Any], *, watermark: Watermark | None = None) -> Awaitable[None]:
         """Append an event that the fold takes as its input, with what it causes. On disk when the awaitable completes."""

@@ -13,6 +13,7 @@ from gateway.evidence.keyring import NotRotated
 from gateway.operation.alarm_commands import alarm_commands
 from gateway.operation.archive_sums import archive_sums
 from gateway.operation.certificate_commands import certificate_commands
+from gateway.operation.change_commands import change_commands
 from gateway.operation.command import Command, Declined, needed
 from gateway.operation.parts import Parts
 from gateway.operation.quarantine import quarantine_commands
@@ -65,4 +66,5 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         **user_commands(parts.access),
         **certificate_commands(parts.audit.record),
         **quarantine_commands(parts),
+        **change_commands(parts.changes, parts.audit.record),
     }

@@ -1,32 +1,38 @@
 """Gives the commands that need no running gateway: what they do is written down beside the journal, and the next start takes it in."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from buffer import keys
+from buffer import keys, read_journal
+from buffer.restore.backup import position_of
 from config import Identity
 from gateway.access import Access, Actor, Offline, Refused, UsersUnreadable, alone, myself
-from gateway.evidence.keyring import key_place
+from gateway.access.store import given_to_owner
+from gateway.changes import Register, Surroundings
+from gateway.changes.register import Check
+from gateway.evidence.keyring import PUBLIC, key_place
 from gateway.operation.archive_sums import archive_sums
 from gateway.operation.certificate_commands import certificate_commands
+from gateway.operation.change_commands import change_commands
 from gateway.operation.command import Command, Declined, needed
 from gateway.operation.user_commands import user_commands
 
 OFFLINE = ("certs-make", "certs-trust", "restore", "sign-archive")
-"""With those whose name begins with `users-`."""
+"""With those whose name begins with `users-` or `config-`."""
 
 
 def works_offline(command: str) -> bool:
     """Return whether a command needs no running gateway."""
-    return command in OFFLINE or command.startswith("users-")
+    return command in OFFLINE or command.startswith(("users-", "config-"))
 
 
-def done_offline(line: Identity, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], check: Check) -> dict[str, Any]:
     """Carry a command out while no gateway runs, by who runs this program; return its answer, with `error` if it was declined.
 
-    Raises BlockingIOError if a gateway runs, OSError, keys.KeyUnusable.
+    check: reads a line folder, as `gateway.runtime.assembly.check`. Raises BlockingIOError if a gateway runs, OSError, keys.KeyUnusable.
     """
     offline = Offline(line.data, line.gateway, line.line.timezone)
     access = Access(line, offline.record, offline.happened)
@@ -35,6 +41,7 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any]) -> 
         **certificate_commands(offline.record),
         "restore": _restore(offline),
         "sign-archive": _sign_archive(line, offline),
+        **change_commands(Register(_surroundings(line, offline, check)), offline.record),
     }
 
     async def carried_out() -> dict[str, Any]:
@@ -47,6 +54,45 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any]) -> 
 
     with alone(line.data):
         return asyncio.run(carried_out())
+
+
+def _surroundings(line: Identity, offline: Offline, check: Check) -> Surroundings:
+    """Give what acts on versions need while no gateway runs. Before the first start no batch is open; after it nobody can know."""
+    ran = (line.data / "journal.db").exists()
+    return Surroundings(
+        folder=line.folder,
+        data=line.data,
+        gateway=line.gateway,
+        zone=line.line.timezone,
+        check=check,
+        record=offline.record,
+        happened=offline.happened,
+        signer=lambda: _signer(line.data, line.gateway),
+        ran=lambda: _last_version(line.data) if ran else 0,
+        batches=lambda: None if ran else (),
+    )
+
+
+def _signer(data: Path, gateway: str) -> keys.Signer:
+    """Load the line's key; before the first start one is made, which that start adopts. Raises keys.KeyUnusable, OSError."""
+    place = key_place(data)
+    if not place.exists():
+        if (data / PUBLIC).exists():
+            raise keys.KeyUnusable(f"{place} is not there: where the key is a systemd credential, the running gateway signs alone")
+        keys.create(place, gateway)
+        for made in (place, place.with_name(f"{place.name}.pub")):
+            with made.open("rb") as file:
+                given_to_owner(file.fileno(), data)
+    return keys.load(place, gateway)
+
+
+def _last_version(data: Path) -> int:
+    """Return the number of the configuration under which the newest entry was made."""
+    epoch, seq = position_of(data)
+    newest = 0
+    for entry in read_journal(data, (epoch, max(seq - 1, 0))):
+        newest = int((json.loads(entry.payload).get("config") or {}).get("version", newest))
+    return newest
 
 
 def not_restored(line: Identity, source: Path, why: str) -> None:

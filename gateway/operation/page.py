@@ -28,7 +28,8 @@ def page(now: dict[str, Any], problems: list[str], *, still: bool = False, perso
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{reload}'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{_title(now, problems)}</title>'
         f"<style>{_STYLE}</style></head><body><main>"
-        f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · ebr-gateway {escape(now["software"])}'
+        f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · {escape(wording.configuration(now))}'
+        f" · ebr-gateway {escape(now['software'])}"
         f' · <span class="t">{time}</span> · {hold}</span>{person}</header>'
         f"{_banner(now, problems)}{_findings(now, acts=bool(person))}{_equipment(now)}{_ended(now)}{_sources(now)}{_uplinks(now)}"
         f'<div class="pair">{_facts("Journal", wording.journal(now))}{_facts("Evidence and copies", wording.evidence(now))}</div>'

@@ -7,8 +7,10 @@ from buffer import Journal
 from config import Line
 from gateway.access import Access
 from gateway.alarms import Tally
+from gateway.changes import Register
 from gateway.clock import Clock
 from gateway.context import Fold
+from gateway.entries.registered import Registered
 from gateway.evidence.audit import AuditTrail
 from gateway.evidence.backups import Backups
 from gateway.evidence.checkpoints import Checkpoints
@@ -38,4 +40,6 @@ class Parts:
     checkpoints: Checkpoints
     holds: Holds
     backups: Backups | None
+    changes: Register
+    registered: Registered
     broken: dict[str, str] = field(default_factory=dict)

@@ -223,3 +223,11 @@ def _backup(backup: Mapping[str, Any] | None) -> StatusLine:
     if backup["overdue"]:
         return StatusLine("Backup", f"{age}, {rule}", "overdue:", "bad")
     return StatusLine("Backup", f"{age}, {rule}{'; the next is being made' if backup['making'] else ''}")
+
+
+def configuration(now: Mapping[str, Any]) -> str:
+    """Write which version of the configuration runs, and who approved it."""
+    told = now["configuration"]
+    if told["state"] is None:
+        return f"configuration {told['version']}"
+    return f"configuration {told['version']}, approved by {told['approved_by'] or 'nobody'}"

@@ -1,6 +1,6 @@
 """Makes objects of configuration, here and nowhere else: checks a folder whole, then makes the drivers of a line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +16,13 @@ from gateway.runtime import surroundings
 from gateway.runtime.isolate import plain
 
 
-def check(folder: Path) -> tuple[Line | None, list[Problem]]:
+def check(folder: Path, given: Mapping[str, bytes] | None = None) -> tuple[Line | None, list[Problem]]:
     """Find every problem of a line folder at once, the drivers' own settings and addresses among them; no network.
 
+    given: contents of its files, in place of those that lie there.
     Returns the line, or None if there is an error, and the problems in the order of files and lines, causes before what follows from them.
     """
-    line, problems = config.read(folder)
+    line, problems = config.read(folder, given)
     if line is not None:
         problems = problems + [problem for index, source in enumerate(line.sources) for problem in _check_source(line, index, source)]
         if not any(problem.severity == "error" for problem in problems):

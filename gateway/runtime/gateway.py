@@ -5,19 +5,22 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any
 
 from buffer import Journal, Origin
 from config import Line
-from gateway.access import Access, forget, take_over
+from drivers.lasting import Died
+from gateway.access import Access, Actor, forget, take_over
 from gateway.alarms import Tally
 from gateway.alarms.stream import LONGEST_SUBJECT
+from gateway.changes import Register, Surroundings, missing
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.context.replay import replay
 from gateway.entries.findings import finding
+from gateway.entries.registered import Registered
 from gateway.evidence.audit import AuditTrail
 from gateway.evidence.backups import Backups
 from gateway.evidence.checkpoints import Checkpoints
@@ -27,8 +30,11 @@ from gateway.evidence.witness import Witness
 from gateway.intake import Intake, software_version
 from gateway.operation.parts import Parts
 from gateway.operation.status import NOT_NAMED, Status, uplinks_gone
+from gateway.runtime import assembly
 from gateway.runtime.broken import Broken
+from gateway.runtime.choosing import Chosen
 from gateway.runtime.followers import Followers
+from gateway.runtime.open_batches import open_batches
 from gateway.runtime.systemd import notify, starting
 from gateway.runtime.tasks import FATAL, Task, source_tasks, tasks, uplink_tasks
 from gateway.uplink import Forwarder
@@ -47,13 +53,20 @@ class StorageFault(Exception):
     """The journal can not be trusted to be durable any more. The process ends; the next start recovers."""
 
 
-async def run(line: Line) -> None:
-    """Run the line until SIGTERM or SIGINT, then stop in order. Raises JournalError, StorageFault."""
+async def run(line: Line, chosen: Chosen | None = None) -> bool:
+    """Run the line until SIGTERM or SIGINT, then stop in order. Raises JournalError, StorageFault.
+
+    chosen: how it came to be this line. Returns whether it stopped only to begin again, because another version is in force.
+    """
+    gc.freeze()  # modules and the line folder live as long as the process: the collector need not walk them
+    gc.enable()  # whoever started this may have spared their making
     journal = await asyncio.to_thread(_open, line)
     try:
         clock = system_clock(line.clock, last_seq=lambda: journal.next_seq - 1)
         fold = await asyncio.to_thread(replay, line, journal, starting)
-        await Gateway(line, journal, clock, fold).live()
+        its = Gateway(line, journal, clock, fold, chosen)
+        await its.live()
+        return its.goes_over and not its.told_to_stop
     finally:
         await asyncio.shield(asyncio.to_thread(journal.close))
 
@@ -75,12 +88,18 @@ class Gateway:
     Sources start last and stop first: what a source hands over finds everything that it needs.
     """
 
-    def __init__(self, line: Line, journal: Journal, clock: Clock, fold: Fold) -> None:
+    def __init__(self, line: Line, journal: Journal, clock: Clock, fold: Fold, chosen: Chosen | None = None) -> None:
+        """chosen: how it came to be this line, where its versions may be controlled."""
+        self._chosen = chosen or Chosen(line, Registered())
+        self.goes_over = self.told_to_stop = False
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
-        self._intake = intake = Intake(line, journal, clock, fold, on_fault=self.fault, on_caused=self._caused)
-        audit = AuditTrail(line.gateway, intake.happened, line.line.timezone)
-        keyring = Keyring(line.data, line.gateway, journal.watermark("gateway").get("key"))
+        self._intake = intake = Intake(
+            line, journal, clock, fold, on_fault=self.fault, on_caused=self._caused, registered=self._chosen.registered
+        )
+        marks = journal.watermark("gateway")
+        audit = AuditTrail(line.gateway, intake.happened, line.line.timezone, marks.get("users"))
+        keyring = Keyring(line.data, line.gateway, marks.get("key"))
         witnesses = [Witness(witness, line.folder, self.event) for witness in line.witnesses]
         self._parts = Parts(
             line=line,
@@ -91,21 +110,64 @@ class Gateway:
             intake=intake,
             uplinks=[Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks],
             audit=audit,
-            access=Access(line, audit.record, self.event),
+            access=Access(line, audit.record, self.event, recorded=lambda: audit.users),
             keyring=keyring,
             checkpoints=Checkpoints(journal, keyring, intake.happened, witnesses),
             holds=Holds(journal, fold, audit, every_batch=line.buffer.hold_batches),
             backups=None if line.backup is None else Backups(line, line.backup, audit.record, self.event),
+            changes=Register(self._surroundings(line, fold, keyring)),
+            registered=self._chosen.registered,
         )
         fold.findings.heard = self._parts.tally.heard
         self._status = Status(self._parts)
         self._broken = Broken(self._parts.broken, self.event)
         self._followers = Followers(self._parts, self._status, self._broken)
 
+    def _surroundings(self, line: Line, fold: Fold, keyring: Keyring) -> Surroundings:
+        """Give what acts on versions need of this gateway."""
+        return Surroundings(
+            folder=line.folder,
+            data=line.data,
+            gateway=line.gateway,
+            zone=line.line.timezone,
+            check=assembly.check,
+            record=self._act_written,
+            happened=self.event,
+            signer=lambda: keyring.signer,
+            ran=lambda: self._intake.version,
+            batches=lambda: open_batches(line, fold.state),
+            put_in_force=self._put_in_force,
+            known=self._known_act,
+        )
+
+    def _known_act(self) -> str | None:
+        """Return the digest of the newest act on a version that the journal knows to have been kept."""
+        known = self._parts.journal.watermark("gateway").get("acts")
+        return str(known) if known else None
+
+    def _act_written(self, action: str, what: Mapping[str, Any], by: Actor | None = None, /, **more: Any) -> Awaitable[None]:
+        """Append an act's event, and that the act before it was kept: of this one it is not known before it has been."""
+        previous = what.get("previous")
+        return self._parts.audit.record(action, what, by, watermark=("gateway", {"acts": previous}) if previous else None, **more)
+
+    def _put_in_force(self, line: Line) -> bool:
+        """Go over to a version: stop in order, and begin again with it. A line that is not controlled runs its folder."""
+        if not (self._chosen.controlled or line.line.environment == "production"):
+            return False
+        self.goes_over = True
+        self._stop.set()
+        return True
+
     def fault(self, error: BaseException) -> None:
         """Note that the journal failed: the process ends."""
         if not self._fault.done():
             self._fault.set_exception(StorageFault(str(error)))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End the process over a task that was cancelled although nothing stops: a group would go on without it, and without a word."""
+        if task.cancelled() and not self._stop.is_set() and not self._fault.done():
+            self._fault.set_exception(Died(f"task {task.get_name()} was cancelled"))
+            self._fault.exception()  # seen, where the whole group is being cancelled
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Append an event of an uplink, the clock or the program itself; the disk is not waited for."""
@@ -118,13 +180,13 @@ class Gateway:
         """Run until told to stop; then sources first, uplinks last."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._end_it)
         for forwarder in self._parts.uplinks:
             self._parts.journal.on_commit(forwarder.wake)
         self._begin()
         await self._take_over()
         gc.collect()
-        gc.freeze()  # start-up objects live as long as the process: the collector need not walk them
+        gc.freeze()  # the fold and the parts as well
         gc.set_threshold(*_GC_THRESHOLD)
         try:
             await self._together()
@@ -132,14 +194,21 @@ class Gateway:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
 
+    def _end_it(self) -> None:
+        """Take SIGTERM or SIGINT: whatever else is under way, nothing begins again."""
+        self.told_to_stop = True
+        self._stop.set()
+
     async def _together(self) -> None:
         """Run all tasks until told to stop. Only the journal's failure comes out of one: the process ends, and the next start recovers."""
         async with asyncio.TaskGroup() as group:
-            others = _start(group, tasks(self._parts, self._status, self.event, self._broken, self._fault))
+            others = _start(group, tasks(self._parts, self._status, self.event, self._broken, self._fault, self._chosen))
             uplinks = _start(group, uplink_tasks(self._parts, self._broken))
             sources = _start(group, source_tasks(self._parts))
+            for task in (*others, *uplinks, *sources):
+                task.add_done_callback(self._ended)
             await self._stop.wait()
-            notify("STOPPING=1")
+            notify("STATUS=another version of the configuration takes over" if self.goes_over else "STOPPING=1")
             await _cancel(sources)  # first: after the last entry no reading may come
             await self._end()
             await self._drain()
@@ -150,10 +219,16 @@ class Gateway:
         parts, opened = self._parts, self._parts.journal.opened
         parts.intake.begin()
         what = {"software": software_version(), "epoch": opened.epoch, "clean": opened.was_clean}
-        parts.audit.record("start" if opened.was_clean else "unclean-start", what)
+        gone = missing(self._chosen.book, self._known_act())
+        kept = None if gone is not None or self._chosen.book.last is None else ("gateway", {"acts": self._chosen.book.last})
+        parts.audit.record("start" if opened.was_clean else "unclean-start", what, watermark=kept)
+        if gone is not None:
+            self.event(finding("config-store-damaged", "alarm", gone, {"name": "acts"}))
         parts.keyring.announce(parts.audit.key_changed, self.event)
         for text in opened.findings:
             self.event(finding("journal-recovered", "alarm", text, {"name": text[:LONGEST_SUBJECT]}))
+        for told in self._chosen.findings:
+            self.event(told)
         for name in uplinks_gone(parts.line, parts.journal):
             self.event(finding("uplink-gone", "alarm", f"uplink {name}: {NOT_NAMED}", {"uplink": name}))
         parts.holds.resume()

@@ -11,6 +11,8 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
+QUICK_WAIT_S = 0.5
+MOST_QUICK_PER_S = 20.0
 
 
 def backoff_s(first: float = FIRST_WAIT_S, longest: float = LONGEST_WAIT_S) -> Iterator[float]:
@@ -24,6 +26,27 @@ def backoff_s(first: float = FIRST_WAIT_S, longest: float = LONGEST_WAIT_S) -> I
         wait = min(wait * 2, longest)
 
 
+class Knocking:
+    """Says how long parts wait that are refused at once where they knock: soon again, and all together no more often than they may.
+
+    Alone a part waits 0.25 to 0.5 s. Of n that wait, each waits long enough that together they knock 20 times a second, at most 10 s: a
+    cabinet with hundreds of sources behind one switched-off host makes no storm.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: set[str] = set()
+
+    def wait_s(self, name: str) -> float:
+        """Return the seconds until a part that was refused may knock again; it counts among those that wait until `knocks`."""
+        self._waiting.add(name)
+        longest_s = min(LONGEST_WAIT_S, max(QUICK_WAIT_S, len(self._waiting) / MOST_QUICK_PER_S / 0.75))  # the mean of its upper half
+        return random.uniform(longest_s / 2, longest_s)  # noqa: S311 - spreads load, guards nothing
+
+    def knocks(self, name: str) -> None:
+        """Note that a part waits no more."""
+        self._waiting.discard(name)
+
+
 async def supervise(
     name: str,
     attempt: Callable[[], Awaitable[None]],
@@ -32,31 +55,38 @@ async def supervise(
     retry_on: type[Exception] | tuple[type[Exception], ...],
     settled_after_s: float = 30.0,
     achieved: Callable[[], object] = object,
+    quick: type[Exception] | tuple[type[Exception], ...] = (),
+    knocking: Knocking | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     again: Callable[[float], str] = "next attempt in {:.1f} s".format,
 ) -> None:
     """Run `attempt` for ever; after each `retry_on` call `on_failure` with the reason, wait longer each time, and run it again.
 
     The waits begin anew after an attempt that lasted `settled_after_s` and changed what `achieved` returns: one that only waited for a
-    deadline has not settled anything. By default every attempt has achieved something. again: words for the log of when the next attempt is
+    deadline has not settled anything. By default every attempt has achieved something. quick: of `retry_on`, what comes at once and costs
+    nothing: after it `knocking` says the wait, and the others begin anew. again: words for the log of when the next attempt is
     made, of a wait of so many seconds that follows `on_failure`. Any other exception is a bug and goes up to the
     TaskGroup, which ends the process; of a group, what is not `retry_on` goes up.
 
     That an error in the moment of a stop is not taken for an attempt that failed is up to `attempt` and `on_failure`: see `contained` and
     `telling`.
     """
-    loop, waits, logged = asyncio.get_running_loop(), backoff_s(), ""
+    loop, waits, logged, knocking = asyncio.get_running_loop(), backoff_s(), "", knocking or Knocking()
     while True:
-        started, before, why = loop.time(), achieved(), ""
+        started, before, why, is_quick = loop.time(), achieved(), "", False
+        knocking.knocks(name)
         try:
             await attempt()
         except* retry_on as group:
-            why = "; ".join(plain(error) for error in leaves(group))
+            errors = list(leaves(group))
+            why, is_quick = "; ".join(map(plain, errors)), all(isinstance(error, quick) for error in errors)
         if not why:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
         if loop.time() - started > settled_after_s and achieved() != before:
             waits, logged = backoff_s(), ""
-        wait_s = next(waits)
+        if is_quick:
+            waits = backoff_s()  # somebody answers there
+        wait_s = knocking.wait_s(name) if is_quick else next(waits)
         # Logged once as long as the reason is the same: an outage of a weekend must not fill the log.
         log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; %s", name, why, again(wait_s))
         logged = why

@@ -12,7 +12,6 @@ import config
 from config import Credential, Line, Problem, Uplink, credentials
 from config.grammars.listen import host_of
 from config.sections import Tls
-from gateway.intake import push_problems
 from gateway.operation.control import NotRunning, ask
 
 SERVICE = "(systemd gives credentials to the service alone)"
@@ -70,6 +69,10 @@ def _missing(line: Line, secret: Credential) -> str | None:
 
 def _of_push(line: Line) -> list[Problem]:
     """Warn of tokens and TLS files of [push]: nothing can be pushed until they are there."""
+    if line.push is None:
+        return []
+    from gateway.intake.push import push_problems  # here: a line without [push] needs no HTTP server
+
     left_out = "nothing is taken by [push] of what needs it until it is"
     return [Problem(each.file, each.line, f"{each.message}: {left_out}", "warning") for each in push_problems(line)]
 

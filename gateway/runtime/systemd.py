@@ -21,6 +21,7 @@ def notify(state: str) -> None:
 
 def starting(step: str) -> None:
     """Show how far a long start is and ask for time until its next step; an empty step ends that."""
+    notify("WATCHDOG=1")  # a line that goes over to another version is watched already: each step is a sign of life
     notify(f"EXTEND_TIMEOUT_USEC={NEXT_STEP_WITHIN_S}000000\nSTATUS={step}" if step else "STATUS=")
 
 

@@ -10,23 +10,25 @@ from typing import Any
 from buffer import Journal, JournalError
 from config import ConfigError
 from config.sections import PushClient
-from drivers import DriverError, DriverMisconfigured
+from drivers import DriverError, DriverMisconfigured, NobodyListens
 from gateway.access import Access, UsersUnreadable
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
-from gateway.intake import Intake, PushServer, PushTokens
-from gateway.operation import page_server, server
+from gateway.intake import Intake, PushTokens
 from gateway.operation.commands import commands_of
 from gateway.operation.control import CONTROL_SOCKET
 from gateway.operation.parts import Parts
 from gateway.operation.status import Status
+from gateway.runtime.baseline_watch import BaselineWatch
 from gateway.runtime.broken import Broken
+from gateway.runtime.choosing import Chosen
 from gateway.runtime.isolate import Crashed, contained, telling
 from gateway.runtime.retention import Retention
 from gateway.runtime.source import SourceWork
-from gateway.runtime.supervise import supervise
+from gateway.runtime.supervise import Knocking, supervise
 from gateway.runtime.systemd import notify, watchdog_interval_s
 from gateway.uplink import Forwarder, UplinkError
+from gateway.uplink import errors as uplink_errors
 
 HEARTBEAT_S = 10.0
 STALLED_S = 60.0
@@ -46,8 +48,12 @@ class Closed(Exception):
     """A listener can not be opened now: its address is taken, or what it needs is not there. Asked again."""
 
 
-def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awaitable[None]) -> dict[str, Task]:
+def tasks(
+    parts: Parts, status: Status, event: Event, broken: Broken, fault: Awaitable[None], chosen: Chosen | None = None
+) -> dict[str, Task]:
     """Return everything that runs beside sources and uplinks, in the order in which it starts. fault: raises when the journal has failed.
+
+    chosen: by which version of the configuration the line runs.
 
     What any of them but `fault` raises is its own problem: said on the page and as a finding, and it is started again.
     """
@@ -74,6 +80,8 @@ def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awa
     table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
     if (path := parts.line.people_socket) is not None:  # for everybody who is no service
         table["people's socket"] = partial(_people, parts, status, path)
+    if chosen is not None and chosen.baseline is not None:  # what is installed is what was approved
+        table["baseline"] = BaselineWatch(chosen, parts.line.folder, event).run
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
     if parts.line.push is not None:  # order parameters sent to the gateway
         tokens = PushTokens(parts.line)
@@ -87,14 +95,15 @@ def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awa
 def uplink_tasks(parts: Parts, broken: Broken) -> dict[str, Task]:
     """Return two tasks per receiver: send what is stored and take its receipts; see that it gets on. They stop last."""
     table: dict[str, Task] = {}
+    knocking = Knocking()
     for forwarder in parts.uplinks:
         name = f"uplink {forwarder.status.name}"
-        table[name] = partial(_uplink, name, forwarder, parts.journal)
+        table[name] = partial(_uplink, name, forwarder, parts.journal, knocking)
         table[f"{name} watch"] = partial(_part, f"{name} watch", forwarder.watch, broken)
     return table
 
 
-async def _uplink(name: str, forwarder: Forwarder, journal: Journal) -> None:
+async def _uplink(name: str, forwarder: Forwarder, journal: Journal, knocking: Knocking) -> None:
     """Run a forwarder, and run it again after each failure; what it may not raise becomes its uplink's state."""
     attempt = contained(name, forwarder.run, expected=UplinkError, fatal=FATAL)
 
@@ -107,22 +116,26 @@ async def _uplink(name: str, forwarder: Forwarder, journal: Journal) -> None:
 
     told = telling(name, forwarder.failed, fatal=FATAL)
     achieved = partial(journal.cursor, forwarder.status.name)
-    await supervise(name, run, told, retry_on=(UplinkError, Crashed), achieved=achieved, again=forwarder.again)
+    retried = (UplinkError, Crashed)
+    quick = uplink_errors.NobodyListens
+    await supervise(name, run, told, retry_on=retried, achieved=achieved, quick=quick, knocking=knocking, again=forwarder.again)
 
 
 def source_tasks(parts: Parts) -> dict[str, Task]:
     """Return one task per source: its driver, kept apart from the others. They stop first."""
-    return {f"source {source.name}": partial(_source, source.name, parts) for source in parts.line.sources}
+    knocking = Knocking()
+    return {f"source {source.name}": partial(_source, source.name, parts, knocking) for source in parts.line.sources}
 
 
-async def _source(name: str, parts: Parts) -> None:
+async def _source(name: str, parts: Parts, knocking: Knocking) -> None:
     """Run a source's driver, and run it again after each failure; between two attempts its port keeps the gap open."""
     port = parts.intake.ports[name]
     work = SourceWork(port)
     attempt = contained(name, work.run, expected=(DriverError, DriverMisconfigured), fatal=FATAL)
     told = telling(name, work.failed, fatal=FATAL)
     retried = (DriverError, DriverMisconfigured, Crashed)
-    await supervise(name, attempt, told, retry_on=retried, achieved=lambda: (port.readings, port.observed), again=work.again)
+    achieved, quick = lambda: (port.readings, port.observed), NobodyListens
+    await supervise(name, attempt, told, retry_on=retried, achieved=achieved, quick=quick, knocking=knocking, again=work.again)
 
 
 async def _part(name: str, part: Part, broken: Broken) -> None:
@@ -187,9 +200,16 @@ async def _watchdog(intake: Intake, done: Done) -> None:
         done()
 
 
+def _load_servers() -> None:
+    """Import the servers of page and control socket in a thread: it takes longer than a source needs for its first reading."""
+    from gateway.operation import page_server, server  # noqa: F401
+
+
 async def _page(parts: Parts, status: Status, tried: asyncio.Event, done: Done) -> None:
     """Serve the page. Raises Closed: a page that can not be opened must not stop acquisition."""
     assert parts.line.web is not None
+    await asyncio.to_thread(_load_servers)
+    from gateway.operation import page_server
 
     def opened() -> None:
         tried.set()
@@ -209,6 +229,8 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event, done
     """Serve the control socket; the line is ready when it is open. After the page: who finds the socket finds everything open."""
     if parts.line.web is not None:
         await page_tried.wait()
+    await asyncio.to_thread(_load_servers)
+    from gateway.operation import server
 
     def opened() -> None:
         notify("READY=1")
@@ -228,6 +250,9 @@ async def _users(access: Access, done: Done) -> None:
 async def _people(parts: Parts, status: Status, path: Path, done: Done) -> None:
     """Serve the control socket for people. Raises Closed: a group or folder that is not there keeps people out, and nothing else."""
     assert parts.line.users is not None
+    await asyncio.to_thread(_load_servers)
+    from gateway.operation import server
+
     try:
         await server.serve_control(status, path, commands_of(parts), parts.access, group=parts.line.users.group, opened=done)
     except OSError as error:
@@ -246,6 +271,8 @@ async def _push(parts: Parts, tokens: PushTokens, done: Done) -> None:
     """Take order parameters. Raises Closed: TLS files that are not there, or a port that is taken, stop pushing alone."""
     line = parts.line
     assert line.push is not None
+    from gateway.intake.push import PushServer
+
     try:
         push = await asyncio.to_thread(PushServer, line, line.push, tokens)
         await push.serve(parts.intake.happened, partial(_next_place, parts.journal), parts.intake.flow.is_set, done)

@@ -16,6 +16,10 @@ class Unreachable(UplinkError):
         self.retry_after_s = retry_after_s
 
 
+class NobodyListens(Unreachable):
+    """The receiver's address answers at once that nobody listens there: a broker that starts, or is off. It is asked again soon."""
+
+
 class Awaited(Unreachable):
     """The receiver answers, but can not take this yet and is to be given time: an order that it does not know so far."""
 

@@ -12,9 +12,10 @@ import aiohttp
 
 from buffer import Entry, Rejected
 from config import Uplink
+from drivers.contract import is_refused
 from drivers.os_words import in_words
 from gateway.uplink import tls
-from gateway.uplink.errors import Refused, Unreachable
+from gateway.uplink.errors import NobodyListens, Refused, Unreachable
 from gateway.uplink.http_status import outcome
 from gateway.uplink.receipt import MAX_RECEIPT_BYTES
 from gateway.uplink.records import Record, Records, Reply, answered
@@ -155,7 +156,8 @@ class Https(Transport):
             hint = " (a receiver that does not accept our certificate hangs up like this, too)" if self._secure else ""
             is_cut = isinstance(error, aiohttp.ServerDisconnectedError)
             why = "the receiver closed the connection" if is_cut else in_words(error, "the receiver")
-            raise tls.failure(error) or Unreachable(f"{urlsplit(url).netloc}: {why}{hint}") from error
+            kind = NobodyListens if is_refused(error) else Unreachable
+            raise tls.failure(error) or kind(f"{urlsplit(url).netloc}: {why}{hint}") from error
 
 
 class HttpsRecords(Records):

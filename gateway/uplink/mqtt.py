@@ -22,10 +22,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from buffer import Entry
 from config import Uplink
+from drivers.contract import is_refused
 from drivers.os_words import in_words
 from gateway.uplink import tls, topics
 from gateway.uplink.bounded_client import MAX_PACKET_BYTES, BoundedClient
-from gateway.uplink.errors import Refused, Unreachable, UplinkError
+from gateway.uplink.errors import NobodyListens, Refused, Unreachable, UplinkError
 from gateway.uplink.pubacks import Pubacks
 from gateway.uplink.records import Record, Records, Reply, reply_of
 from gateway.uplink.transport import Answer, Online, Room, Transport
@@ -202,7 +203,8 @@ class Mqtt(Transport):
         try:
             client.connect(self._host, self._port, KEEPALIVE_S, **options)
         except (OSError, ValueError) as error:
-            raise tls.failure(error) or Unreachable(f"{self._host}:{self._port}: {in_words(error, 'the broker')}") from error
+            kind = NobodyListens if is_refused(error) else Unreachable
+            raise tls.failure(error) or kind(f"{self._host}:{self._port}: {in_words(error, 'the broker')}") from error
 
     def _opened(self, client: paho.Client, sock: Any) -> None:
         """Watch the socket of a connection that is still wanted; runs in the loop."""

@@ -175,6 +175,10 @@ def answered(status: int, payload: bytes, content_type: str, record: Record) -> 
     if 200 <= status < 300:  # RFC 9110, 15: one that is not known means what 200 means
         if content_type.startswith("text/html"):
             raise Unreachable("an HTML page answered instead of the receiver")
+        if reply is None and _speaks_of_an_outcome(payload):
+            raise Unreachable(
+                f"the receiver answered {status} to {record.id} with an outcome that is of another record, or that nobody knows"
+            )
         return reply or Reply("stored")
     if status == 409:
         if reply is not None and reply.outcome == "duplicate":
@@ -183,6 +187,15 @@ def answered(status: int, payload: bytes, content_type: str, record: Record) -> 
     if status in (400, 422):
         return reply or Reply("rejected", f"http-{status}", _reason(payload))
     return None
+
+
+def _speaks_of_an_outcome(payload: bytes) -> bool:
+    """True if a body says what became of some record: then that counts, and the status does not."""
+    try:
+        item: Any = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(item, dict) and "outcome" in item
 
 
 def _reason(payload: bytes) -> str:

@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography import x509
-
 from config import Credential, credentials
 from config.sections import Tls
 from gateway.entries.findings import Severity
@@ -130,6 +128,8 @@ def failure(error: BaseException) -> Refused | Unreachable | None:
 
 
 def _ends(path: Path, now: datetime) -> Iterable[Remark]:
+    from cryptography import x509  # here: most uplinks name no certificate
+
     try:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError):

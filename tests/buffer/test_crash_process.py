@@ -94,12 +94,14 @@ def in_processes(folder: Path, cases: list[Case]) -> dict[Case, str]:
         return {case: outcome for part in parts for case, outcome in part.result().items()}
 
 
+@pytest.mark.bar("F02")
 @pytest.mark.urs("URS-BUF-02")
 def test_a_kill_inside_a_commit_or_a_salvage_loses_nothing_promised(tmp_path: Path) -> None:
     told = in_processes(tmp_path, [("commit.inside", 5, 1), ("turn.next-known", 2, 1), ("salvage.set-aside", 1, 1)])
     assert set(told.values()) <= {"same epoch", "new epoch"}
 
 
+@pytest.mark.bar("F02")
 @pytest.mark.faults
 @pytest.mark.timeout(3000)
 @pytest.mark.urs("URS-BUF-02")
@@ -147,6 +149,7 @@ def flip(rig: Rig) -> None:
     path.chmod(0o440)
 
 
+@pytest.mark.bar("F02")
 @pytest.mark.faults
 @pytest.mark.timeout(3000)
 @pytest.mark.urs("URS-BUF-02", "URS-DAQ-11")

@@ -45,6 +45,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(mount)], check=False)
 
 
+@pytest.mark.bar("F06")
 @ROOT
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-05")
@@ -79,6 +80,7 @@ def test_a_full_disk_holds_the_sources_back_loses_nothing_and_goes_on_by_itself(
     figures("full disk", f"ENOSPC: {written} entries, 0 lost, resumed {resumed_s:.2f} s after space was there")
 
 
+@pytest.mark.bar("F06")
 @ROOT
 @pytest.mark.faults
 def test_a_disk_filled_to_the_last_byte_keeps_what_waits_until_there_is_room(small: Path) -> None:
@@ -103,6 +105,7 @@ def append_until_it_fails(journal: Journal) -> None:
         journal.append([body(100)], urgent=True).result(DEADLINE_S)
 
 
+@pytest.mark.bar("F09")
 @ROOT
 @pytest.mark.faults
 def test_a_disk_that_turns_read_only_stops_the_journal_and_it_recovers_when_writable(
@@ -148,6 +151,7 @@ except JournalError as error:
 """
 
 
+@pytest.mark.bar("F05")
 @STRACE
 @pytest.mark.faults
 @pytest.mark.parametrize(
@@ -183,6 +187,7 @@ def test_an_io_error_stops_the_process_and_nothing_promised_is_lost(
     figures("I/O error", f"{calls} {error} at call {when}: stopped, {len(promised)} promised, {len(held)} held, false acks 0")
 
 
+@pytest.mark.bar("F13")
 @pytest.mark.faults
 def test_a_foreign_lock_of_some_seconds_delays_and_loses_nothing(tmp_path: Path) -> None:
     import sqlite3
@@ -273,17 +278,20 @@ def kill_rounds(folder: Path, rounds: int) -> dict[str, float]:
     }
 
 
+@pytest.mark.bar("F01")
 @pytest.mark.urs("URS-BUF-02")
 def test_what_was_promised_survives_sigkill(tmp_path: Path) -> None:
     assert kill_rounds(tmp_path / "journal", 6)["lost"] == 0
 
 
+@pytest.mark.bar("F01")
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-02")
 def test_what_was_promised_survives_500_sigkills(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     figures("kill", f"SIGKILL: {kill_rounds(tmp_path / 'journal', int(os.environ.get('KILLS', '500')))}")
 
 
+@pytest.mark.bar("F05")
 def test_a_failed_write_is_never_promised(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path / "journal", GATEWAY, commit_interval_s=0.001, retain_s=0, max_bytes=1 << 40)
     journal.append([body(0)], urgent=True).result()

@@ -313,6 +313,7 @@ def full_trace(tmp_path_factory: pytest.TempPathFactory) -> list[Step]:
     return recorded(tmp_path_factory.mktemp("recorded-full"), 4096, 12)
 
 
+@pytest.mark.bar("F03")
 @STRACE
 @pytest.mark.urs("URS-BUF-02")
 def test_some_power_cuts_lose_nothing_promised(tmp_path: Path) -> None:
@@ -322,6 +323,7 @@ def test_some_power_cuts_lose_nothing_promised(tmp_path: Path) -> None:
     assert counted["different disks"] > 20
 
 
+@pytest.mark.bar("F03")
 @STRACE
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-02")
@@ -329,6 +331,7 @@ def test_a_power_cut_at_every_step_loses_nothing_promised(trace: list[Step], fig
     figures("power cut", f"power cut after every step, only what was synced is there; {replayed(trace, entries=64, torn=0)}")
 
 
+@pytest.mark.bar("F04")
 @STRACE
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-02")
@@ -336,6 +339,7 @@ def test_a_power_cut_that_tears_and_reorders_sectors_loses_nothing_promised(trac
     figures("power cut, torn", f"power cut, unsynced sectors torn and reordered; {replayed(trace, entries=64, torn=CUTS)}")
 
 
+@pytest.mark.bar("F03")
 @STRACE
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-02")

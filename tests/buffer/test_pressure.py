@@ -24,6 +24,7 @@ def test_use_of_space_and_days_to_full_are_told(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.bar("F07")
 @pytest.mark.urs("URS-BUF-05")
 def test_a_full_journal_holds_the_sources_back_until_something_may_go(tmp_path: Path) -> None:
     journal = filled(tmp_path)
@@ -45,6 +46,7 @@ def test_a_full_journal_holds_the_sources_back_until_something_may_go(tmp_path: 
     journal.close()
 
 
+@pytest.mark.bar("F13")
 @pytest.mark.urs("URS-BUF-02")
 def test_a_foreign_lock_of_the_segment_holds_the_sources_back_and_its_name_is_not_full(tmp_path: Path) -> None:
     told: list[Pressure | None] = []

@@ -40,6 +40,7 @@ def stopping(tmp_path: Path) -> Iterator[Stopping]:
     one.journal.close()
 
 
+@pytest.mark.bar("F05")
 @pytest.mark.urs("URS-BUF-02")
 def test_an_io_error_in_a_job_stops_the_journal_and_everybody_who_waits_hears_it(stopping: Stopping) -> None:
     def fails() -> NoReturn:

@@ -12,7 +12,7 @@ from config.reports import coverage, data_dictionary
 WEAK = [
     (PLC, "security:press-plc", "source `press-plc` without a security policy"),
     (PLC.replace('"None"', '"Basic256Sha256", mode = "Sign"'), "security:press-plc", "with mode Sign"),
-    (PLC.replace('security = { policy = "None" }', "").replace("10.1.2.3", "127.0.0.1"), "simulated:press-plc", "on this machine"),
+    (PLC.replace('security = { policy = "None" }', "").replace("plc.invalid", "127.0.0.1"), "simulated:press-plc", "on this machine"),
     ('[web]\nlisten = "0.0.0.0:8080"\n', "page:unencrypted", "without encryption"),
 ]
 

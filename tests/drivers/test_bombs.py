@@ -84,6 +84,36 @@ async def test_a_dropped_bomb_is_refused_within_the_files_limit(tmp_path: Path, 
     assert names(drop) == {*corpus, "z.csv"}, "nothing was unpacked beside them"
 
 
+ENDLESS = {
+    "a line of 10 MB": b"sample_id,lod\n" + b"x" * 10_000_000,
+    "a million columns": b"sample_id," + b",".join(b"c%d" % number for number in range(1_000_000)) + b"\nS1" + b",1" * 1_000_000 + b"\n",
+    "a million quotes": b"sample_id,lod\n" + b'"' * 1_000_000 + b"\n",
+    "no line end at all": bytes(3 * MIB),
+}
+
+
+@pytest.mark.bar("S03")
+@pytest.mark.urs("URS-SEC-09")
+async def test_files_without_end_are_refused_and_the_next_one_is_read(tmp_path: Path, figure: Callable[[str, object], None]) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    for number, data in enumerate(ENDLESS.values()):
+        put(drop, f"{number}.csv", data)
+    put(drop, "z.csv", b"sample_id,lod\nS9,1\n")
+    journal = Journal()
+    tracemalloc.start()
+    async with running(MesFileDriver(source(tmp_path, PATTERN), TAGS), journal):
+        await journal.until(lambda: journal.codes.count("file-refused") == len(ENDLESS) and journal.messages)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    figure(
+        "endless files",
+        f"{len(ENDLESS)} of {len(ENDLESS)} refused, largest {max(map(len, ENDLESS.values())):,} bytes, peak {peak_bytes / MIB:.1f} MiB",
+    )
+    assert [message.key for message in journal.messages] == ["S9"]
+    assert peak_bytes < 64 * MIB
+
+
 @pytest.mark.bar("S04")
 @pytest.mark.parametrize(
     "workbook",

@@ -28,6 +28,7 @@ def utc(text: str) -> int:
     return ticks_of(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
+@pytest.mark.bar("F40")
 @pytest.mark.urs("URS-TIME-11")
 @pytest.mark.parametrize(
     ("text", "ticks", "fold"),
@@ -58,6 +59,7 @@ def days(info: ZoneInfo, *, every: int) -> list[datetime]:
     return [noon for number, noon in enumerate(noons) if number % every == 0 or number in near]
 
 
+@pytest.mark.bar("F40")
 @pytest.mark.urs("URS-TIME-11")
 @pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.faults)])
 @pytest.mark.parametrize("zone", ZONES)
@@ -77,6 +79,7 @@ def test_every_quarter_hour_of_a_day_means_what_the_zone_says(zone, every, figur
     assert wrong == 0
 
 
+@pytest.mark.bar("F40")
 @pytest.mark.urs("URS-TIME-11")
 @given(
     zone=st.sampled_from(sorted(available_timezones())),

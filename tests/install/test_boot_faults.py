@@ -175,6 +175,7 @@ def test_it_starts_as_documented_and_comes_back_from_a_kill(installed: Machine, 
     assert installed.gateway(f"verify {LINE}").startswith("GOOD")
 
 
+@pytest.mark.bar("F43")
 @pytest.mark.urs("URS-OPS-05")
 def test_a_frozen_gateway_is_found_by_the_watchdog(installed: Machine, figures: Callable[[str, str], None]) -> None:
     _, frozen_s = _killed(installed, signal.SIGSTOP)

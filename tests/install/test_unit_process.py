@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,11 +35,12 @@ def _settings(name: str) -> list[str]:
 @pytest.mark.bar("S16")
 @needs_systemd
 @pytest.mark.urs("URS-SEC-06")
-def test_the_unit_is_hardened() -> None:
+def test_the_unit_is_hardened(figure: Callable[[str, object], None]) -> None:
     told = _analyze("security", "--offline=true", str(UNIT)).stdout
     score = re.search(r"Overall exposure level for .*: ([0-9.]+)", told)
     assert score is not None, told
-    assert float(score[1]) <= MOST_EXPOSED, told
+    figure("exposure by systemd-analyze, most allowed", f"{score[1]}, {MOST_EXPOSED}")
+    assert float(score[1]) <= MOST_EXPOSED <= 2.0, told
 
 
 @needs_systemd
@@ -90,6 +92,7 @@ NO_WRITABLE_CODE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0,
 """prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN): what MemoryDenyWriteExecute= asks for, by the kernel itself."""
 
 
+@pytest.mark.bar("F43")
 @pytest.mark.urs("URS-OPS-05", "URS-SEC-06")
 def test_the_gateway_tells_systemd_that_it_is_ready_alive_and_stopping(line: Path, tmp_path: Path) -> None:
     process, listener = _started(line, tmp_path, wrapper=[sys.executable, "-c", NO_WRITABLE_CODE])

@@ -29,7 +29,7 @@ PLC = """
 [[source]]
 name = "press-plc"
 driver = "opcua"
-endpoint = "opc.tcp://10.1.2.3:4840"
+endpoint = "opc.tcp://plc.invalid:4840"
 security = { policy = "None" }
 """
 """An old controller that knows no security; nobody answers at this address."""

@@ -71,6 +71,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(mount)], check=False)
 
 
+@pytest.mark.bar("F08")
 @pytest.mark.urs("URS-BUF-02")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_a_disk_that_takes_3_s_per_fsync_loses_nothing_and_is_no_reason_for_the_watchdog(
@@ -126,6 +127,7 @@ def locked(path: Path, rig: Rig, seconds: float) -> tuple[list[float], float]:
     return waits, told_s
 
 
+@pytest.mark.bar("F13")
 @pytest.mark.urs("URS-BUF-02")
 def test_a_foreign_program_that_locks_the_journal_for_30_s_is_told_and_loses_nothing(
     made: Callable[..., Rig], figures: Callable[[str, str], None]
@@ -154,6 +156,7 @@ def test_a_foreign_program_that_locks_the_journal_for_30_s_is_told_and_loses_not
     assert verdict.good()
 
 
+@pytest.mark.bar("F09")
 @ROOT
 @pytest.mark.urs("URS-BUF-02")
 def test_a_disk_that_turns_read_only_ends_the_gateway_at_once_and_it_goes_on_when_mended(
@@ -189,6 +192,7 @@ def test_a_disk_that_turns_read_only_ends_the_gateway_at_once_and_it_goes_on_whe
     assert verdict.good()
 
 
+@pytest.mark.bar("F06")
 @ROOT
 @pytest.mark.urs("URS-BUF-03", "URS-BUF-05")
 def test_a_really_full_disk_holds_the_sources_back_tells_it_and_goes_on_by_itself(
@@ -256,6 +260,7 @@ def fill_up(other: Path) -> None:
             file.write(bytes(4096))
 
 
+@pytest.mark.bar("F07")
 @pytest.mark.urs("URS-BUF-05", "URS-BUF-06")
 def test_a_journal_at_its_limit_while_the_ebr_is_away_holds_back_keeps_order_and_prunes_when_it_may(
     made: Callable[..., Rig], figures: Callable[[str, str], None]

@@ -63,6 +63,7 @@ def _folds_to_the_same_events(folder: Path) -> None:
     assert compared > 20
 
 
+@pytest.mark.bar("F01")
 @pytest.mark.urs("URS-DAQ-06", "URS-VAL-06", "URS-CTX-02")
 @pytest.mark.parametrize(
     ("seed", "uplink"), [(1, "mqtt"), pytest.param(2, "mqtt", marks=pytest.mark.faults), pytest.param(3, "https", marks=pytest.mark.faults)]

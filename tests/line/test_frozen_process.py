@@ -272,6 +272,7 @@ def covered_by(gaps: Sequence[tuple[str, float, float, str]], begun: float, ende
     return begun - over[0][0], through - ended
 
 
+@pytest.mark.bar("F43")
 @pytest.mark.urs("URS-DAQ-11", "URS-CTX-08")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stopped_s", [4.0, pytest.param(30.0, marks=pytest.mark.faults)])

@@ -52,6 +52,7 @@ async def cut_at_random(cables: dict[str, Cable], seed: int) -> dict[str, list[t
     return cuts
 
 
+@pytest.mark.bar("F07")
 @pytest.mark.urs("URS-DAQ-11", "URS-CTX-08")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2])

@@ -158,6 +158,7 @@ async def test_what_was_promised_before_or_after_a_forced_remount_is_on_the_disk
     )
 
 
+@pytest.mark.bar("F09")
 @pytest.mark.urs("URS-BUF-02")
 async def test_a_forced_remount_ends_the_gateway_and_it_goes_on_when_the_disk_may_be_written_again(
     tmp_path: Path, image: Path, figures: Callable[[str, str], None]

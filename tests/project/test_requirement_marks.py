@@ -3,7 +3,7 @@
 import ast
 import csv
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,12 @@ def listed() -> list[str]:
         return [row["id"] for row in csv.DictReader(file)]
 
 
-def marked(path: Path) -> Iterator[str]:
+@cache
+def marked(path: Path) -> list[str]:
     """The ids in `pytest.mark.urs(...)` of a file, whatever carries the mark: a test, a class, a parameter, a module."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.urs":
-            yield from (ast.literal_eval(argument) for argument in node.args)
+    text = path.read_text("utf-8")
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)] if "mark.urs(" in text else []
+    return [ast.literal_eval(one) for call in calls if ast.unparse(call.func) == "pytest.mark.urs" for one in call.args]
 
 
 def test_the_list_names_each_requirement_once() -> None:
@@ -39,4 +40,4 @@ def test_every_marked_requirement_is_in_the_list(path: Path) -> None:
 
 def test_marks_are_found() -> None:
     """Else a mark written another way would make the test above say nothing."""
-    assert sum(len(list(marked(path))) for path in FILES) > 500
+    assert sum(len(marked(path)) for path in FILES) > 500

@@ -50,7 +50,7 @@ class UnknownStructure(Exception):
 
 
 class Structures:
-    """Layouts by encoding. wanted: encodings of values that arrived and are not known, with the items that sent them, for `learn`."""
+    """Layouts by encoding. wanted: encodings of values that arrived and are not known, by items; whoever asked removes them."""
 
     def __init__(self) -> None:
         self._layouts: dict[Any, Layout] = {}
@@ -81,7 +81,6 @@ class Structures:
         types = await browsed(link, [description(encoding, HAS_ENCODING, ua.BrowseDirection.Inverse) for encoding in unknown])
         definitions = _Definitions(link)
         for encoding, its in zip(unknown, types, strict=True):
-            self.wanted.pop(encoding, None)
             layout = None if its.first is None else await definitions.of(its.first)
             layout = layout or await type_dictionary.layout_of(link, encoding)
             if layout is None and its.refused:

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 
 from config import Source
 from config.grammars.addresses import OpcUaAddress
-from drivers.contract import BadReply, DriverError, DriverMisconfigured, LinkLost
+from drivers.contract import BadReply, DriverError, DriverMisconfigured, LinkLost, link_lost
 from drivers.opcua.asyncua_types import Client, status_name, ua
 from drivers.opcua.session import security, server_limits
 from drivers.opcua.session.bounded import LARGEST_MESSAGE_BYTES, LEAST_SENT_BYTES, MOST_CHUNKS
@@ -62,7 +62,7 @@ def plain_errors(doing: str, foreign: tuple[type[Exception], ...] = ()) -> Itera
     except ua.UaStatusCodeError as error:
         raise BadReply(f"{doing}: {status_name(error.code)}") from error
     except OSError as error:
-        raise LinkLost(f"{doing}: {in_words(error, 'the server')}") from error
+        raise link_lost(f"{doing}: {in_words(error, 'the server')}", error) from error
     except (ua.UaError, *foreign) as error:
         raise BadReply(f"{doing}: {error or type(error).__name__}") from error
 

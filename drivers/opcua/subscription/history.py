@@ -7,7 +7,7 @@ an interval that could not be read to its end stays a gap. So does one whose end
 import asyncio
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,21 +55,46 @@ class Incomplete(Exception):
 async def keep_filling(
     link: Link, emit: Emit, converter: Converter, state: SessionState, namespaces: Mapping[str, str], tags: Sequence[Tag]
 ) -> None:
-    """Read the server's history for every gap of `state.history_gaps`, as long as the session lasts. One interval may take long."""
+    """Read the server's history for every gap of `state.history_gaps`, as long as the session lasts. One interval may take long.
+
+    A gap leaves the list when its history was read or refused: what a lost link interrupts is read in the next session.
+    """
     gaps = state.history_gaps
     with plain_errors("reading history"):
         while True:
             waiting = list[HistoryGap]()
-            while gaps:
-                # In portions: one request for the access levels serves many gaps.
-                portion = [gaps.pop(0) for _ in range(min(len(gaps), 100))]
-                readable, refused = await _readable(link, portion, namespaces)
-                for gap, why in [*refused, *await fill(link, emit, converter, readable, state.semantics, waiting)]:
-                    tag_indexes = tuple(binding.tag for binding in gap.item.bindings)
-                    text = f"{names_of(tags, tag_indexes)}: the server's history did not close a gap: {why}"
-                    await emit.found(Finding("history-incomplete", text, tag_indexes))
-            gaps += waiting
+            try:
+                while gaps:
+                    async for gap, why in _portion(link, emit, converter, state, namespaces, waiting):
+                        tag_indexes = tuple(binding.tag for binding in gap.item.bindings)
+                        text = f"{names_of(tags, tag_indexes)}: the server's history did not close a gap: {why}"
+                        await emit.found(Finding("history-incomplete", text, tag_indexes))
+            finally:
+                gaps += waiting
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _portion(
+    link: Link,
+    emit: Emit,
+    converter: Converter,
+    state: SessionState,
+    namespaces: Mapping[str, str],
+    waiting: list[HistoryGap],
+) -> AsyncIterator[tuple[HistoryGap, str]]:
+    """Deal with up to a hundred gaps, of which one request tells the access levels. Yields those that stay open, with the reason."""
+    gaps = state.history_gaps  # new ones are added at its end
+    portion = gaps[:100]
+    readable, refused = await _readable(link, portion, namespaces)
+    nodes, reasons = {id(gap): node for gap, node in readable}, {id(gap): why for gap, why in refused}
+    for gap in portion:
+        if id(gap) in nodes:
+            # Taken out before its values are emitted: were it read once more, they would stand twice.
+            why = await fill(link, emit, converter, (gap, nodes[id(gap)]), state.semantics, waiting, lambda: gaps.pop(0))
+        else:
+            why = reasons.get(id(gaps.pop(0)))
+        if why is not None:
+            yield gap, why
 
 
 async def _readable(
@@ -95,33 +120,33 @@ async def fill(
     link: Link,
     emit: Emit,
     converter: Converter,
-    gaps: Sequence[tuple[HistoryGap, Any]],
+    of: tuple[HistoryGap, Any],
     semantics: Semantics,
     waiting: list[HistoryGap],
-) -> list[tuple[HistoryGap, str]]:
-    """Read each (gap, node) and emit it as backfill, one after the other; return those that stay open, with the reason.
+    was_read: Callable[[], object] = object,
+) -> str | None:
+    """Read a (gap, node) and emit it as backfill; return why it stays open, or None.
 
-    waiting: takes those whose first value after the gap the history does not hold yet.
+    waiting: takes it where the history does not hold its first value after the gap yet. was_read: called when nothing more is asked of it.
     """
-    unfilled: list[tuple[HistoryGap, str]] = []
-    for gap, node in gaps:
-        tags = tuple(binding.tag for binding in gap.item.bindings)
-        try:
-            readings, why_open = await _between(link, converter, gap, node)
-        except (Incomplete, ServiceFault) as error:
-            unfilled.append((gap, str(error)))
-            continue
-        if why_open is not None and gap.asked + 1 < MOST_ASKED:
-            waiting.append(replace(gap, asked=gap.asked + 1))
-            continue
-        for start in range(0, len(readings), PAGE):
-            await emit.room()
-            await emit(semantics.judged(readings[start : start + PAGE]), received_ns=time.monotonic_ns(), kind="backfill")
-        if why_open is not None:
-            unfilled.append((gap, f"{why_open} ({len(readings)} values were stored)"))
-            continue
-        await emit.filled(tags, gap.since_ticks, gap.until_ticks, f"{len(readings)} values from the server's history")
-    return unfilled
+    gap, node = of
+    tags = tuple(binding.tag for binding in gap.item.bindings)
+    try:
+        readings, why_open = await _between(link, converter, gap, node)
+    except (Incomplete, ServiceFault) as error:
+        was_read()
+        return str(error)
+    was_read()
+    if why_open is not None and gap.asked + 1 < MOST_ASKED:
+        waiting.append(replace(gap, asked=gap.asked + 1))
+        return None
+    for start in range(0, len(readings), PAGE):
+        await emit.room()
+        await emit(semantics.judged(readings[start : start + PAGE]), received_ns=time.monotonic_ns(), kind="backfill")
+    if why_open is not None:
+        return f"{why_open} ({len(readings)} values were stored)"
+    await emit.filled(tags, gap.since_ticks, gap.until_ticks, f"{len(readings)} values from the server's history")
+    return None
 
 
 async def _between(link: Link, converter: Converter, gap: HistoryGap, node: Any) -> tuple[list[Reading], str | None]:

@@ -55,6 +55,7 @@ class Subscription:
     untold: set[int] = field(default_factory=set)  # tags of whose losses the server's queue does not tell
     refresh_due: bool = False  # of events: the present conditions must be asked for
     values_due: bool = False  # the present values must be read
+    broken: int = 0  # how often in a row the link was lost over what was due
     newest_ticks: int = 0  # publish time of the newest message
     most_notifications: int = MOST_ITEMS  # per message
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one

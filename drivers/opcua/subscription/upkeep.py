@@ -26,6 +26,8 @@ CLOCK_EVERY_S = 60.0
 EXPIRY_EVERY_S = 600.0
 FIRST_VALUE_WITHIN_S = 10.0
 TYPES_EVERY_S = 1.0
+MOST_BROKEN = 5
+"""Links lost in a row over one request, after which it is not made again: it may be what ends them, and the rest is to be read."""
 REFRESH_EVERY_S = 5.0
 COMPARED_AT_ONCE = 200
 """Tags of which unit and range are read together; between them the other work of a session is done."""
@@ -136,13 +138,16 @@ class Upkeep:
         wanted = self._structures.wanted
         if not wanted:
             return TYPES_EVERY_S
-        handles = {handle for waiting in list(wanted.values()) for handle in list(waiting)}  # large messages are decoded in a thread
-        await self._structures.learn(self._link, list(wanted))
+        asked = {encoding: set(waiting) for encoding, waiting in list(wanted.items())}  # large messages are decoded in a thread
+        handles = {handle for waiting in asked.values() for handle in waiting}
+        await self._structures.learn(self._link, list(asked))
         for subscription in self._state.subscriptions:
             items = [item for item in subscription.group.items if item.handle in handles]
             if items:
                 await self._messages.read(items)
-        wanted.clear()  # what is still not understood is asked for when it arrives again
+        for encoding, waiting in asked.items():  # what is still not understood is asked for when it arrives again
+            if later := wanted.pop(encoding, set()) - waiting:
+                wanted[encoding] = later
         return TYPES_EVERY_S
 
     async def _conditions(self) -> float:
@@ -150,8 +155,13 @@ class Upkeep:
         for subscription in self._state.subscriptions:
             if not subscription.refresh_due or subscription.missing:
                 continue
-            subscription.refresh_due = False
-            refused = await alarms.refresh(self._link, subscription.id)
+            subscription.refresh_due = False  # before it is asked: what comes meanwhile makes it due anew
+            try:
+                refused = await alarms.refresh(self._link, subscription.id)
+            except BaseException:
+                subscription.refresh_due = _is_still_due(subscription)
+                raise
+            subscription.broken = 0
             if refused is not None and refused not in alarms.NO_REFRESH:
                 subscription.refresh_due = True
             elif refused is not None and subscription.group.alarms is not None:
@@ -165,7 +175,12 @@ class Upkeep:
         for subscription in self._state.subscriptions:
             if subscription.values_due:
                 subscription.values_due = False
-                await self._messages.read([item for item in subscription.group.items if item.handle not in subscription.missing])
+                try:
+                    await self._messages.read([item for item in subscription.group.items if item.handle not in subscription.missing])
+                except BaseException:
+                    subscription.values_due = _is_still_due(subscription)
+                    raise
+                subscription.broken = 0
                 return REFRESH_EVERY_S
         return 0.5
 
@@ -239,3 +254,9 @@ class Upkeep:
                 await self._emit.found(Finding("no-first-value", text, silent))
                 await self._emit.lost(Loss("no-first-value", silent, detail=text))
         return FIRST_VALUE_WITHIN_S
+
+
+def _is_still_due(subscription: Subscription) -> bool:
+    """Count a link that was lost over what was due; True if it is to be done in the next session."""
+    subscription.broken += 1
+    return subscription.broken < MOST_BROKEN

@@ -80,6 +80,7 @@ def flip(path: Path, generator: random.Random) -> int:
     return bit // 8
 
 
+@pytest.mark.bar("F10")
 @pytest.mark.urs("URS-BUF-07")
 def test_a_flipped_bit_is_found_set_aside_and_the_rest_is_delivered(tmp_path: Path) -> None:
     original = crashed(tmp_path, 118)
@@ -162,6 +163,7 @@ def test_a_lost_journal_db_is_rebuilt_from_the_segments(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.bar("F10")
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-07")
 def test_300_flipped_bits_lose_nothing_silently_and_the_rest_is_delivered(tmp_path: Path, figures: Callable[[str, str], None]) -> None:

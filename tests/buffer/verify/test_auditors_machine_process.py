@@ -153,6 +153,7 @@ def test_a_gigabyte_of_journal_is_verified_in_under_a_minute(tmp_path: Path, fig
     assert max(taken) < 60 or load > 2 * (os.cpu_count() or 1)
 
 
+@pytest.mark.bar("F11")
 @pytest.mark.faults
 @pytest.mark.urs("URS-AUD-06")
 @pytest.mark.timeout(1800)

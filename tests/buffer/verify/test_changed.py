@@ -52,6 +52,7 @@ SWAP = """UPDATE entries SET seq = -1 WHERE seq = 100; UPDATE entries SET seq = 
 UPDATE entries SET seq = 101 WHERE seq = -1"""
 
 
+@pytest.mark.bar("F11")
 @pytest.mark.parametrize(
     ("sql", "seq"),
     [

@@ -174,6 +174,7 @@ def wrong(forgery: Forgery, report: Report, epoch: int) -> str | None:
     return None
 
 
+@pytest.mark.bar("F11")
 @pytest.mark.urs("URS-AUD-05", "URS-AUD-06")
 @pytest.mark.timeout(1800)
 def test_each_forgery_is_found_and_nothing_else_is_accused(

@@ -77,6 +77,7 @@ async def test_a_key_of_one_column_is_its_text_as_it_stands(tmp_path, drop):
     assert [message.key for message in journal.messages] == ["26/417-A", "100%25"]
 
 
+@pytest.mark.bar("F42")
 async def test_a_file_that_grows_is_read_when_it_is_whole(tmp_path, drop):
     journal = Journal()
     async with running(MesFileDriver(source(tmp_path), TAGS), journal):
@@ -95,6 +96,7 @@ async def test_a_file_that_grows_is_read_when_it_is_whole(tmp_path, drop):
     assert len(journal.messages) == whole
 
 
+@pytest.mark.bar("F42")
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -129,6 +131,7 @@ async def test_a_file_that_is_not_right_is_refused_whole_and_left_there(tmp_path
     assert (drop / "bad.csv").read_bytes() == data
 
 
+@pytest.mark.bar("F42")
 async def test_the_same_bytes_again_are_counted_not_read_and_other_bytes_are(tmp_path, drop):
     journal = Journal()
     async with running(MesFileDriver(source(tmp_path), TAGS), journal):
@@ -177,6 +180,7 @@ async def test_a_file_taken_away_too_early_is_a_loss_that_is_said(tmp_path, drop
     assert [loss.cause for loss in journal.losses] == ["file-vanished"]
 
 
+@pytest.mark.bar("F42")
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_crash_within_a_long_file_goes_on_where_it_stopped(tmp_path, drop, seed, figures):
     dice = random.Random(seed)

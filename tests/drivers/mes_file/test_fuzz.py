@@ -9,6 +9,7 @@ FILES = 300
 STORIES = 60
 
 
+@pytest.mark.bar("F42")
 @pytest.mark.urs("URS-DAQ-05", "URS-SEC-09")
 def test_no_good_value_that_the_file_did_not_say_and_no_cut_file_is_whole(figures):
     seen: Counter[str] = Counter()
@@ -18,6 +19,7 @@ def test_no_good_value_that_the_file_did_not_say_and_no_cut_file_is_whole(figure
     assert min(seen[what] for what in ("whole", "good", "bad", "cut between records", "damaged, read")) > 0
 
 
+@pytest.mark.bar("F42")
 async def test_a_file_that_grows_and_is_written_anew_says_each_record_once(figures):
     seen: Counter[str] = Counter()
     for seed in range(STORIES):

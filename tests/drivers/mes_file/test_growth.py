@@ -101,6 +101,7 @@ async def test_a_line_end_that_comes_before_the_next_line_ends_a_record(tmp_path
     assert [message.row["lod"] for message in journal.messages] == ["1", "2", "1", "25"]
 
 
+@pytest.mark.bar("F42")
 async def test_a_file_that_was_renamed_and_goes_on_is_not_read_again(tmp_path, drop):
     journal = await written(drop, source(tmp_path, DAY), "sample_id,lod\nS1,1\n")
     (drop / "day.csv").rename(drop / "day-1.csv")

@@ -29,6 +29,7 @@ async def waits(drop: Path, one: Any, name: str, cut: bytes, whole: bytes, journ
     await journal.until(lambda: journal.messages != [])
 
 
+@pytest.mark.bar("F42")
 @pytest.mark.urs("URS-DAQ-04")
 @pytest.mark.parametrize(
     ("pattern", "cut", "rest"),

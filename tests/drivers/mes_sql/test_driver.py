@@ -52,6 +52,7 @@ async def test_every_row_comes_once_as_the_ground_truth_has_it(mes, tmp_path):
     assert journal.alive == 2, "an empty poll proves that both tags were observed"
 
 
+@pytest.mark.bar("F41")
 @pytest.mark.urs("URS-DAQ-04")
 async def test_late_changed_and_deleted_rows_are_found(mes, tmp_path):
     journal = Journal()
@@ -150,6 +151,7 @@ async def test_a_restart_reads_nothing_twice_and_leaves_nothing_out(mes, tmp_pat
     assert second.resumed == [((0, 1), 0)], "the gap of the outage is filled before the first row of after it"
 
 
+@pytest.mark.bar("F41")
 @pytest.mark.parametrize("seed", range(4))
 async def test_random_writing_and_crashes_end_with_the_same_rows(mes, tmp_path, seed, figures):
     """Inserts in any order, changes and deletions, while the reader is stopped, restarted, or loses its disk at random."""
@@ -218,6 +220,7 @@ async def test_a_first_load_larger_than_the_window_loses_nothing_and_says_so(mes
     assert window.below <= 100
 
 
+@pytest.mark.bar("F41")
 @pytest.mark.urs("URS-DAQ-04")
 async def test_a_timestamp_watermark_finds_changes_in_rows_of_any_age(tmp_path):
     query = {
@@ -326,6 +329,7 @@ async def test_the_connection_can_not_write(mes, tmp_path, figures):
     assert (tmp_path / "mes.db").read_bytes() == before
 
 
+@pytest.mark.bar("F40")
 @pytest.mark.urs("URS-TIME-11")
 async def test_times_of_the_two_odd_hours_are_told_and_never_shifted(mes, tmp_path):
     journal = Journal()

@@ -11,6 +11,7 @@ DURATION_S = float(os.environ.get("MES_SQL_FUZZ_S", "600"))
 FIRST_SEED = int(os.environ.get("MES_SQL_FUZZ_SEED", "1000"))
 
 
+@pytest.mark.bar("F41")
 @pytest.mark.faults
 @pytest.mark.urs("URS-DAQ-04")
 async def test_no_version_of_a_row_is_lost_or_told_twice_for_minutes(tmp_path, figures):

@@ -4,6 +4,7 @@ import pytest
 from kit.random_tables import History
 
 
+@pytest.mark.bar("F41")
 @pytest.mark.urs("URS-DAQ-04")
 @pytest.mark.parametrize("seed", range(6))
 async def test_each_version_of_a_row_of_a_real_table_is_told_once(tmp_path, seed, figures):

@@ -176,6 +176,7 @@ async def library_client_under_late_answers(tmp_path) -> tuple[int, int, bool]:
     return good, wrong, not short.isError() and len(short.registers) == 1
 
 
+@pytest.mark.bar("F27")
 @pytest.mark.urs("URS-DAQ-06")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_f27_a_late_answer_is_never_taken_for_another(tmp_path, figures, transport):
@@ -199,6 +200,7 @@ async def test_f27_the_librarys_client_for_comparison(tmp_path, figures):
     assert short_taken
 
 
+@pytest.mark.bar("F28")
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_f28_what_is_no_right_answer_is_no_value(tmp_path, figures, transport):
@@ -228,6 +230,7 @@ async def test_f28_what_is_no_right_answer_is_no_value(tmp_path, figures, transp
     assert len(struck) == len(kinds)
 
 
+@pytest.mark.bar("F29")
 @pytest.mark.urs("URS-DAQ-06")
 @pytest.mark.parametrize("order", ["upper", "lower"])
 async def test_f29_a_counter_torn_at_roll_over_is_never_wrong_and_good(tmp_path, figures, order):
@@ -254,6 +257,7 @@ async def test_f29_a_counter_torn_at_roll_over_is_never_wrong_and_good(tmp_path,
     assert wrong == 0
 
 
+@pytest.mark.bar("F30")
 @pytest.mark.urs("URS-DAQ-11")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, figures, transport):
@@ -285,6 +289,7 @@ async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, figur
     assert judge.causes == {"timeout": 1}
 
 
+@pytest.mark.bar("F30")
 async def test_f30_an_adapter_pulled_and_put_back_is_read_again(tmp_path, figures):
     tags = two_units()
     plc = ModbusPlc(source_at(tmp_path, "rtu"), tags, Truth(None))

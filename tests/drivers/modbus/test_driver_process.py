@@ -167,6 +167,7 @@ async def test_tcp_frames_that_do_not_belong_are_no_values(tmp_path, kind):
             assert ended == (kind in ("wrong-protocol", "garbage-before", "close")), kind  # less than a header behind: only this connection
 
 
+@pytest.mark.bar("F30")
 @pytest.mark.urs("URS-DAQ-11")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_dead_unit_is_a_loss_of_its_tags_alone_and_comes_back(tmp_path, transport):

@@ -82,6 +82,7 @@ async def test_without_the_pause_such_a_device_answers_the_first_alone() -> None
     assert device.ignored == 1
 
 
+@pytest.mark.bar("F27")
 async def test_an_answer_to_another_transaction_is_no_value_and_is_told() -> None:
     device = Hasty()
     device.transaction = lambda _: b"\0\0"

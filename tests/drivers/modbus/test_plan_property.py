@@ -174,6 +174,7 @@ def test_values_that_overlap_are_all_decoded(data):
     assert got[6] == int.from_bytes(data[4:6], "little")
 
 
+@pytest.mark.bar("F29")
 @pytest.mark.urs("URS-DAQ-06")
 @given(
     upper=st.integers(0, 2**16 - 1),

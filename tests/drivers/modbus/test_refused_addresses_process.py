@@ -64,6 +64,7 @@ async def test_what_is_not_of_its_type_is_bad_with_a_finding(tmp_path):
             assert emit.findings[0].text == "t0: not bcd16 as declared: 12 ab"
 
 
+@pytest.mark.bar("F29")
 @pytest.mark.urs("URS-DAQ-06")
 @pytest.mark.parametrize("order", ["upper", "lower"])
 async def test_a_counter_torn_at_its_carry_is_read_again(tmp_path, order):

@@ -28,6 +28,7 @@ async def test_every_value_arrives_once_in_order_with_both_times(bench: Bench) -
     assert bench.disk.losses == []
 
 
+@pytest.mark.bar("F15")
 @pytest.mark.parametrize("rounds", ROUNDS)
 async def test_a_cut_link_is_resumed_in_the_same_session_without_loss(bench: Bench, rounds: int) -> None:
     bench.run()
@@ -48,6 +49,7 @@ async def test_a_cut_link_is_resumed_in_the_same_session_without_loss(bench: Ben
     say("link cut", cuts=rounds, lost=lost(bench), doubled=bench.doubled())
 
 
+@pytest.mark.bar("F16")
 @pytest.mark.parametrize("rounds", ROUNDS)
 async def test_answers_lost_on_the_way_are_republished(bench: Bench, rounds: int) -> None:
     bench.run()
@@ -67,6 +69,7 @@ async def test_answers_lost_on_the_way_are_republished(bench: Bench, rounds: int
     say("lost responses, then cut", times=rounds, lost=lost(bench), doubled=bench.doubled(), republished=republished)
 
 
+@pytest.mark.bar("F17")
 @pytest.mark.faults
 async def test_a_silent_link_is_found_within_one_and_a_half_keep_alives(bench: Bench) -> None:
     bench.run()
@@ -102,6 +105,7 @@ async def test_a_killed_gateway_goes_on_where_its_journal_ended(bench: Bench, ro
     assert (bench.doubled(), bench.unordered()) == (0, 0)
 
 
+@pytest.mark.bar("F26")
 @pytest.mark.parametrize("lists", [10, pytest.param(100, marks=pytest.mark.faults)])
 async def test_nothing_is_acknowledged_before_it_is_on_disk(bench: Bench, lists: int) -> None:
     bench.run()
@@ -142,6 +146,7 @@ async def test_a_stop_and_start_in_order_loses_nothing(bench: Bench) -> None:
     assert bench.doubled() == 0
 
 
+@pytest.mark.bar("F18")
 @pytest.mark.parametrize("round_", ONCE)
 async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench, round_: int) -> None:
     bench.plc.switches.transfer = False
@@ -167,6 +172,7 @@ async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench, r
     assert max(gone) < first_new, "what is missing lies in the gap, between the last before and the first after"
 
 
+@pytest.mark.bar("F19")
 @pytest.mark.parametrize("round_", ONCE)
 async def test_a_restarted_server_with_moved_namespaces_gives_no_wrong_tag(bench: Bench, round_: int) -> None:
     bench.run()
@@ -183,6 +189,7 @@ async def test_a_restarted_server_with_moved_namespaces_gives_no_wrong_tag(bench
     say("server restart, index moved", wrong_tags=bench.wrong_values(), values=len(bench.disk.readings))
 
 
+@pytest.mark.bar("F24")
 @pytest.mark.faults
 async def test_a_channel_is_renewed_and_a_refused_renewal_loses_nothing(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=5, settings={"channel_lifetime_s": 1.0}) as bench:
@@ -286,6 +293,7 @@ async def test_dribbled_and_corrupted_bytes_never_become_values(bench: Bench, se
     assert bench.doubled() == 0
 
 
+@pytest.mark.bar("F15")
 @pytest.mark.faults
 async def test_f15_resets_at_random_for_a_while(tmp_path: Path) -> None:
     import random
@@ -305,6 +313,7 @@ async def test_f15_resets_at_random_for_a_while(tmp_path: Path) -> None:
         assert (bench.doubled(), bench.unordered()) == (0, 0)
 
 
+@pytest.mark.bar("F23")
 @pytest.mark.faults
 async def test_f23_five_thousand_tags_within_small_limits(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=5000, rate_ms=500) as bench:

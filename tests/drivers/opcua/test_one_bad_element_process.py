@@ -67,6 +67,7 @@ async def test_an_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: B
         assert [loss.cause for loss in bench.disk.losses] == []
 
 
+@pytest.mark.bar("F21")
 @pytest.mark.urs("URS-DAQ-11")
 @faults
 async def test_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
@@ -84,6 +85,7 @@ async def test_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault:
         assert bench.doubled() == 0
 
 
+@pytest.mark.bar("F44")
 @pytest.mark.urs("URS-DAQ-11")
 @faults
 async def test_what_follows_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:

@@ -51,6 +51,7 @@ class Judge(Collector):
         return self.done()
 
 
+@pytest.mark.bar("F31")
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06", "URS-DAQ-11")
 @pytest.mark.parametrize("command", ["SI", "S", "SIR"])
 async def test_f31_only_a_whole_weight_at_rest_is_good(tmp_path, figures, command):

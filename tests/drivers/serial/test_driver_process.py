@@ -93,6 +93,7 @@ async def test_the_weight_arrives_as_the_scale_shows_it(tmp_path, command):
         assert not emit.losses
 
 
+@pytest.mark.bar("F31")
 @pytest.mark.urs("URS-DAQ-05")
 @pytest.mark.parametrize(
     ("kind", "weight", "stable"),

@@ -3,6 +3,7 @@
 import ast
 import csv
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -77,13 +78,19 @@ NO_FINDING = {"uplink-receipt-earlier-epoch-open", "uplink-receipt-unprovable"}
 BY_RECORDS = {"batch-incomplete", "batch-complete", "step-without-batch", "clock-verified", "tag-heard"}
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """All of a file's program, parsed once for all tests."""
+    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
 def calls(path: Path) -> Iterator[tuple[str, ast.expr]]:
     """Each call whose first argument is, or becomes, a code: the function's name and the argument."""
     place = str(path.relative_to(ROOT))
     if any(place.startswith(room) for room in ROOMS):
         return
     tellers = {name for where, name in TELLERS if place.startswith(where)}
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Call) and node.args:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in MAKERS | tellers:
@@ -138,7 +145,7 @@ def test_what_can_come_of_a_computed_code_stands_in_the_program_whole_or_in_two_
 
 
 def strings(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 

@@ -161,6 +161,7 @@ def test_a_second_gateway_on_the_same_journal_is_refused_with_one_line(asked: Pa
     assert called("status", asked).returncode in (0, 1), "the first still answers"
 
 
+@pytest.mark.bar("F43")
 @pytest.mark.urs("URS-AUD-01", "URS-OPS-05")
 def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     gateway.send_signal(signal.SIGTERM)

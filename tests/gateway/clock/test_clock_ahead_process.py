@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from kit.drop_line import events, stored
-from kit.processes import free_port, process, running, until
+from kit.processes import forked, free_port, running, until
 from kit.shown_clock import LIBRARIES, ShownClock
 
 pytestmark = pytest.mark.skipif(not LIBRARIES, reason="needs Debian's faketime")
@@ -31,7 +31,7 @@ def line(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     (folder / "line.toml").write_text(LINE.format(port=free_port()))
     (folder / "tags.csv").write_text("tag,source,address,type\nplc.n,plc,1/holding/0,uint16\n")
-    with process("simulate", folder, log=tmp_path / "simulate.log"):
+    with forked("simulate", folder, log=tmp_path / "simulate.log"):
         yield folder
 
 

@@ -175,6 +175,7 @@ def life(seed: int, seconds: int = 1500) -> Score:
     return score
 
 
+@pytest.mark.bar("F39")
 @pytest.mark.urs("URS-TIME-03", "URS-TIME-04")
 def test_true_time_lies_within_stamp_and_bound(figures):
     scores = [life(seed) for seed in range(24)]

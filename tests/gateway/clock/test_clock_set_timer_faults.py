@@ -103,6 +103,7 @@ async def test_a_step_is_told_within_two_seconds(tmp_path, figures, offset, size
         assert (await watcher.event("step"))["step_s"] == pytest.approx(-size_s, abs=0.01)
 
 
+@pytest.mark.bar("F39")
 @pytest.mark.urs("URS-TIME-05", "URS-TIME-09")
 async def test_a_dead_rtc_is_unsynchronised_until_it_is_set_and_the_event_places_the_stamps(tmp_path, figures):
     """The machine starts in 1970; the right time comes later. Nothing waits, nothing is rewritten, and all can be placed."""
@@ -132,6 +133,7 @@ async def test_a_stopped_process_says_what_it_missed(tmp_path):
         assert (await watcher.event("step"))["step_s"] == pytest.approx(60, abs=0.01)
 
 
+@pytest.mark.bar("F39", "F43")
 @pytest.mark.urs("URS-TIME-07")
 @pytest.mark.timeout(180)
 async def test_a_process_stopped_for_a_minute_says_so_and_invents_no_step(tmp_path, figures):

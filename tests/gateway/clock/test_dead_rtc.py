@@ -99,6 +99,7 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+@pytest.mark.bar("F39")
 @pytest.mark.urs("URS-TIME-05", "URS-TIME-06", "URS-TIME-08", "URS-TIME-09")
 async def test_a_batch_that_began_in_1970_is_placed_by_a_later_event_and_nothing_is_rewritten(tmp_path, figures):
     examples.copy("granulation-2", tmp_path / "line")

@@ -157,6 +157,7 @@ async def in_a_kernel(folder: Path, script: str) -> list[dict[str, Any]]:
     return await in_a_kernel_of_its_own(folder, COMMON.format(repository=str(ROOT)) + script)
 
 
+@pytest.mark.bar("F39", "S18")
 @pytest.mark.urs("URS-TIME-07")
 async def test_a_really_set_clock_is_told_by_the_kernel_and_by_the_check(tmp_path, figures):
     """+-1 h, +-1 s, +-0.2 s by clock_settime."""
@@ -173,6 +174,7 @@ async def test_a_really_set_clock_is_told_by_the_kernel_and_by_the_check(tmp_pat
     )
 
 
+@pytest.mark.bar("F39")
 @pytest.mark.urs("URS-TIME-10")
 async def test_a_leap_second_that_the_kernel_inserts(tmp_path, figures):
     """23:59:59 of the last day of 2026 stands twice; the step is the announced leap second and no step."""
@@ -199,6 +201,7 @@ async def test_a_leap_second_from_the_servers_by_a_real_chronyd_into_the_kernel(
     )
 
 
+@pytest.mark.bar("F39")
 @pytest.mark.urs("URS-TIME-05", "URS-TIME-09")
 async def test_a_machine_that_starts_in_1970(tmp_path, figures):
     (told,) = await in_a_kernel(tmp_path, DEAD_RTC)

@@ -152,6 +152,7 @@ def test_a_slew_widens_the_bound(hands):
     assert clock.stamp().bound_s == pytest.approx(0.001 + 0.0833, abs=1e-3)
 
 
+@pytest.mark.bar("F39")
 def test_a_suspend_is_an_event(hands):
     clock, events = started(hands)
     hands.real, hands.sleep = hands.real + 3600 * S, hands.sleep + 3600 * S
@@ -187,6 +188,7 @@ def test_an_unverified_time_is_an_alarm_within_thirty_seconds_once(hands):
     assert alarmed_after_s[0] < 30
 
 
+@pytest.mark.bar("F39")
 @pytest.mark.urs("URS-TIME-05", "URS-TIME-06")
 def test_a_day_without_servers(hands):
     """The servers are gone for more than 24 h: holdover, then unsynchronised, and stamps go on all the time."""
@@ -204,6 +206,7 @@ def test_a_day_without_servers(hands):
     assert "24.0 h" in next(event["reason"] for event in events if event.get("kind") == "unsynchronised")
 
 
+@pytest.mark.bar("F39")
 @pytest.mark.urs("URS-TIME-10")
 def test_an_announced_leap_second_widens_the_bound_and_its_step_is_no_step(hands):
     midnight = leap_instant_ns(NOW)

@@ -31,6 +31,7 @@ def snapshot() -> dict[str, Any]:
     return {
         "gateway": "lyon/test-1",
         "environment": "production",
+        "configuration": {"version": 4, "sha256": "ab", "state": "active", "approved_by": "Jeanne Durand (jdurand, qa), 2026-11-22"},
         "software": "1",
         "time": "2026-11-22T07:00:00.000000Z",
         "local": "2026-11-22 08:00:00",
@@ -288,3 +289,13 @@ def test_what_the_snapshot_shows_as_it_is_now_is_not_said_twice_and_what_it_does
         f"alarm uplink-certificate: uplink ebr: client.pem: not valid now {since}",
         f"alarm part-failed: page: in use {since}",
     ], "the file is gone, the receiver takes the certificate all the same: nobody else says it"
+
+
+@pytest.mark.urs("URS-CFG-01", "URS-CFG-02")
+def test_the_page_says_which_version_runs_and_who_approved_it() -> None:
+    now = snapshot()
+    assert wording.configuration(now) == "configuration 4, approved by Jeanne Durand (jdurand, qa), 2026-11-22"
+    now["configuration"]["approved_by"] = None
+    assert wording.configuration(now) == "configuration 4, approved by nobody"
+    now["configuration"].update(state=None)
+    assert wording.configuration(now) == "configuration 4"

@@ -37,6 +37,7 @@ PARTS: dict[str, tuple[type, str]] = {
 }
 
 
+@pytest.mark.bar("F44")
 @pytest.mark.parametrize("fault", ["value", "os", "recursion", "cancelled", "silent"])
 async def test_whatever_a_part_raises_is_a_problem_of_its_own_until_it_works_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str

@@ -22,6 +22,7 @@ from gateway.operation.control import NotRunning, ask
 from gateway.runtime import gateway, misconfigured
 
 
+@pytest.mark.bar("F44")
 @pytest.mark.urs("URS-DAQ-11")
 async def test_whatever_a_driver_raises_is_its_own_sources_and_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Made(Faulty):
@@ -46,6 +47,7 @@ async def test_whatever_a_driver_raises_is_its_own_sources_and_it_goes_on(tmp_pa
     assert said["group"] == "crashed: ZeroDivisionError: bug"
 
 
+@pytest.mark.bar("F44")
 @pytest.mark.urs("URS-DAQ-11")
 async def test_a_driver_that_returns_stops_its_source_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Ended(Faulty):

@@ -1,15 +1,16 @@
 """The only retry loop."""
 
 import asyncio
+import heapq
 from collections.abc import Awaitable, Callable
 from itertools import islice
 
 import pytest
 
 from buffer import JournalError
-from drivers import DriverError, LinkLost
+from drivers import DriverError, LinkLost, NobodyListens
 from gateway.runtime.isolate import Crashed, contained, telling
-from gateway.runtime.supervise import backoff_s, supervise
+from gateway.runtime.supervise import Knocking, backoff_s, supervise
 
 
 def scripted(outcomes: list[BaseException]) -> Callable[[], Awaitable[None]]:
@@ -197,3 +198,54 @@ async def test_a_failure_that_can_not_be_told_for_the_stop_does_not_outlive_it()
             raise OSError("disk")
 
     assert await stopped(attempt, begun, on_failure)
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_an_address_that_refuses_is_asked_again_within_half_a_second_however_long_it_does() -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    outcomes: list[BaseException] = [NobodyListens("refused")] * 40 + [ZeroDivisionError()]
+    with pytest.raises(ZeroDivisionError):
+        await supervise("plc", scripted(outcomes), _none, retry_on=DriverError, quick=NobodyListens, sleep=sleep)
+
+    assert len(waits) == 40
+    assert all(0.2 <= wait <= 0.5 for wait in waits)
+    assert len(set(waits)) > 30, "two that were refused together do not come back together"
+
+
+async def test_what_is_no_refusal_is_asked_again_later_each_time_and_a_refusal_begins_that_anew() -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    away: list[BaseException] = [LinkLost("no answer in time")] * 6
+    both: list[BaseException] = [ExceptionGroup("two", [NobodyListens("refused"), LinkLost("no answer in time")])]
+    outcomes: list[BaseException] = [*away, NobodyListens("refused"), *both, LinkLost("no answer in time"), ZeroDivisionError()]
+    with pytest.raises(ZeroDivisionError):
+        await supervise("plc", scripted(outcomes), _none, retry_on=DriverError, quick=NobodyListens, sleep=sleep)
+
+    assert 4.5 <= waits[5] <= 10
+    assert waits[6] <= 0.5
+    assert waits[7] <= 0.5, "the first of the others"
+    assert 0.45 <= waits[8] <= 1
+
+
+@pytest.mark.parametrize(("parts", "most_per_s"), [(1, 4), (10, 40), (100, 27), (400, 80)])
+def test_hundreds_of_sources_at_one_dead_host_make_no_storm(parts: int, most_per_s: float) -> None:
+    """On a clock of its own: each part knocks, is refused at once, and waits as it is told."""
+    knocking, over_s = Knocking(), 100.0
+    due = [(0.0, f"source {number}") for number in range(parts)]
+    knocked = 0
+    while due[0][0] < over_s:
+        now_s, name = heapq.heappop(due)
+        knocked += now_s > over_s / 2  # all of them are known to wait
+        knocking.knocks(name)
+        heapq.heappush(due, (now_s + knocking.wait_s(name), name))
+    assert knocked / (over_s / 2) <= most_per_s
+    for number in range(parts):
+        knocking.knocks(f"source {number}")
+    assert knocking.wait_s("the last") <= 0.5, "who got in is not counted among those that wait"

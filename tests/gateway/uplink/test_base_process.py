@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from kit.journals import short_segments
 from kit.processes import eventually
 from kit.uplink_bench import BOTH, GATEWAY, Bench
 
@@ -15,6 +16,13 @@ from buffer import Body, Journal
 from buffer.verify import verify
 from gateway.uplink import Forwarder
 from simulators.ebr import Ebr
+
+ENTRIES = 256
+
+
+@pytest.fixture(autouse=True)
+def segments_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    short_segments(monkeypatch, ENTRIES)
 
 
 @pytest.fixture
@@ -37,7 +45,7 @@ async def prune(bench: Bench) -> int:
         first = await asyncio.to_thread(once)
         if first > 1:
             break
-    assert first == 4_097
+    assert first == ENTRIES + 1
     return first
 
 
@@ -45,7 +53,7 @@ async def pruned(bench: Bench, kind: str) -> tuple[Forwarder, asyncio.Task[None]
     """Deliver more than a segment, and prune the first."""
     bench.journal = forgetful(bench)
     await bench.start(kind)
-    bench.append(4_096, 20)
+    bench.append(ENTRIES, 20)
     bench.append(100, 20)
     forward = bench.forward(bench.uplink(kind))
     task = bench.run(forward)
@@ -69,11 +77,11 @@ async def test_a_second_receiver_after_pruning_gets_going_and_its_base_is_told(b
     await eventually(lambda: bench.delivered("second"))
     assert whole(bench)
     told = [one for one in bench.findings if one["code"] == "uplink-not-held"]
-    assert [(one["severity"], one["evidence"]["first"], one["evidence"]["last"]) for one in told] == [("warning", 1, 4_096)]
+    assert [(one["severity"], one["evidence"]["first"], one["evidence"]["last"]) for one in told] == [("warning", 1, ENTRIES)]
     bench.append(5)
     await eventually(lambda: bench.delivered("second"))
     assert second.status.receipts_refused == 0
-    assert min(held(bench)) == 4_097
+    assert min(held(bench)) == ENTRIES + 1
     assert verified(bench) == ([], 2)
 
 
@@ -103,7 +111,7 @@ async def test_a_receiver_that_comes_back_after_pruning_goes_on_in_mid_epoch_and
     task = bench.run(bench.forward(bench.uplink(kind, required=False)))
     await eventually(lambda: bench.delivered(kind))
     await bench.stop(task)
-    bench.append(4_096, 20)
+    bench.append(ENTRIES, 20)
     bench.journal.uplink("ebr", True)
     epoch, last = bench.journal.last
     bench.journal.acknowledge("ebr", epoch, last, bench.journal.read((epoch, last - 1), max_bytes=1)[0].digest)
@@ -111,7 +119,7 @@ async def test_a_receiver_that_comes_back_after_pruning_goes_on_in_mid_epoch_and
     bench.journal = forgetful(bench)  # a start: what was pruned is not in memory any more either
     bench.run(bench.forward(bench.uplink(kind, required=False)))
     await eventually(lambda: bench.delivered(kind), 60)
-    assert missing(bench) == [(epoch, 21, 4_096)]
+    assert missing(bench) == [(epoch, 21, ENTRIES)]
     assert verified(bench) == ([], 2)
 
 
@@ -119,7 +127,7 @@ async def test_a_receiver_that_comes_back_after_pruning_goes_on_in_mid_epoch_and
 @pytest.mark.urs("URS-UPL-03", "URS-BUF-07")
 async def test_what_was_lost_at_the_end_of_an_epoch_is_told_and_holds_up_nothing(bench: Bench, kind: str) -> None:
     """Its last segment was lost after the next epoch had begun, which names an end that nobody can prove any more."""
-    bench.append(4_096, 20)
+    bench.append(ENTRIES, 20)
     bench.append(100, 20)
     first = bench.journal.last[0]
     bench.journal.leave_epoch()
@@ -128,7 +136,7 @@ async def test_what_was_lost_at_the_end_of_an_epoch_is_told_and_holds_up_nothing
     bench.append(5)
     second = bench.journal.last[0]
     bench.journal.close()
-    (bench.folder / "data" / "segments" / f"{first}-4097.db").unlink()
+    (bench.folder / "data" / "segments" / f"{first}-{ENTRIES + 1}.db").unlink()
     (bench.folder / "data" / "SHA256SUMS").unlink()
     bench.journal = opened(bench)
     bench.append(3)
@@ -136,30 +144,30 @@ async def test_what_was_lost_at_the_end_of_an_epoch_is_told_and_holds_up_nothing
     bench.run(bench.forward(bench.uplink(kind)))
     await eventually(lambda: bench.delivered(kind), 60)
     streams = {epoch: through for (_, epoch), (through, _) in bench.ebr.store.streams().items()}
-    assert streams == {first: 4_096, second: 5, bench.journal.last[0]: 3}
+    assert streams == {first: ENTRIES, second: 5, bench.journal.last[0]: 3}
     (told,) = [one for one in bench.findings if one["code"] == "uplink-not-held"]
-    assert told["evidence"]["runs"] == [[first, 4_097, 4_196]]
+    assert told["evidence"]["runs"] == [[first, ENTRIES + 1, ENTRIES + 100]]
     assert bench.codes() == {"uplink-not-held"}
 
 
 @BOTH
 @pytest.mark.urs("URS-UPL-03", "URS-BUF-07")
 async def test_what_damage_took_out_of_the_middle_of_an_epoch_does_not_hold_it_up(bench: Bench, kind: str) -> None:
-    for count in (4_096, 4_096, 100):
+    for count in (ENTRIES, ENTRIES, 100):
         bench.append(count, 20)
     epoch = bench.journal.last[0]
     bench.journal.close()
-    (bench.folder / "data" / "segments" / f"{epoch}-4097.db").unlink()
+    (bench.folder / "data" / "segments" / f"{epoch}-{ENTRIES + 1}.db").unlink()
     (bench.folder / "data" / "SHA256SUMS").unlink()
     bench.journal = opened(bench)
     event = orjson.dumps({"time": "2026-11-22T07:15:02.512345Z", "event": bench.journal.opened.epoch_event})
     bench.journal.append([Body("ebr-gateway/event/1", event[1:])], urgent=True).result()
-    assert bench.journal.ranges() == [(epoch, 1, 4_096), (epoch, 8_193, 8_292), (bench.journal.last[0], 1, 1)]
+    assert bench.journal.ranges() == [(epoch, 1, ENTRIES), (epoch, 2 * ENTRIES + 1, 2 * ENTRIES + 100), (bench.journal.last[0], 1, 1)]
     await bench.start(kind)
     bench.run(bench.forward(bench.uplink(kind)))
     await eventually(lambda: bench.delivered(kind), 60)
-    assert bench.ebr.store.streams()[GATEWAY, epoch][0] == 8_292
-    assert missing(bench) == [(epoch, 4_097, 8_192)]
+    assert bench.ebr.store.streams()[GATEWAY, epoch][0] == 2 * ENTRIES + 100
+    assert missing(bench) == [(epoch, ENTRIES + 1, 2 * ENTRIES)]
     assert verified(bench) == ([], 2)
     assert "uplink-not-held" in bench.codes()
 

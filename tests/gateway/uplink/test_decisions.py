@@ -16,7 +16,7 @@ from gateway.uplink.patience import Patience, Standstill
 from gateway.uplink.pubacks import Pubacks
 from gateway.uplink.rate_limit import Pace
 from gateway.uplink.receipt import Receipt, parse
-from gateway.uplink.records import Record, answered
+from gateway.uplink.records import Record, Reply, answered
 from gateway.uplink.topics import level
 from gateway.uplink.transport import Delivered
 from gateway.uplink.window import Window
@@ -194,6 +194,7 @@ def test_the_window_counts_what_has_no_receipt() -> None:
     assert (window.unreceipted_bytes, window.cursor) == (100, (1, 2))
 
 
+@pytest.mark.bar("F35")
 def test_a_receipt_for_what_was_sent_before_a_restart_is_no_surprise_but_one_for_the_future_is() -> None:
     window = Window((1, 10), (1, 50), 1_000)
     assert window.standing((1, 50)) == "forward"
@@ -364,6 +365,27 @@ def test_what_is_done_is_stored(status: int) -> None:
     reply = answered(status, b"", "", RECORD)
     assert reply is not None
     assert reply.outcome == "stored"
+
+
+@pytest.mark.urs("URS-UPL-03")
+@pytest.mark.parametrize(
+    "told",
+    [
+        b'{"outcome":"rejected"}',
+        b'{"id":"another#1","outcome":"rejected","code":"limits"}',
+        b'{"id":"another#1","outcome":"stored"}',
+        b'{"id":"%s","outcome":"queued"}' % RECORD.id.encode(),
+        b'{"id":"%s","outcome":null}' % RECORD.id.encode(),
+    ],
+)
+def test_an_outcome_that_is_not_stored_is_not_made_one_by_the_status(told: bytes) -> None:
+    with pytest.raises(Unreachable, match="outcome"):
+        answered(200, told, "application/json", RECORD)
+
+
+@pytest.mark.parametrize("told", [b"", b"ok", b'{"id": 4711}', b"[]", b'{"status":"created"}'])
+def test_a_body_that_speaks_of_no_outcome_leaves_it_to_the_status(told: bytes) -> None:
+    assert answered(201, told, "application/json", RECORD) == Reply("stored")
 
 
 @pytest.mark.parametrize("status", [202, 206, 207])

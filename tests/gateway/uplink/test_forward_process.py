@@ -38,6 +38,7 @@ async def test_mqtt_3_1_1_is_safe_too(bench: Bench) -> None:
     assert bench.stored_alike()
 
 
+@pytest.mark.bar("F35")
 @pytest.mark.urs("URS-UPL-02", "URS-UPL-03")
 @BOTH
 async def test_lost_entries_and_lost_doubled_receipts_cost_time_and_nothing_else(bench: Bench, kind: str, figures: Figures) -> None:
@@ -56,6 +57,7 @@ async def test_lost_entries_and_lost_doubled_receipts_cost_time_and_nothing_else
     )
 
 
+@pytest.mark.bar("F35")
 @pytest.mark.urs("URS-UPL-03")
 @BOTH
 async def test_a_receipt_with_a_wrong_digest_moves_nothing_and_is_an_alarm(bench: Bench, kind: str) -> None:
@@ -125,6 +127,7 @@ async def test_a_receiver_that_lost_everything_gets_everything_again(bench: Benc
     await eventually(bench.stored_alike)
 
 
+@pytest.mark.bar("F37")
 @pytest.mark.urs("URS-UPL-04")
 @BOTH
 async def test_a_refused_entry_waits_in_quarantine_and_the_rest_flows(bench: Bench, kind: str) -> None:
@@ -152,6 +155,7 @@ async def test_a_refused_entry_waits_in_quarantine_and_the_rest_flows(bench: Ben
     assert "uplink-rejected-over" in bench.codes()
 
 
+@pytest.mark.bar("F37")
 @pytest.mark.urs("URS-UPL-04")
 async def test_a_poisoned_page_is_halved_until_the_entry_is_found(bench: Bench, figures: Figures) -> None:
     bench.script.refuse, bench.script.poison_422 = {517: Refusal("value-out-of-format", "never", "not a number")}, True
@@ -168,6 +172,7 @@ async def test_a_poisoned_page_is_halved_until_the_entry_is_found(bench: Bench, 
     )
 
 
+@pytest.mark.bar("F36")
 @pytest.mark.parametrize(("status", "wait_s"), [(429, 7.0), (503, 7.0)])
 async def test_the_receiver_is_given_the_time_it_asks_for(bench: Bench, status: int, wait_s: float) -> None:
     bench.script.page_status, bench.script.page_times, bench.script.page_retry_after = status, 1, "7"
@@ -179,6 +184,7 @@ async def test_the_receiver_is_given_the_time_it_asks_for(bench: Bench, status: 
     assert bench.journal.cursor("https") == (0, 0)
 
 
+@pytest.mark.bar("F36")
 @pytest.mark.urs("URS-UPL-03")
 @pytest.mark.parametrize("body", [b"<html><body>Please log in</body></html>", b"", b'{"ok":true}', b"{}"])
 async def test_a_login_page_with_status_200_acknowledges_nothing(bench: Bench, body: bytes) -> None:
@@ -204,6 +210,7 @@ async def test_what_a_person_must_decide_stops_the_uplink_with_an_alarm(bench: B
     assert (forward.status.state, bench.journal.cursor("https")) == (state, (0, 0))
 
 
+@pytest.mark.bar("F36")
 async def test_pages_that_are_too_large_are_halved(bench: Bench) -> None:
     bench.script.largest_page_bytes = 20_000
     bench.append(200, size=2_000)
@@ -222,6 +229,7 @@ async def test_the_largest_possible_entry_passes(bench: Bench, kind: str) -> Non
     assert max(map(len, bench.held().values())) > 65_000
 
 
+@pytest.mark.bar("F36")
 @BOTH
 async def test_an_ebr_that_dies_and_comes_back_goes_on_where_it_was(bench: Bench, kind: str) -> None:
     bench.append(100)
@@ -235,6 +243,7 @@ async def test_an_ebr_that_dies_and_comes_back_goes_on_where_it_was(bench: Bench
     assert bench.stored_alike()
 
 
+@pytest.mark.bar("F32")
 @pytest.mark.urs("URS-UPL-02")
 async def test_a_broker_killed_in_the_middle_that_forgets_everything_costs_duplicates_only(bench: Bench) -> None:
     await bench.start("mqtt")

@@ -43,6 +43,7 @@ def records_held(bench: Bench) -> list[str]:
     return sorted(name for name in names if "/B1" in name)
 
 
+@pytest.mark.bar("F36")
 @pytest.mark.urs("URS-UPL-01", "URS-UPL-02")
 @BOTH
 async def test_single_records_arrive_once_under_their_own_names_though_answers_get_lost(bench: Bench, kind: str) -> None:
@@ -55,6 +56,7 @@ async def test_single_records_arrive_once_under_their_own_names_though_answers_g
     assert bench.held() == {}
 
 
+@pytest.mark.bar("F37")
 @pytest.mark.urs("URS-UPL-04")
 @BOTH
 async def test_a_record_that_is_not_taken_goes_into_quarantine_and_the_rest_flows(bench: Bench, kind: str) -> None:

@@ -67,6 +67,7 @@ async def test_a_receiver_that_does_not_get_on_is_an_alarm_though_it_takes_and_a
     assert "uplink-no-receipts-over" in bench.codes()
 
 
+@pytest.mark.bar("F33")
 @pytest.mark.urs("URS-UPL-03", "URS-BUF-06")
 @WAYS
 async def test_within_a_minute_somebody_is_told_however_long_a_resend_time_is(bench: Bench, kind: str, version: str) -> None:
@@ -124,6 +125,7 @@ async def test_an_ebr_that_loses_one_of_a_hundred_gets_everything_once(bench: Be
     assert bench.stored_alike()
 
 
+@pytest.mark.bar("F34")
 @SITE
 @pytest.mark.urs("URS-UPL-02", "URS-UPL-03")
 async def test_a_broker_that_drops_at_its_queue_limit_costs_one_resend(tmp_path: Path) -> None:
@@ -144,6 +146,7 @@ async def test_a_broker_that_drops_at_its_queue_limit_costs_one_resend(tmp_path:
         assert site.stored_alike()
 
 
+@pytest.mark.bar("F33")
 @SITE
 @pytest.mark.urs("URS-UPL-03", "URS-BUF-06")
 @pytest.mark.parametrize("swallowed", ["entries", "receipts"])

@@ -31,6 +31,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield site
 
 
+@pytest.mark.bar("F32")
 @pytest.mark.urs("URS-UPL-02")
 async def test_f32_a_broker_killed_with_a_full_window_and_restarted_empty(site: Site, figures: Figures) -> None:
     await site.broker("allow_anonymous true")
@@ -54,6 +55,7 @@ async def test_f32_a_broker_killed_with_a_full_window_and_restarted_empty(site: 
     )
 
 
+@pytest.mark.bar("F33")
 @pytest.mark.urs("URS-UPL-03", "URS-BUF-06")
 async def test_f33_a_broker_that_acknowledges_and_throws_away(site: Site, figures: Figures) -> None:
     """MQTT 3.1.1 has no way to refuse: PUBACK comes for every entry, none arrives."""
@@ -73,6 +75,7 @@ async def test_f33_a_broker_that_acknowledges_and_throws_away(site: Site, figure
     )
 
 
+@pytest.mark.bar("F33", "F34")
 async def test_f33_mqtt_5_says_that_it_is_not_allowed(site: Site) -> None:
     (site.folder / "acl").write_text("topic read ebr/#\ntopic write ebr/+/+/online\n")
     await site.broker("allow_anonymous true", f"acl_file {site.folder / 'acl'}")
@@ -82,6 +85,7 @@ async def test_f33_mqtt_5_says_that_it_is_not_allowed(site: Site) -> None:
     assert raised.value.code == "credentials"
 
 
+@pytest.mark.bar("F34")
 async def test_f34_a_receive_maximum_of_one(site: Site, figures: Figures) -> None:
     await site.broker("allow_anonymous true", "max_inflight_messages 1")
     await site.receive()
@@ -93,6 +97,7 @@ async def test_f34_a_receive_maximum_of_one(site: Site, figures: Figures) -> Non
     figures("broker's limits", f"Receive Maximum 1: {200 / (asyncio.get_running_loop().time() - started):.0f} entries/s, 0 lost")
 
 
+@pytest.mark.bar("F34")
 async def test_f34_a_broker_that_takes_small_packets_only(site: Site, figures: Figures) -> None:
     await site.broker("allow_anonymous true", "max_packet_size 2048")
     site.append(5)
@@ -125,6 +130,7 @@ async def test_a_wrong_password_is_an_alarm_and_the_right_one_is_read_from_a_cre
     await eventually(site.delivered)
 
 
+@pytest.mark.bar("F38")
 @pytest.mark.urs("URS-UPL-08")
 async def test_f38_a_broker_that_wants_client_certificates(site: Site, figures: Figures) -> None:
     pki = site.folder / "pki"

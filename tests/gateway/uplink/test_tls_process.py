@@ -26,7 +26,7 @@ async def test_mutual_tls_carries_everything(bench: Bench, tls: Tls, kind: str) 
     assert bench.stored_alike()
 
 
-@pytest.mark.bar("S06")
+@pytest.mark.bar("F38", "S06")
 @pytest.mark.urs("URS-UPL-08", "URS-SEC-03")
 @BOTH
 @pytest.mark.parametrize("fault", ["other authority", "other name", "expired", "no client certificate", "foreign client certificate"])
@@ -60,6 +60,7 @@ async def test_a_certificate_that_does_not_fit_ends_in_an_alarm_and_never_in_pla
     assert bench.journal.cursor(kind) == (0, 0)
 
 
+@pytest.mark.bar("F38")
 @pytest.mark.urs("URS-UPL-08")
 async def test_a_rotated_client_certificate_is_taken_without_a_restart(bench: Bench, tls: Tls, figures: Figures) -> None:
     await bench.start_ebr(server_tls=tls.server_context(mutual=True))
@@ -100,6 +101,7 @@ async def test_a_remark_on_a_certificate_is_over_when_a_new_one_is_there(bench: 
     await eventually(lambda: f"{code}-over" in bench.codes())
 
 
+@pytest.mark.bar("F38")
 async def test_a_certificate_that_comes_near_its_end_is_told_under_a_connection_that_stands(bench: Bench, tls: Tls) -> None:
     clock = Hands()
     await bench.start_ebr(server_tls=tls.server_context(mutual=True))

@@ -15,6 +15,7 @@ def paths(path: Path, count: int = 30) -> Bench:
     return bench
 
 
+@pytest.mark.bar("F19")
 @pytest.mark.urs("URS-DAQ-01")
 async def test_a_restart_that_renumbers_all_nodes_and_moves_the_namespace_changes_nothing(tmp_path: Path) -> None:
     async with paths(tmp_path) as bench:

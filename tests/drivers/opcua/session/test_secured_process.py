@@ -141,7 +141,7 @@ def test_a_secret_longer_than_a_block_is_encrypted_in_blocks(tmp_path: Path, pol
     assert plain == (632).to_bytes(4, "little") + b"token " * 100 + b"n" * 32
 
 
-@pytest.mark.bar("S06")
+@pytest.mark.bar("F38", "S06")
 @pytest.mark.faults
 async def test_a_swapped_certificate_is_refused_at_reconnect(tmp_path: Path) -> None:
     async with secured(tmp_path) as bench:

@@ -235,3 +235,25 @@ async def test_a_server_stops_although_somebody_connects_all_the_time(tmp_path: 
         await asyncio.gather(*tasks, return_exceptions=True)
         for writer in writers:
             writer.close()
+
+
+@pytest.mark.bar("S12")
+@pytest.mark.urs("URS-SEC-09")
+async def test_nobody_is_sent_elsewhere_by_the_addresses_that_a_server_lists(tmp_path: Path) -> None:
+    came: list[object] = []
+    elsewhere = await asyncio.start_server(lambda *ends: came.append(ends), "127.0.0.1", 0)
+    url = f"opc.tcp://127.0.0.1:{elsewhere.sockets[0].getsockname()[1]}"
+    async with secured(tmp_path, count=2) as bench:
+        for endpoint in bench.plc._server.iserver.endpoints:
+            endpoint.EndpointUrl = url
+            endpoint.Server.DiscoveryUrls = [url]
+        certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections or bench.failures)
+        assert bench.failures == []
+        await bench.caught_up()
+        bench.cable.reset()
+        await eventually(lambda: bench.disk.connections == 2)
+    elsewhere.close()
+    assert came == []

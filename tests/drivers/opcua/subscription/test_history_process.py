@@ -18,6 +18,7 @@ TRICKS = [
 ]
 
 
+@pytest.mark.bar("F18", "F25")
 @pytest.mark.parametrize(("trick", "fills"), TRICKS)
 async def test_history_fills_a_gap_wholly_or_not_at_all(tmp_path: Path, trick: str, fills: bool) -> None:
     async with Bench(tmp_path, count=3) as bench:

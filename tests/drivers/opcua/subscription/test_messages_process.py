@@ -9,6 +9,7 @@ from kit.opcua_bench import ONCE, Bench, lost, say
 from kit.processes import eventually
 
 
+@pytest.mark.bar("F20")
 @pytest.mark.faults
 async def test_an_overflow_is_a_gap_for_exactly_its_tag_and_time(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=3, settings={"queue_size": 10}) as bench:
@@ -33,6 +34,7 @@ async def test_an_overflow_is_a_gap_for_exactly_its_tag_and_time(tmp_path: Path)
         assert covered == len(gone[1])
 
 
+@pytest.mark.bar("F20")
 async def test_a_queue_of_one_is_an_alarm(bench: Bench) -> None:
     bench.plc.switches.most_queue = 1
     bench.run()
@@ -42,6 +44,7 @@ async def test_a_queue_of_one_is_an_alarm(bench: Bench) -> None:
     assert len(finding.tags) == 20
 
 
+@pytest.mark.bar("F21")
 @pytest.mark.faults
 async def test_a_message_that_never_came_is_fetched_again(bench: Bench) -> None:
     bench.run()
@@ -59,6 +62,7 @@ async def test_a_message_that_never_came_is_fetched_again(bench: Bench) -> None:
     say("sequence gap", messages_missing=2, republished=bench.driver.counts["republished"], lost=lost(bench))
 
 
+@pytest.mark.bar("F21")
 async def test_a_message_that_is_no_longer_there_is_a_gap_and_every_value_is_asked_for(bench: Bench) -> None:
     bench.run()
     await eventually(lambda: bench.disk.connections)
@@ -76,6 +80,7 @@ async def test_a_message_that_is_no_longer_there_is_a_gap_and_every_value_is_ask
     assert bench.failures == []
 
 
+@pytest.mark.bar("F21")
 @pytest.mark.parametrize("resend", [True, False])
 async def test_a_message_that_can_not_be_read_is_a_gap_and_does_not_end_the_session(bench: Bench, resend: bool) -> None:
     bench.plc.switches.resend_data = resend
@@ -112,6 +117,7 @@ async def test_a_value_of_five_bytes_that_claims_to_be_two_thousand_million_stop
     assert bench.failures == []
 
 
+@pytest.mark.bar("F22")
 @pytest.mark.parametrize("round_", ONCE)
 async def test_a_missing_node_stops_no_other_and_is_taken_up_when_it_comes(bench: Bench, round_: int) -> None:
     bench.plc.remove("t3")
@@ -129,6 +135,7 @@ async def test_a_missing_node_stops_no_other_and_is_taken_up_when_it_comes(bench
     say("node back", taken_up_after_s=round(asyncio.get_running_loop().time() - begun, 2), retry_every_s=0.3)
 
 
+@pytest.mark.bar("F22")
 @pytest.mark.faults
 async def test_a_node_that_vanishes_in_mid_stream_is_taken_up_again(bench: Bench) -> None:
     bench.run()
@@ -142,6 +149,7 @@ async def test_a_node_that_vanishes_in_mid_stream_is_taken_up_again(bench: Bench
     await bench.caught_up()
 
 
+@pytest.mark.bar("F23")
 async def test_small_limits_of_a_server_are_kept(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=300) as bench:
         bench.plc.switches.limits = {"items": 37, "read": 11}
@@ -153,6 +161,7 @@ async def test_small_limits_of_a_server_are_kept(tmp_path: Path) -> None:
         assert len({reading[0] for reading in bench.disk.readings}) == 300
 
 
+@pytest.mark.bar("F23")
 @pytest.mark.faults
 async def test_a_limit_that_the_server_hides_is_found_by_halving(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=300) as bench:

@@ -9,6 +9,7 @@ from kit.processes import eventually
 from drivers.contract import Loss
 
 
+@pytest.mark.bar("F20")
 @pytest.mark.urs("URS-DAQ-11")
 @pytest.mark.parametrize("killed", [True, False])
 async def test_an_overflow_in_the_first_message_after_a_resumption_is_a_gap_of_its_own(tmp_path: Path, killed: bool) -> None:

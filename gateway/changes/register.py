@@ -1,0 +1,357 @@
+"""Carries out acts on versions: checks, signs, has the audit event written, and only then lets the act count."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from buffer.keys import Signer
+from buffer.times import TICKS_PER_S, now_ticks, rfc3339
+from config import ConfigError, Line, Problem
+from gateway.access import Actor
+from gateway.access.gate import Record
+from gateway.access.roles import reason_problem
+from gateway.changes import acts, baseline, impact
+from gateway.changes.acts import Act, Person, Signed
+from gateway.changes.book import Book, NotAllowed, Version
+from gateway.changes.impact import OpenBatch
+from gateway.changes.states import OWES_APPROVAL, Deed
+from gateway.changes.store import Store
+from gateway.entries.findings import finding
+
+Check = Callable[[Path, Mapping[str, bytes] | None], tuple[Line | None, list[Problem]]]
+"""Reads a line folder, or these contents in its place, and tells every problem."""
+MOST_WORDS = 500
+MOST_DIFF_BYTES = 6_000
+MOST_TOLD = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What acts need of the gateway, or of the command line while none runs.
+
+    folder: the line folder. data: the journal's. zone: of the people at the line. record, happened: append an audit event, any event.
+    signer: the gateway's key. ran: the highest number that a configuration of the journal has. batches: those that are open; None where
+    nobody can know. put_in_force: called with the content of a version that is in force from now on; returns whether the gateway goes over
+    to it at once. known: digest of an act that the journal knows to be kept, None if it knows none.
+    """
+
+    folder: Path
+    data: Path
+    gateway: str
+    zone: str
+    check: Check
+    record: Record
+    happened: Callable[[Mapping[str, Any]], object]
+    signer: Callable[[], Signer]
+    ran: Callable[[], int]
+    batches: Callable[[], Iterable[OpenBatch] | None]
+    put_in_force: Callable[[Line], bool] = lambda _: False
+    known: Callable[[], str | None] = lambda: None
+    now: Callable[[], int] = now_ticks
+
+
+class Frozen(NamedTuple):
+    """A folder's content that was read and checked, with what it was compared with."""
+
+    line: Line
+    impact: dict[str, Any]
+    baseline: dict[str, Any]
+
+
+class Register:
+    """Carries out acts on the versions of one line, one at a time: each is decided by the book as it is."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._store = Store(around.data)
+        self._one = asyncio.Lock()
+
+    def book(self) -> Book:
+        """Read every version. Raises NotAllowed if the acts are damaged: nothing is added to what can not be trusted. For a thread."""
+        read = self._store.read(self._around.gateway)
+        if read.wrong is not None:
+            raise NotAllowed(read.wrong)
+        if (gone := missing(read.book, self._around.known())) is not None:
+            raise NotAllowed(gone)
+        return read.book
+
+    # ---- acts ----------------------------------------------------------------------------------------------------------------------
+
+    async def propose(self, by: Actor, *, change_no: str, author: str | None) -> tuple[Version, dict[str, Any]]:
+        """Freeze the folder as the next version. Returns it with its impact. Raises NotAllowed, ConfigError, OSError."""
+        _person(by)
+        _words("change number", change_no)
+        async with self._one:
+            book = await asyncio.to_thread(self.book)
+            frozen = await asyncio.to_thread(self._frozen, book)
+            line = frozen.line
+            number = max(book.newest, self._around.ran()) + 1
+            assessed = await asyncio.to_thread(self._store.document, frozen.impact)
+            taken = await asyncio.to_thread(self._store.document, frozen.baseline)
+            await asyncio.to_thread(self._store.keep, line.files, line.sha256)
+            follows = None if book.active is None else book.active.number
+            given = {"change_no": change_no, "author": author or None, "follows": follows, "impact": assessed, "baseline": taken}
+            signed = self._signed(book, "propose", number, line.sha256, by, **given)
+            after = book.with_act(signed)
+            told = {
+                "change_no": change_no,
+                "impact": assessed,
+                "changes": frozen.impact["changes"],
+                "criticality": frozen.impact["criticality"],
+            }
+            await self._done(signed, by, old=follows, new=number, **told, diff=_bounded(frozen.impact["rows"]))
+            return after.named(number), frozen.impact
+
+    async def decide(self, deed: Deed, number: int, by: Actor, *, meaning: str) -> Version:
+        """Approve or reject a version, in the name of a person who had no hand in it. Raises NotAllowed, OSError."""
+        _person(by, signs=True)
+        _words("meaning", meaning)
+        async with self._one:
+            book = await asyncio.to_thread(self.book)
+            before = book.named(number)
+            await asyncio.to_thread(self._whole, before)
+            signed = self._signed(book, deed, number, before.sha256, by, meaning=meaning, impact=before.begun.impact)
+            after = book.with_act(signed)
+            await self._done(signed, by, old=before.state, new=after.named(number).state, meaning=meaning)
+            if before in book.owing and deed == "approve":
+                text = f"version {number} was approved afterwards by {by.who['name'] or by.who['user']}"
+                self._around.happened(finding("config-emergency-over", "info", text, {"name": f"version {number}"}))
+            return after.named(number)
+
+    async def activate(self, number: int, by: Actor, *, emergency: bool) -> tuple[Version, bool]:
+        """Put a version into force. Returns it, and whether the gateway goes over to it at once. Raises NotAllowed, OSError."""
+        _person(by)
+        async with self._one:
+            book = await asyncio.to_thread(self.book)
+            before = book.named(number)
+            line = await asyncio.to_thread(self._whole, before)
+            assessed = await asyncio.to_thread(self._impact_of, book, before, line)
+            deed: Deed = "activate-emergency" if emergency else "activate"
+            return await self._put_in_force(book, deed, number, line, by, assessed)
+
+    async def roll_back(self, number: int, by: Actor, *, emergency: bool) -> tuple[Version, bool]:
+        """Bring the content of an earlier version back as a new one, under the approval that it has. Returns and raises as `activate`."""
+        _person(by)
+        async with self._one:
+            book = await asyncio.to_thread(self.book)
+            back = book.named(number)
+            line = await asyncio.to_thread(self._whole, back)
+            assessed = await asyncio.to_thread(self._impact_of, book, back, line)
+            deed: Deed = "rollback-emergency" if emergency else "rollback"
+            new = max(book.newest, self._around.ran()) + 1
+            return await self._put_in_force(book, deed, new, line, by, assessed, of=number, baseline=back.begun.baseline)
+
+    async def _put_in_force(
+        self, book: Book, deed: Deed, number: int, line: Line, by: Actor, assessed: Mapping[str, Any], **more: Any
+    ) -> tuple[Version, bool]:
+        batches = self._open(assessed, by, emergency=deed.endswith("-emergency"))
+        follows = None if book.active is None else book.active.number
+        # Nothing is awaited from here until the entry has its place: no batch begins between what was asked and what is written.
+        signed = self._signed(book, deed, number, line.sha256, by, follows=follows, batches=tuple(batches), **more)
+        after = book.with_act(signed)
+        await self._done(signed, by, old=follows, new=number, batches=batches, emergency=deed.endswith("-emergency"))
+        return after.named(number), self._around.put_in_force(line)
+
+    def _open(self, assessed: Mapping[str, Any], by: Actor, *, emergency: bool) -> list[str]:
+        """Name the open batches that are concerned. Raises NotAllowed if there are some, or nobody knows, and it is no emergency."""
+        if emergency and (wrong := reason_problem(by.reason or "")) is not None:
+            raise NotAllowed(f"an emergency needs a reason: {wrong}")
+        open_ = self._around.batches()
+        if open_ is None:
+            if not emergency:
+                raise NotAllowed(
+                    "which batches are open can not be known while no gateway runs: start it, the version in force runs on; "
+                    "or --emergency with a reason"
+                )
+            return []
+        found = impact.concerned(assessed, open_)
+        if found and not emergency:
+            told = ", ".join(found)
+            raise NotAllowed(f"open on equipment that it touches: {told}; wait for the end, or --emergency with a reason")
+        return found
+
+    # ---- what is read --------------------------------------------------------------------------------------------------------------
+
+    def described(self, number: int | None = None) -> dict[str, Any]:
+        """Describe all versions, or one with its acts, for people and programs. Raises NotAllowed. For a thread."""
+        read = self._store.read(self._around.gateway)
+        found = list(read.book.versions.values()) if number is None else [read.book.named(number)]
+        rows = [described(version, read.book, with_notes=number is not None) for version in found[-MOST_TOLD:]]
+        return {"versions": rows, "active": read.book.active and read.book.active.number, "wrong": read.wrong}
+
+    def impact(self, number: int) -> dict[str, Any]:
+        """Return a version's impact against what is in force now, with the open batches concerned. Raises NotAllowed. For a thread."""
+        book = self._store.read(self._around.gateway).book
+        version = book.named(number)
+        assessed = self._impact_of(book, version, self._whole(version))
+        open_ = self._around.batches()
+        batches = None if open_ is None else impact.concerned(assessed, open_)
+        return {"version": number, "state": version.state, "sha256": version.sha256, "reference": version.begun.impact} | {
+            "impact": assessed,
+            "batches": batches,
+        }
+
+    # ---- inside --------------------------------------------------------------------------------------------------------------------
+
+    def _frozen(self, book: Book) -> Frozen:
+        around = self._around
+        line, problems = around.check(around.folder, None)
+        if line is None:
+            raise ConfigError([problem for problem in problems if problem.severity == "error"])
+        if (line.gateway, line.data) != (around.gateway, around.data):
+            raise NotAllowed(
+                f"the folder is of {line.gateway} with its journal in {line.data}: site, name and [buffer] directory stay as they are"
+            )
+        now, active = baseline.installed(line.line.name), book.active
+        before = self._baseline(active)
+        software = baseline.differences(before, now) if before is not None else []
+        if active is not None and active.sha256 == line.sha256 and not software:
+            raise NotAllowed(f"the folder holds what is in force as version {active.number}, and nothing else was installed")
+        old = None if active is None else self._whole(active)
+        return Frozen(line, impact.impact(old, line, software[:MOST_TOLD]), now)
+
+    def _baseline(self, version: Version | None) -> dict[str, Any] | None:
+        return None if version is None or version.begun.baseline is None else self._store.read_document(version.begun.baseline)
+
+    def _whole(self, version: Version) -> Line:
+        """Read a version's content, if it is what was signed and this program takes it. Raises NotAllowed."""
+        line, problems = self._around.check(self._around.folder, self._store.content(version.sha256))
+        if line is None:
+            first = next(str(problem) for problem in problems if problem.severity == "error")
+            raise NotAllowed(f"version {version.number} is not taken by this release: {first}")
+        return line
+
+    def _impact_of(self, book: Book, version: Version, line: Line) -> dict[str, Any]:
+        active, now = book.active, self._baseline(version)
+        before = self._baseline(active)
+        software = baseline.differences(before, now) if before is not None and now is not None else []
+        return impact.impact(None if active is None else self._whole(active), line, software[:MOST_TOLD])
+
+    def _signed(self, book: Book, deed: Deed, number: int, sha256: str, by: Actor, **more: Any) -> Signed:
+        """Sign an act, if it may be done. Raises NotAllowed."""
+        around, at, signer = self._around, self._around.now(), self._around.signer()
+        local = datetime.fromtimestamp(at / TICKS_PER_S, ZoneInfo(around.zone))
+        who = Person(**{name: by.who[name] for name in ("user", "name", "role", "auth")})
+        act = Act(
+            act=deed,
+            gateway=around.gateway,
+            version=number,
+            sha256=sha256,
+            previous=book.last,
+            by=who,
+            reason=by.reason,
+            at=rfc3339(at),
+            local=f"{local:%Y-%m-%d %H:%M:%S %z}",
+            zone=around.zone,
+            key=signer.public.split("+")[1],
+            **more,
+        )
+        if (why := book.problem(act)) is not None:
+            before = book.versions.get(number)
+            own = deed in ("approve", "reject") and before is not None and who.user in before.hands
+            raise NotAllowed(why, "own-hand" if own else None)
+        return acts.sign(act, signer)
+
+    async def _done(self, signed: Signed, by: Actor, *, old: Any, new: Any, **what: Any) -> None:
+        """Write an act down, then let it count."""
+        act = signed.act
+        facts = {"version": act.version, "sha256": act.sha256, **what, "previous": act.previous, "note": signed.note}
+        await self._around.record(f"config-{act.act}", facts, by, target=f"configuration {act.version}", old=old, new=new)
+        await asyncio.to_thread(self._store.append, signed)
+
+
+def missing(book: Book, known: str | None) -> str | None:
+    """Say that acts are missing which the journal knows to have been kept; None if it is not so. known: digest of the newest of them."""
+    if known is None or any(signed.digest == known for version in book.versions.values() for signed in version.acts):
+        return None
+    return f"acts on the versions of this line are missing: the journal knows one ({known[:16]}) that is not there"
+
+
+def described(version: Version, book: Book, *, with_notes: bool = False) -> dict[str, Any]:
+    """Describe a version as JSON-able values. with_notes: with the signed notes."""
+    begun, approval = version.begun, book.approval_of(version)
+    return {
+        "version": version.number,
+        "sha256": version.sha256,
+        "state": version.state,
+        "change_no": begun.change_no,
+        "author": begun.author or begun.by.user,
+        "of": begun.of,
+        "follows": begun.follows,
+        "impact_ref": begun.impact,
+        "approved_by": None if approval is None else _printed(approval),
+        "emergency": version.emergency is not None,
+        "acts": [_line(signed.act) | ({"note": signed.note} if with_notes else {}) for signed in version.acts],
+    }
+
+
+def _printed(act: Act) -> str:
+    return f"{act.by.name or 'no name'} ({act.by.user}, {act.by.role}), {act.at}"
+
+
+def _line(act: Act) -> dict[str, Any]:
+    return {
+        "act": act.act,
+        "at": act.at,
+        "local": f"{act.local} {act.zone}",
+        "user": act.by.user,
+        "name": act.by.name,
+        "role": act.by.role,
+        "auth": act.by.auth,
+        "meaning": act.meaning,
+        "reason": act.reason,
+        "batches": list(act.batches),
+        "key": act.key,
+    }
+
+
+def stated(version: Version, book: Book) -> dict[str, Any]:
+    """Return what the `config` event that begins a version says of it."""
+    about, emergency = described(version, book), version.emergency
+    approvals = [signed.note for signed in version.acts if signed.act.act == "approve"]
+    back = version.begun.of
+    while not approvals and back is not None:
+        approvals = [signed.note for signed in book.versions[back].acts if signed.act.act == "approve"]
+        back = book.versions[back].begun.of
+    in_force = next((signed.act for signed in reversed(version.acts) if signed.act.act not in ("propose", "approve", "reject")), None)
+    return {
+        "state": version.state,
+        "author": about["author"],
+        "approved_by": None if version.state in OWES_APPROVAL else about["approved_by"],
+        "signatures": approvals,
+        "change_no": about["change_no"],
+        "impact_ref": about["impact_ref"],
+        "rollback_of": about["of"],
+        "emergency": emergency is not None,
+        "open_batches": list(in_force.batches) if in_force else [],
+    }
+
+
+def _person(by: Actor, *, signs: bool = False) -> None:
+    """Raise NotAllowed for who is no person; signs: or whose password did not come with this very command (21 CFR 11.200)."""
+    if by.who["kind"] != "person":
+        raise NotAllowed(f"{by.who['user']} is an account and no person: say who you are with --user (`users add` adds people)")
+    if signs and by.who["auth"] == "password" and not by.password_now:
+        raise NotAllowed("a signature needs your password with this very command")
+
+
+def _words(name: str, text: str) -> None:
+    if not text.strip() or len(text) > MOST_WORDS or not text.isprintable():
+        raise NotAllowed(f"the {name} is a text of one line, with at most {MOST_WORDS} characters")
+
+
+def _bounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cut the list of changes so that it fits an entry, and a line that waits; the document holds all."""
+    told: list[dict[str, Any]] = []
+    for row in rows:
+        short = {"path": row["path"][:200], "what": row["what"], "criticality": row["criticality"], "fields": row["fields"][:5]}
+        if len(orjson.dumps([*told, short])) > MOST_DIFF_BYTES:
+            break
+        told.append(short)
+    return told
