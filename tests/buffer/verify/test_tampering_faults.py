@@ -23,6 +23,12 @@ SEGMENT_NOT_THERE = """INSERT INTO segments
 SELECT epoch, 8193, 12288, state, bytes, before, total, ticks, previous, digest, root, sha256 FROM segments WHERE first = 1"""
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A journal with segments as they are, not the short ones of the quick tests: forgeries sit at their ends."""
+    return Made(tmp_path_factory.mktemp("made"))
+
+
 class Forgery(NamedTuple):
     """What was done, how, the exit code that has to follow, and the first bad entry that has to be named (None: none can be)."""
 
