@@ -55,7 +55,7 @@ def record(stored: Iterable[bytes], batch: str) -> Item:
         "completeness": completeness(ends, steps),
         "materials": latest(events, "material", batch),
         "samples": latest(events, "sample", batch),
-        "gaps": gaps(events, steps, first, last),
+        "gaps": gaps(events, steps, ends, (first, last)),
         "proof": [proof(end, steps) for end in ends],
     }
 
@@ -210,34 +210,34 @@ def tree(digests: Sequence[str]) -> str:
 # event-tagset.json: which tags a source has, and whose they are.
 
 
-def gaps(events: Sequence[Item], steps: Sequence[Item], first: int | None, last: int | None) -> list[Item]:
-    """The gaps of the batch's tags, and of sources without tags, that touch its time."""
-    if first is None or last is None:
-        return []
+def gaps(events: Sequence[Item], steps: Sequence[Item], ends: Sequence[Item], window: tuple[int | None, int | None]) -> list[Item]:
+    """event-batch.json: the gaps that the batch's end lists. Of a line without an end (or whose end counts none): see `near`."""
+    counted = {end["gateway"]: set(end["gaps"]) for end in ends if end.get("gap_count") is not None}
     mine, known = tags_of(events, steps)
-    concerned = {
-        (event["gateway"], event["gap"]): event
-        for event in events
-        if event["type"] == "gap" and event["transition"] == "open" and touches_tags(event, mine, known)
-    }
+    told = [event for event in events if event["type"] == "gap"]
     found = []
-    for name, gap in concerned.items():
-        closes = [
-            event
-            for event in events
-            if event["type"] == "gap"
-            and event["transition"] == "close"
-            and (event["gateway"], event["gap"]) == name
-            and touches_tags(event, mine, known)
-        ]
-        ends = [event["end"] for event in closes] or ([gap["end"]] if gap.get("end") else [])
-        outcome = None if not ends else "filled" if closes and all(event["outcome"] == "filled" for event in closes) else "lost"
-        end = max(ends, key=ticks, default=None)
-        if ticks(gap["start"]) <= last and (end is None or ticks(end) >= first):
-            found.append(
-                {"gap": gap["gap"], "source": gap["source"], "tags": gap["tags"], "start": gap["start"], "end": end, "outcome": outcome}
-            )
+    for gap in (event for event in told if event["transition"] == "open"):
+        name = gap["gateway"], gap["gap"]
+        closes = [event for event in told if event["transition"] == "close" and (event["gateway"], event["gap"]) == name]
+        one = closed(gap, closes)
+        if gap["gap"] in counted[gap["gateway"]] if gap["gateway"] in counted else touches_tags(gap, mine, known) and near(one, window):
+            found.append(one)
     return found
+
+
+def closed(gap: Item, closes: Sequence[Item]) -> Item:
+    """A gap with its end and outcome, as far as it has ended; its start by the clock as it was when it closed."""
+    ends = [event["end"] for event in closes] or ([gap["end"]] if gap.get("end") else [])
+    outcome = None if not ends else "filled" if closes and all(event["outcome"] == "filled" for event in closes) else "lost"
+    start = min([gap["start"]] if not closes else [event.get("start") or gap["start"] for event in closes], key=ticks)
+    stated = {"gap": gap["gap"], "source": gap["source"], "tags": gap["tags"], "start": start}
+    return {**stated, "end": max(ends, key=ticks, default=None), "outcome": outcome}
+
+
+def near(gap: Item, window: tuple[int | None, int | None]) -> bool:
+    """Whether a gap touches the time of the batch."""
+    first, last = window
+    return first is not None and last is not None and ticks(gap["start"]) <= last and (gap["end"] is None or ticks(gap["end"]) >= first)
 
 
 def tags_of(events: Iterable[Item], steps: Sequence[Item]) -> tuple[dict[Name, set[str]], set[Name]]:

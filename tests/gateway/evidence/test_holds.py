@@ -134,7 +134,7 @@ async def test_a_hold_goes_only_when_its_audit_entry_is_on_disk(journal: Journal
     disk.fails = False
     assert await holds.release("B1", QA, None) is True
     said = {"who": QA.who, "where": QA.where, "reason": "reviewed and released", "site_zone": "Europe/Paris"}
-    changed = {"object": "batch B1", "old": "held", "new": "released", "what": {"batch": "B1"}}
+    changed = {"object": "batch B1", "old": "held", "new": "released", "what": {"batch": "B1", "audit_trail_review": None}}
     told = {"type": "audit", "action": "release-hold", **said, **changed}
     assert disk.seen == [(told, {"B1"}), (told, {"B1"})]
     assert journal.holds.all() == {}
