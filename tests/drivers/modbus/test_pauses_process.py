@@ -22,13 +22,15 @@ class Hasty:
 
     def __init__(self, after_connect_s: float = 0.0, after_answer_s: float = 0.0) -> None:
         self._after_connect_s, self._after_answer_s = after_connect_s, after_answer_s
-        self.connections = self.ignored = 0
-        self.over = asyncio.Event()
+        self.connections = self.ignored = self.open = 0
+        self.over = asyncio.Event()  # no connection is open any more
         self.transaction: Callable[[bytes], bytes] = lambda number: number
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         now = asyncio.get_running_loop().time
         self.connections += 1
+        self.open += 1
+        self.over.clear()
         hears_s = now() + self._after_connect_s
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
@@ -41,7 +43,9 @@ class Hasty:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
-        self.over.set()
+        self.open -= 1
+        if not self.open:
+            self.over.set()
 
 
 @asynccontextmanager
