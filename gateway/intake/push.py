@@ -88,7 +88,7 @@ class PushIn:
             self._has_room()
         except _Refused as refused:
             self._tell(refused, peer, client)
-            headers = {"Retry-After": "60"} if refused.status in (429, 503) else {}
+            headers = {"Retry-After": "1" if refused.code == "starting" else "60"} if refused.status in (429, 503) else {}
             return web.json_response({"error": refused.reason}, status=refused.status, headers=headers)
         event = {"type": "context", "equipment": unit.name, "values": values, "who": f"push:{client.name}", "peer": peer}
         epoch, seq = self._place()
@@ -102,6 +102,8 @@ class PushIn:
         right = [client for client, token in self._tokens.clients if hmac.compare_digest(token, given)]
         if not right and self._doors.locked(peer, now_s):  # a right one passes: who guesses must not lock out who knows, behind one address
             raise _Refused(429, "locked", f"{MAX_WRONG_TOKENS} wrong tokens: locked for {LOCKED_S:.0f} s")
+        if not right and self._tokens.are_unread:
+            raise _Refused(503, "starting", "the tokens are still being read; send again later")
         if not right:
             self._doors.was_wrong(peer, now_s)
             raise _Refused(401, "token", "a header `Authorization: Bearer TOKEN` with a known token is needed")
@@ -197,6 +199,7 @@ class PushServer:
         runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=15)
         try:
             await runner.setup()
+            await self._tokens.looked_at()
             await open_port(runner, self._listen, bounds, self._tls)
             opened()
             await asyncio.Event().wait()

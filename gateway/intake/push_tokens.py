@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from config import ConfigError, Line, Problem, Push, place_of
@@ -10,6 +11,7 @@ from config.sections import Credential, PushClient
 
 MIN_TOKEN = 20
 LOOK_S = 1.0
+FIRST_LOOK_S = 2.0
 
 Clients = list[tuple[PushClient, bytes]]
 """Each with its token."""
@@ -21,11 +23,26 @@ class PushTokens:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._tokens: dict[str, tuple[PushClient, bytes]] = {}
+        self._unread = {client.name for client in line.push.client} if line.push else set()
+        self._all_looked_at = asyncio.Event()
+        if not self._unread:
+            self._all_looked_at.set()
 
     @property
     def clients(self) -> Clients:
         """Return them."""
         return list(self._tokens.values())
+
+    @property
+    def are_unread(self) -> bool:
+        """Whether somebody's token was not looked at yet since the start: an unknown token may be that one."""
+        return bool(self._unread)
+
+    async def looked_at(self) -> None:
+        """Wait until each token was looked at once, but for FIRST_LOOK_S at most: one file on a share that hangs keeps nobody else out."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK_S):
+                await self._all_looked_at.wait()
 
     async def keep(self, client: PushClient, known: Callable[[], object] = object) -> None:
         """Know a client by its token until cancelled; `known` is called when it is.
@@ -35,12 +52,21 @@ class PushTokens:
         try:
             while True:
                 seen = await asyncio.to_thread(_stamp, client.token, self._line.folder)
-                self._tokens[client.name] = (client, await asyncio.to_thread(token_of, self._line, client))
+                try:
+                    token = await asyncio.to_thread(token_of, self._line, client)
+                finally:
+                    self._looked(client)
+                self._tokens[client.name] = (client, token)
                 known()
                 while await asyncio.to_thread(_stamp, client.token, self._line.folder) == seen:  # noqa: ASYNC110 - files tell nobody
                     await asyncio.sleep(LOOK_S)
         finally:
             self._tokens.pop(client.name, None)
+
+    def _looked(self, client: PushClient) -> None:
+        self._unread.discard(client.name)
+        if not self._unread:
+            self._all_looked_at.set()
 
 
 def token_of(line: Line, client: PushClient) -> bytes:

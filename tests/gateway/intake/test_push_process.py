@@ -1,20 +1,26 @@
 """Order parameters sent to a running gateway: taken, answered when on disk, refused with a reason."""
 
+import asyncio
 import http.client
 import json
 import secrets
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from kit.drop_line import events, stored
 from kit.processes import DEADLINE_S, free_port, listens, running, until
 
+import config
+from gateway.intake import push_tokens
+from gateway.intake.push import PushServer
+from gateway.intake.push_tokens import PushTokens
 from gateway.operation.control import ask
 from simulators import pki
 
@@ -211,3 +217,41 @@ def test_a_body_that_does_not_come_is_given_up(pushing: Pushing) -> None:
         slow.sendall(head.encode())
         assert slow.recv(4096).startswith(b"HTTP/1.1 408")
     assert pushing.put("dryer", ORDER)[0] == 200
+
+
+@pytest.mark.urs("URS-CTX-01", "URS-SEC-02")
+async def test_a_right_token_that_is_not_read_yet_is_no_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here its file is read when the test says so, as one on a share that hangs; the port does not wait for it for ever."""
+    monkeypatch.setattr(push_tokens, "FIRST_LOOK_S", 0.01)
+    site = Pushing(tmp_path / "line")
+    line = config.load(site.folder)
+    assert line.push is not None
+    tokens, taken, opened = PushTokens(line), [], asyncio.Event()
+
+    async def happened(event: Mapping[str, Any]) -> None:
+        taken.append(event)
+
+    def told(event: Mapping[str, Any]) -> asyncio.Task[None]:
+        return asyncio.create_task(happened(event))
+
+    serving = asyncio.create_task(PushServer(line, line.push, tokens).serve(told, lambda: (1, 1), lambda: True, opened.set))
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+        await opened.wait()
+
+        async def put() -> tuple[int, str | None]:
+            headers = {"Authorization": f"Bearer {site.tokens['mes']}"}
+            async with session.put(f"http://127.0.0.1:{site.port}/equipment/dryer/context", json=ORDER, headers=headers) as answer:
+                return answer.status, answer.headers.get("Retry-After")
+
+        assert await put() == (503, "1")
+        known = asyncio.Event()
+        keeping = [asyncio.create_task(tokens.keep(client, known.set)) for client in line.push.client[:1]]
+        await known.wait()
+        assert await put() == (200, None)
+        keeping += [asyncio.create_task(tokens.keep(client)) for client in line.push.client[1:]]
+        await tokens.looked_at()
+        assert not tokens.are_unread
+    for task in (serving, *keeping):
+        task.cancel()
+    await asyncio.wait([serving, *keeping])
+    assert [event["type"] for event in taken] == ["finding", "context"]
