@@ -89,7 +89,7 @@ def _files(data: Path) -> tuple[dict[str, Files], str]:
     for number, entry in enumerate(read_journal(data)):
         if number == 0 and entry.seq != 1:
             raise NotWhole(f"{data}: held from entry {entry.seq} on; what was decided before can not be decided again from here")
-        if b'"type":"config"' in entry.payload:
+        if b'"event":{"type":"config"' in entry.payload:
             event = orjson.loads(entry.payload)["event"]
             newest = event["sha256"]
             if event.get("part", 1) == 1:

@@ -184,6 +184,7 @@ async def test_a_configuration_that_goes_back_is_a_third_one(tmp_path: Path) -> 
         for parameters in (CHANGED, TABLES["parameters.csv"]):
             write_folder(way.folder, parameters=parameters)
             await way.restart()
+        await way.intake.happened({"type": "document", "items": [{"type": "config", "what": "config-approve"}]})  # as a review has them
         told = [(event["version"], event["diff"][0]["fields"]) for event in way.events("config") if event.get("diff")]
         assert recompute.last_line(tmp_path / "journal").parameters[0].low == "40"
     assert told == [(2, [["low", "40", "41"]]), (3, [["low", "41", "40"]])]
