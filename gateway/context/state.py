@@ -259,16 +259,16 @@ class Configuration:
 class Blind:
     """Since when and until when a gap hides something of each equipment that its tags serve.
 
-    until: equipment -> the end as far as it is known; going: those of which it hides something still. told: seq of the entry that told
-    the end so far. judged: seq of the entry by which the clock was set back after it: the stays of then were held against it by the clock
-    as it was.
+    until: equipment -> the end as far as it is known; going: those of which it hides something still. told: equipment -> seq of the entry
+    that told the end so far. judged: seq of the entry by which the clock was set back after it: the stays of then were held against it by
+    the clock as it was.
     """
 
     source: str
     start: int
     until: dict[str, int]
     going: list[str]
-    told: int = 0
+    told: dict[str, int] = field(default_factory=dict)
     judged: int = 0
 
 

@@ -28,9 +28,9 @@ def ends(state: State, plan: Plan, gap: OpenGap, tags: Iterable[str], end: int) 
     blind = state.blind.get(gap.id)
     if blind is None:
         return
-    blind.start, blind.told = min(blind.start, gap.start), state.seq
-    for equipment in plan.served(gap.source, tags) & blind.until.keys():
-        blind.until[equipment] = max(blind.until[equipment], end)
+    blind.start = min(blind.start, gap.start)
+    for equipment in sorted(plan.served(gap.source, tags) & blind.until.keys()):
+        blind.until[equipment], blind.told[equipment] = max(blind.until[equipment], end), state.seq
     still = plan.served(gap.source, gap.left) if gap.left else frozenset()
     blind.going = [equipment for equipment in blind.going if equipment in still]
     if not gap.left:
@@ -89,7 +89,7 @@ def _hides(state: State, plan: Plan, gap: str, batch: Batch, member: Member) -> 
     if where not in blind.until or member.entered < blind.judged:
         return False
     if member.start_seq <= blind.judged:  # it began before the clock was set, and turned out to after: the order of entries tells
-        return where in blind.going or blind.told >= member.start_seq
+        return where in blind.going or blind.told.get(where, 0) >= member.start_seq
     unit = plan.units.get(where)
     stands = 0 if unit is None else unit.settle_ticks
     is_before_end = member.end is None or blind.start <= member.end.ticks + stands
