@@ -31,7 +31,8 @@ def test_an_uplink_that_was_renamed_is_told_and_let_go_by_a_command_with_a_reaso
         now = status(folder)
         assert now["uplinks_gone"] == ["old"]
         assert [text for text in now["problems"] if "uplink old" in text and "retire-uplink" in text]
-        assert [one["evidence"] for one in events(folder, "finding") if one["code"] == "uplink-gone"] == [{"uplink": "old"}]
+        told = until(lambda: [one["evidence"] for one in events(folder, "finding") if one["code"] == "uplink-gone"])
+        assert told == [{"uplink": "old"}]
 
         assert called("retire-uplink", folder, "--uplink", "new", "--reason", "it is the wrong one").returncode == 2
         assert called("retire-uplink", folder, "--uplink", "nobody", "--reason", "a slip of the hand").returncode == 2
