@@ -18,7 +18,7 @@ from gateway.demo.recompute import Again, recomputed
 from gateway.demo.seen import unproved
 from gateway.demo.store import Store
 from gateway.demo.truth import Item, Truth, read
-from gateway.entries.ticks import TICKS_PER_MS, from_rfc3339
+from gateway.entries.ticks import TICKS_PER_MS, TICKS_PER_S, from_rfc3339
 
 Visit = tuple[str, str]
 """(equipment, step)"""
@@ -37,6 +37,7 @@ class Chain:
 class Result:
     """Everything that the final page shows. stored, received: counts per source, of the journal and of the EBR."""
 
+    line: Line
     batch: str
     stored: Mapping[str, Counts]
     received: Mapping[str, Counts]
@@ -77,7 +78,7 @@ class Result:
         found += self.mistimed
         found += self.unproved
         found += self.material.problems
-        found += [f"{name} misses {missing} without a gap" for name, missing in _unexcused(self.steps)]
+        found += [f"{name} misses {missing} without a gap" for name, missing in _unexcused(self.line, self.steps, self.got)]
         found += [
             f"{each.record} {each.parameter}: recorded {each.recorded}, the truth gives {each.computed}"
             for each in self.again
@@ -90,11 +91,25 @@ class Result:
         return found
 
 
-def _unexcused(steps: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
-    """Yield required parameters that are not present although no gap lies in their step."""
+def _unexcused(line: Line, steps: Iterable[Mapping[str, Any]], got: Received) -> Iterable[tuple[str, str]]:
+    """Yield required parameters that are not present although no gap lies in their step, or hid one of its edges."""
+    sources = {tag.tag: tag.source for tag in line.tags}
     for step in steps:
+        signals = [row.signal for row in line.steps if (row.equipment, row.step) == (step["equipment"], step["step"])]
+        if any(hides_an_edge(step, signal, got.gaps_of(sources[signal])) for signal in signals if signal in sources):
+            continue
         gaps = {each["parameter"]: each.get("gaps") for each in step["parameters"]}
         yield from ((step["record"], each["parameter"]) for each in step["completeness"]["missing"] if not gaps.get(each["parameter"]))
+
+
+def hides_an_edge(step: Mapping[str, Any], signal: str, gaps: Iterable[Gap]) -> bool:
+    """Return whether a gap hid the signal of a step at one of its edges: the step may be longer, and its values are not whole then."""
+    spans = [span for gap in gaps if (span := gap.span(signal)) is not None]
+    for edge in (step["start"], step["end"]):
+        at, window = from_rfc3339(edge["time"]), round((edge.get("window_s") or 0.0) * TICKS_PER_S)
+        if any(begin <= at + window and (end is None or end >= at - window) for begin, end in spans):
+            return True
+    return False
 
 
 def judge(line: Line, batch: str, truth: Path, store: Path, stop_status: int | None = None) -> Result:
@@ -108,7 +123,9 @@ def judge(line: Line, batch: str, truth: Path, store: Path, stop_status: int | N
     counts = compare(line, truths, stored), compare(line, truths, got)
     happened = genealogy.happened(truth, batch)
     material = genealogy.compare(happened, got.materials.values(), batch, lambda item: _untriggered(line, item, got))
-    return Result(batch, *counts, got, chains, recomputed(line, truths, got), missing, mistimed, unproved(line, got), material, stop_status)
+    return Result(
+        line, batch, *counts, got, chains, recomputed(line, truths, got), missing, mistimed, unproved(line, got), material, stop_status
+    )
 
 
 def _untriggered(line: Line, item: Mapping[str, Any], got: Received) -> bool:
