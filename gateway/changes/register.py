@@ -156,6 +156,8 @@ class Register:
         signed = self._signed(book, deed, number, line.sha256, by, follows=follows, batches=tuple(batches), **more)
         after = book.with_act(signed)
         await self._done(signed, by, old=follows, new=number, batches=batches, emergency=deed.endswith("-emergency"))
+        if deed.endswith("-emergency"):
+            self._around.happened(owes_approval(after.named(number)))
         return after.named(number), self._around.put_in_force(line)
 
     def _open(self, assessed: Mapping[str, Any], by: Actor, *, emergency: bool) -> list[str]:
@@ -271,6 +273,14 @@ def missing(book: Book, known: str | None) -> str | None:
     if known is None or any(signed.digest == known for version in book.versions.values() for signed in version.acts):
         return None
     return f"acts on the versions of this line are missing: the journal knows one ({known[:16]}) that is not there"
+
+
+def owes_approval(version: Version) -> dict[str, Any]:
+    """Make the finding of a version that was put into force in an emergency, and has no approval afterwards."""
+    batches = list(version.emergency.batches) if version.emergency else []
+    during = f" while {', '.join(batches)} was open" if batches else ""
+    text = f"version {version.number} was put into force in an emergency{during} and is not approved afterwards"
+    return finding("config-emergency", "alarm", text, {"name": f"version {version.number}", "batches": batches})
 
 
 def described(version: Version, book: Book, *, with_notes: bool = False) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from config import ConfigError, Line, Problem
 from gateway.changes import Baseline, Book, NotAllowed, Store, Version, choice, place_of
 from gateway.changes.choice import FIRST
-from gateway.changes.register import stated
+from gateway.changes.register import owes_approval, stated
 from gateway.entries.findings import finding
 from gateway.entries.registered import Registered
 from gateway.runtime import assembly
@@ -97,15 +97,7 @@ def _findings(book: Book, not_approved: str | None) -> list[dict[str, Any]]:
     if not_approved is not None and book.active is not None:
         text = f"{not_approved}; version {book.active.number}, which is in force, runs on"
         told.append(finding("config-not-approved", "alarm", text, {"name": "line folder", "version": book.active.number}))
-    return [*told, *map(_emergency, book.owing)]
-
-
-def _emergency(version: Version) -> dict[str, Any]:
-    """Make the finding of a version that was put into force without waiting, and has no approval afterwards."""
-    batches = list(version.emergency.batches) if version.emergency else []
-    during = f" while {', '.join(batches)} was open" if batches else ""
-    text = f"version {version.number} was put into force in an emergency{during} and is not approved afterwards"
-    return finding("config-emergency", "alarm", text, {"name": f"version {version.number}", "batches": batches})
+    return [*told, *map(owes_approval, book.owing)]
 
 
 def _store_damaged(text: str) -> dict[str, Any]:

@@ -183,11 +183,17 @@ async def test_an_emergency_names_the_batches_needs_a_reason_and_owes_an_approva
     book = desk.register.book()
     assert (book.active.state, [version.number for version in book.owing]) == ("emergency", [number])
     assert desk.written[-1][1]["batches"] == ["B1"]
+    (told,) = desk.happened
+    assert (told["code"], told["severity"], told["evidence"]) == (
+        "config-emergency",
+        "alarm",
+        {"name": f"version {number}", "batches": ["B1"]},
+    )
     with pytest.raises(NotAllowed, match="somebody else decides"):
         await desk.register.decide("approve", number, actor("qa"), meaning="it was needed")
     await desk.register.decide("approve", number, actor("quality", "qa"), meaning="assessed afterwards")
     assert desk.register.book().owing == ()
-    assert [event["code"] for event in desk.happened if event["type"] == "finding"] == ["config-emergency-over"]
+    assert [event["code"] for event in desk.happened if event["type"] == "finding"] == ["config-emergency", "config-emergency-over"]
 
 
 @pytest.mark.urs("URS-CFG-05")
