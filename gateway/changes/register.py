@@ -141,6 +141,8 @@ class Register:
         async with self._one:
             book = await asyncio.to_thread(self.book)
             back = book.named(number)
+            if (now := book.active) is not None and (now.sha256, now.begun.baseline) == (back.sha256, back.begun.baseline):
+                raise NotAllowed(f"version {now.number}, which is in force, holds what version {number} held: nothing to go back to")
             line = await asyncio.to_thread(self._whole, back)
             assessed = await asyncio.to_thread(self._impact_of, book, back, line)
             deed: Deed = "rollback-emergency" if emergency else "rollback"
@@ -285,7 +287,7 @@ def owes_approval(version: Version) -> dict[str, Any]:
 
 def described(version: Version, book: Book, *, with_notes: bool = False) -> dict[str, Any]:
     """Describe a version as JSON-able values. with_notes: with the signed notes."""
-    begun, approval = version.begun, book.approval_of(version)
+    begun, approval = version.begun, None if version.state in OWES_APPROVAL else book.approval_of(version)
     return {
         "version": version.number,
         "sha256": version.sha256,
@@ -333,7 +335,7 @@ def stated(version: Version, book: Book) -> dict[str, Any]:
     return {
         "state": version.state,
         "author": about["author"],
-        "approved_by": None if version.state in OWES_APPROVAL else about["approved_by"],
+        "approved_by": about["approved_by"],
         "signatures": approvals,
         "change_no": about["change_no"],
         "impact_ref": about["impact_ref"],

@@ -207,8 +207,28 @@ async def test_going_back_is_one_command_under_the_approval_that_the_content_has
     assert (version.number, book.active.number, book.active.sha256) == (second + 1, second + 1, held.sha256)
     assert book.approval_of(book.active).version == first
     assert desk.over[-1].files == held.files
-    with pytest.raises(NotAllowed, match="is in force"):
+    with pytest.raises(NotAllowed, match="version 3, which is in force, holds what version 3 held"):
         await desk.register.roll_back(version.number, actor("engineer"), emergency=False)
+    with pytest.raises(NotAllowed, match="version 3, which is in force, holds what version 1 held"):
+        await desk.register.roll_back(first, actor("engineer"), emergency=True)
+    assert len(desk.over) == 3, "going back twice is no other version, and no gap"
+
+
+@pytest.mark.urs("URS-CFG-04", "URS-CFG-05")
+async def test_what_owes_its_approval_is_listed_as_approved_by_nobody_whatever_was_approved_before(desk: Desk) -> None:
+    first = await desk.in_force()
+    desk.edit("line.toml", "rate_ms = 200", "rate_ms = 300")
+    second = await desk.approved()
+    await desk.register.activate(second, actor("engineer"), emergency=True)
+    await desk.register.roll_back(first, actor("engineer"), emergency=True)
+    rows = {row["version"]: row for row in desk.register.described()["versions"]}
+    assert {number: (row["state"], row["approved_by"] is None) for number, row in rows.items()} == {
+        first: ("superseded", False),
+        second: ("unapproved", True),
+        second + 1: ("emergency", True),
+    }
+    await desk.register.decide("approve", second, actor("qa"), meaning="assessed afterwards")
+    assert desk.register.described(second)["versions"][0]["approved_by"].startswith("Quentin Abel")
 
 
 @pytest.mark.urs("URS-CFG-01")
