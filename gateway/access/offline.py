@@ -71,11 +71,12 @@ class Offline:
         if len(line) > MOST_LINE_BYTES or (self._path.exists() and self._path.read_bytes().count(b"\n") >= MOST_LINES):
             raise OSError(f"{self._path} is full: start the gateway, which takes it into the journal")
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600), "r+b", buffering=0) as file:
+        with os.fdopen(os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600), "r+b") as file:
             given_to_owner(file.fileno(), self._path.parent)
             size = file.seek(0, os.SEEK_END)
             cut = b"" if size == 0 or os.pread(file.fileno(), 1, size - 1) == b"\n" else b"\n"  # a line that a crash cut ends here
             file.write(cut + line)
+            file.flush()  # raises where a disk that is nearly full takes only a part
             os.fsync(file.fileno())
         keys.sync(self._path.parent)
 

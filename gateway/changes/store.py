@@ -90,12 +90,13 @@ class Store:
         self._made(self._folder)
         line = json.dumps({"note": signed.note}, ensure_ascii=False).encode() + b"\n"
         path = self._folder / ACTS
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "r+b", buffering=0) as file:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "r+b") as file:
             given_to_owner(file.fileno(), self.data)
             held = file.read()
             file.seek(held.rfind(b"\n") + 1)
             file.truncate()
             file.write(line)
+            file.flush()  # raises where a disk that is nearly full takes only a part
             os.fsync(file.fileno())
         keys.sync(self._folder)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.nearly_full import nearly_full
 
 from gateway.access import Offline, forget, take_over
 from gateway.access.offline import MOST_LINES, NAME
@@ -94,3 +95,14 @@ def test_what_is_written_names_the_gateway_where_nobody_is_named_and_says_when(t
     assert (event["who"]["user"], event["reason"], event["site_zone"]) == ("system:lyon/test-1", None, "Europe/Paris")
     assert event["what"]["gateway_ran"] is False
     assert event["what"]["done_at"].endswith("Z")
+
+
+@pytest.mark.urs("URS-AUD-01")
+def test_an_event_of_which_only_a_part_has_room_is_refused_and_what_is_left_of_it_is_told(tmp_path: Path) -> None:
+    written(tmp_path, "a")
+    with nearly_full(tmp_path / NAME, 20), pytest.raises(OSError, match="File too large"):
+        written(tmp_path, "b")
+    written(tmp_path, "c")
+    journal = Journal()
+    asyncio.run(journal.start(tmp_path))
+    assert actions(journal) == ["a", "pending-unreadable", "c"]

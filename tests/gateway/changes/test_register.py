@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from kit.change_desk import Desk, actor
+from kit.nearly_full import nearly_full
 from kit.production_line import PLC, accepts, production_line
 
 import config
@@ -274,3 +275,15 @@ def test_a_damaged_document_is_no_document(desk: Desk) -> None:
     with pytest.raises(NotAllowed, match="was changed"):
         desk.store.read_document(sha256)
     assert Store(desk.around.data).read().book.acts == 0
+
+
+@pytest.mark.urs("URS-CFG-02")
+async def test_an_act_of_which_only_a_part_has_room_is_told_and_does_not_count(desk: Desk) -> None:
+    number = await desk.proposed()
+    path = desk.around.data / "changes" / "acts.jsonl"
+    with nearly_full(path, 100), pytest.raises(OSError, match="File too large"):
+        await desk.register.decide("approve", number, actor("qa"), meaning="approved for production")
+    assert desk.register.book().named(number).state == "proposed"
+    await desk.register.decide("approve", number, actor("qa"), meaning="approved for production")
+    assert desk.store.read(desk.around.gateway).wrong is None
+    assert desk.register.book().named(number).state == "approved"
