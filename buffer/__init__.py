@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from buffer.segment import first_of as segment_of
     from buffer.segment import last_of as segment_end
     from buffer.space import Pressure
+    from buffer.watermarks import read_watermark
     from buffer.writer import Body
 
 __all__ = [
@@ -112,11 +113,15 @@ __all__ = [
     "StorageError",
     "Usage",
     "read_journal",
+    "read_watermark",
     "segment_end",
     "segment_of",
 ]
 
-_HOMES = ("errors", "reader", "segment", "catalogue", "origin", "receipts", "retention", "scrub", "space", "writer", "opening", "journal")
+_HOMES = (
+    *("errors", "reader", "segment", "catalogue", "watermarks", "origin"),
+    *("receipts", "retention", "scrub", "space", "writer", "opening", "journal"),
+)
 """Where the names above are looked for, in this order: what needs least comes first."""
 _CALLED = {"segment_of": ("segment", "first_of"), "segment_end": ("segment", "last_of")}
 

@@ -6,9 +6,13 @@ taken apart by the first change. No source has a slash in its name.
 """
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+from buffer import segment, sqlite
 from buffer.segment import Fact
 
 Changes = dict[str, Fact | None]
@@ -20,6 +24,20 @@ def read(facts: Mapping[str, Fact], source: str) -> dict[str, Any]:
     whole, prefix = facts.get(f"watermark/{source}"), f"watermark/{source}/"
     parts = {name.removeprefix(prefix): json.loads(fact.value) for name, fact in facts.items() if name.startswith(prefix)}
     return {**(json.loads(whole.value) if whole else {}), **parts}
+
+
+def read_watermark(folder: Path, source: str) -> dict[str, Any]:
+    """Return the watermark of a source in a journal that nobody has open; {} if there is none, or it can not be read."""
+    newest = "SELECT epoch, first FROM segments WHERE state != 'damaged' ORDER BY epoch DESC, first DESC LIMIT 1"
+    try:
+        with closing(sqlite.reader(folder / "journal.db", closed=False)) as db:
+            row = db.execute(newest).fetchone()
+        if row is None:
+            return {}
+        with closing(sqlite.reader(folder / "segments" / segment.name_of(*row), closed=False)) as db:
+            return read(segment.facts(db), source)
+    except (sqlite3.Error, segment.Damaged):
+        return {}
 
 
 def changed(source: str, changes: Mapping[str, Any], position: tuple[int, int], *facts: Mapping[str, Fact | None]) -> Changes:

@@ -15,7 +15,7 @@ from gateway.changes.book import Book, NotAllowed, Version
 from gateway.changes.choice import Choice, choice
 from gateway.changes.impact import OpenBatch
 from gateway.changes.register import Register, Surroundings, missing
-from gateway.changes.store import Store, place_of
+from gateway.changes.store import Store, known_act, place_of
 
 __all__ = [
     "Act",
@@ -31,6 +31,7 @@ __all__ = [
     "Version",
     "choice",
     "installed",
+    "known_act",
     "missing",
     "place_of",
 ]

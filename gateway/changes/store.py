@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import config
-from buffer import keys
+from buffer import keys, read_watermark
 from buffer.verify import KEY_BESIDE, keys_in
 from gateway.access.store import given_to_owner
 from gateway.changes import acts
@@ -51,6 +51,12 @@ def place_of(folder: Path) -> Path:
     places += [(folder / "data").resolve(), STATE / folder.resolve().name]
     held = next((place for place in places if (place / FOLDER / ACTS).exists()), named)
     return config.data_directory(folder) if held is None else held
+
+
+def known_act(data: Path) -> str | None:
+    """Return the digest of the newest act that a journal which nobody has open knows to have been kept; None if it tells none."""
+    known = read_watermark(data, "gateway").get("acts")
+    return str(known) if known else None
 
 
 class Store:

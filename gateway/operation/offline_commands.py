@@ -11,7 +11,7 @@ from buffer.restore.backup import position_of
 from config import Identity
 from gateway.access import Access, Actor, Offline, Refused, UsersUnreadable, alone, myself
 from gateway.access.store import given_to_owner
-from gateway.changes import Register, Surroundings
+from gateway.changes import Register, Surroundings, known_act
 from gateway.changes.register import Check
 from gateway.evidence.keyring import PUBLIC, key_place
 from gateway.operation.archive_sums import archive_sums
@@ -58,7 +58,8 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
 
 def _surroundings(line: Identity, offline: Offline, check: Check) -> Surroundings:
     """Give what acts on versions need while no gateway runs. Before the first start no batch is open; after it nobody can know."""
-    ran = (line.data / "journal.db").exists()
+    held = (line.data / "journal.db").exists()
+    ran = held or (line.data / "lock").exists()  # a journal that is gone proves no batch to be over
     return Surroundings(
         folder=line.folder,
         data=line.data,
@@ -68,8 +69,9 @@ def _surroundings(line: Identity, offline: Offline, check: Check) -> Surrounding
         record=offline.record,
         happened=offline.happened,
         signer=lambda: _signer(line.data, line.gateway),
-        ran=lambda: _last_version(line.data) if ran else 0,
+        ran=lambda: _last_version(line.data) if held else 0,
         batches=lambda: None if ran else (),
+        known=lambda: known_act(line.data) if held else None,
     )
 
 

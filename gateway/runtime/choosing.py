@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from config import ConfigError, Line, Problem
-from gateway.changes import Baseline, Book, NotAllowed, Store, Version, choice, place_of
+from gateway.changes import Baseline, Book, NotAllowed, Store, Version, choice, known_act, missing, place_of
 from gateway.changes.choice import FIRST
 from gateway.changes.register import owes_approval, stated
 from gateway.entries.findings import finding
@@ -38,7 +38,9 @@ def chosen(folder: Path) -> Chosen:
     made = choice(line, problems, read.book, active)
     damaged = [part for part in (read.wrong, lost) if part is not None]
     if made.runs == "nothing":
-        raise ConfigError([*_damaged(damaged), *([Problem("line.toml", None, FIRST)] if read.book.active is None else [])])
+        gone = missing(read.book, known_act(store.data))
+        told = [*damaged, *([] if gone is None else [gone])]
+        raise ConfigError([*_damaged(told), *([Problem("line.toml", None, FIRST)] if read.book.active is None and gone is None else [])])
     if made.runs == "folder" and line is None:
         raise ConfigError(problems)
     runs = active if made.runs == "version" else replace(line, warnings=tuple(problems)) if line is not None else None

@@ -144,6 +144,19 @@ def test_a_folder_with_errors_stops_nothing_and_a_list_that_was_cut_off_is_seen(
         assert told.startswith("the folder has errors: line.toml:")
         assert {(entry["config"]["version"], entry["environment"]) for entry in stored(folder)} == {(1, "production")}
         edit(folder, "rate_ms = fast", "rate_ms = 300")
-        acts.write_bytes(b"".join(acts.read_bytes().splitlines(keepends=True)[:2]))
+        whole = acts.read_bytes()
+        acts.write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
         refused = tell(folder / "data", "config-propose", **says("engineer"), change_no="CC-2")
         assert "acts on the versions of this line are missing" in refused["error"]
+    listed = called("config", "history", folder)
+    assert (listed.returncode, "acts on the versions of this line are missing" in listed.stdout) == (1, True), (
+        "known without a gateway, too"
+    )
+    acts.write_bytes(whole)
+    assert called("config", "history", folder).returncode == 0
+    (folder / "data" / "journal.db").unlink()
+    propose = ("config", "propose", folder, "--change-no", "CC-2", "--reason", "the journal is gone")
+    assert called(*propose, *options("engineer", tmp_path)).returncode == 0
+    assert called("config", "approve", folder, "2", "--meaning", "approved for production", *options("qa", tmp_path)).returncode == 0
+    ended = called("config", "activate", folder, "2", *options("engineer", tmp_path))
+    assert "which batches are open can not be known" in ended.stderr, "a journal that is gone proves no batch to be over"

@@ -12,7 +12,7 @@ from kit.production_line import PLC, accepts, production_line
 
 import config
 from buffer.restore.backup import backup, restore
-from gateway.changes import baseline
+from gateway.changes import NotAllowed, baseline, known_act
 from gateway.runtime.baseline_watch import BaselineWatch
 from gateway.runtime.choosing import Chosen, chosen
 
@@ -51,6 +51,24 @@ async def test_production_without_a_version_in_force_is_refused_with_the_command
     found = chosen(desk.folder)
     assert (found.controlled, found.registered.version, codes(found)) == (True, 1, [])
     assert found.registered.stated["approved_by"].startswith("Quentin Abel")
+
+
+@pytest.mark.urs("URS-CFG-02")
+async def test_versions_that_are_gone_although_the_journal_knows_of_them_are_no_first_version(desk: Desk) -> None:
+    await desk.in_force()
+    journal = opened(desk.around.data, desk.around.gateway)
+    newest = desk.register.book().last
+    assert journal.opened.epoch_event is not None
+    journal.append([event(journal.opened.epoch_event)], watermark=("gateway", {"acts": newest}), urgent=True).result()
+    journal.close()
+    shutil.rmtree(desk.around.data / "changes")
+    with pytest.raises(config.ConfigError, match=f"the journal knows one .{newest[:16]}. that is not there") as told:
+        chosen(desk.folder)
+    assert "config propose" not in str(told.value), "a list that begins anew would hide what is gone"
+    elsewhere = desk.elsewhere(known=lambda: known_act(desk.around.data))
+    assert "that is not there" in elsewhere.described()["wrong"]
+    with pytest.raises(NotAllowed, match="that is not there"):
+        await elsewhere.propose(actor("engineer"), change_no="CC-8", author=None)
 
 
 EDITS: dict[str, Callable[[Desk], object]] = {
