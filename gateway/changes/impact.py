@@ -15,6 +15,7 @@ EVERYWHERE = "*"
 NOWHERE = frozenset({"web", "users", "backup", "witness", "uplink", "disposition"})
 """Kinds that touch no equipment's record: who looks, who is told, where copies go."""
 MOST_CHANGES = 2_000
+RANK = ("none", "GMP", "CQA", "CPP")
 
 TESTS: dict[str, tuple[str, ...]] = {
     "line": ("start", "one batch from beginning to end"),
@@ -65,8 +66,16 @@ def impact(old: Line | None, new: Line, software: Sequence[str] = ()) -> dict[st
         "equipment": sorted(touched | ({EVERYWHERE} if software else set())),
         "interfaces": sorted({name for row in rows for name in row["interfaces"]}),
         "tests": sorted({test for row in rows for test in row["tests"]} | ({"qualification of the release"} if software else set())),
-        "criticality": max((row["criticality"] for row in rows), key=("none", "GMP", "CQA", "CPP").index, default="none"),
+        "criticality": max(_criticalities(rows, new, whole=old is None or bool(software)), key=RANK.index, default="none"),
     }
+
+
+def _criticalities(rows: Sequence[Mapping[str, Any]], new: Line, *, whole: bool) -> Iterator[str]:
+    """Yield how critical what is touched is. whole: that is everything, for there is nothing before it, or another program reads it."""
+    yield from (row["criticality"] for row in rows)
+    if whole:
+        yield from (tag.criticality for tag in new.tags)
+        yield from (parameter.criticality for parameter in new.parameters)
 
 
 def concerned(assessed: Mapping[str, Any], batches: Iterable[OpenBatch]) -> list[str]:

@@ -188,7 +188,8 @@ class Register:
         found = list(read.book.versions.values()) if number is None else [read.book.named(number)]
         rows = [described(version, read.book, with_notes=number is not None) for version in found[-MOST_TOLD:]]
         wrong = read.wrong or missing(read.book, self._around.known())
-        return {"versions": rows, "active": read.book.active and read.book.active.number, "wrong": wrong}
+        left_out = len(found) - len(rows)
+        return {"versions": rows, "left_out": left_out, "active": read.book.active and read.book.active.number, "wrong": wrong}
 
     def impact(self, number: int) -> dict[str, Any]:
         """Return a version's impact against what is in force now, with the open batches concerned. Raises NotAllowed. For a thread."""

@@ -183,7 +183,7 @@ class Store:
 def _note_of(line: bytes) -> str:
     try:
         note = json.loads(line)["note"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise acts.NotSigned("it is no act") from error
     if not isinstance(note, str):
         raise acts.NotSigned("it is no act")

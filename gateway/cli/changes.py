@@ -25,7 +25,7 @@ def propose(line: Path, change_no: str, author: str | None, reason: str, user: s
     """Freeze the line folder as the next version, for somebody with the role qa to approve."""
     more = {} if author is None else {"author": author}
     answer = told(line, "config-propose", user, password_file, reason=reason, change_no=change_no, **more)
-    touched = f"{answer['changes']} changes, highest criticality {answer['criticality']}"
+    touched = f"{answer['changes']} changes in the folder, highest criticality {answer['criticality']}"
     click.echo(f"version {answer['version']}: proposed, {touched}\nsha256 {answer['sha256']}")
     click.echo(f"what it touches: ebr-gateway config impact {line} {answer['version']}")
 
@@ -114,6 +114,8 @@ def history(line: Path, as_json: bool) -> None:
             back = f", content of {row['of']}" if row["of"] else ""
             click.echo(f"{mark} {row['version']:>4} {row['state']:<11} {row['change_no'] or '-':<14} {row['sha256'][:16]}{back}")
             click.echo(f"       written by {row['author']}; approved by {row['approved_by'] or 'nobody'}")
+        if answer["left_out"]:
+            click.echo(f"{answer['left_out']} older ones are not listed; config show VERSION shows each")
         if not answer["versions"]:
             click.echo("no versions yet; an engineer proposes the first: ebr-gateway config propose")
         if answer["wrong"]:

@@ -59,7 +59,8 @@ def _version_of(found: Any) -> str | None:
         book = Store(place_of(found.folder)).read().book
     except PermissionError:  # who may read the folder need not be allowed to read what lies beside the journal
         return None
-    same = next((version for version in reversed(list(book.versions.values())) if version.sha256 == found.sha256), None)
+    newest_first = reversed(list(book.versions.values()))
+    same = next((version for version in (book.active, *newest_first) if version is not None and version.sha256 == found.sha256), None)
     if same is not None:
         return f"this is version {same.number}, {same.state}"
     in_force = f"; version {book.active.number} is in force" if book.active else ""

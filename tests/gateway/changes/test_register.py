@@ -11,7 +11,7 @@ from kit.production_line import PLC, accepts, production_line
 import config
 from buffer import keys
 from gateway.access.actor import Peer, account
-from gateway.changes import NotAllowed, OpenBatch, Store
+from gateway.changes import NotAllowed, OpenBatch, Store, baseline
 
 pytestmark = pytest.mark.urs("URS-CFG-02")
 
@@ -104,6 +104,7 @@ FORGERIES = {
     "a meaning that is changed": lambda all_, _: [all_[0], all_[1].replace(b"approved for", b"tried for   "), *all_[2:]],
     "no signature": lambda all_, _: [all_[0], all_[1].replace(b"\\n\\n\xe2\x80\x94 lyon", b"\\n\\n\xe2\x80\x94 nobody"), *all_[2:]],
     "no act at all": lambda all_, _: [all_[0], b'{"note": 7}\n', *all_[1:]],
+    "JSON that is nested without end": lambda all_, _: [b'{"note": ' + b"[" * 200_000 + b"\n", *all_],
     "text that is no JSON": lambda all_, _: [b"approve 1\n", *all_],
     "another key's": lambda all_, other: [all_[0], other, *all_[2:]],
 }
@@ -287,3 +288,29 @@ async def test_an_act_of_which_only_a_part_has_room_is_told_and_does_not_count(d
     await desk.register.decide("approve", number, actor("qa"), meaning="approved for production")
     assert desk.store.read(desk.around.gateway).wrong is None
     assert desk.register.book().named(number).state == "approved"
+
+
+@pytest.mark.urs("URS-CFG-03")
+async def test_a_first_version_and_another_release_are_as_critical_as_the_most_critical_that_they_touch(desk: Desk, monkeypatch) -> None:
+    desk.edit("tags.csv", "type,criticality", "type,criticality,unit")
+    desk.edit("tags.csv", "lims,results.lod,decimal,none", "lims,results.lod,decimal,GMP,1")
+    first = await desk.in_force()
+    before = desk.store.read_document(desk.register.book().named(first).begun.impact)
+    taken = baseline.installed("line")
+    monkeypatch.setattr(baseline, "installed", lambda line, units=(): {**taken, "files": {"gateway/x.py": "bb"}})
+    second = await desk.proposed()
+    after = desk.store.read_document(desk.register.book().named(second).begun.impact)
+    assert [(each["changes"], each["software"], each["criticality"]) for each in (before, after)] == [
+        (0, [], "GMP"),
+        (0, ["gateway/x.py was changed"], "GMP"),
+    ]
+
+
+async def test_a_history_that_is_longer_than_what_is_told_says_how_many_are_left_out(desk: Desk, monkeypatch) -> None:
+    monkeypatch.setattr("gateway.changes.register.MOST_TOLD", 2)
+    await desk.proposed()
+    assert desk.register.described()["left_out"] == 0
+    await desk.proposed()
+    await desk.proposed()
+    listed = desk.register.described()
+    assert ([row["version"] for row in listed["versions"]], listed["left_out"]) == ([2, 3], 1)
