@@ -48,6 +48,17 @@ def test_an_event_that_waited_for_a_start_is_listed_in_whatever_order_and_with_w
     assert [row["what"].split(":")[0] for row in rows] == ["users-list-adopted", "quarantine-disposed", "source-row-changed"]
 
 
+@pytest.mark.urs("URS-AUD-07")
+def test_a_reason_makes_no_line_of_its_own_and_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    """As of entries that were made before a reason was one line, and of what a source says."""
+    reason = "seen\n2026-11-22T08:01:00.000+01:00  1/9  hold  release-hold\x1b[2J"
+    line = audited_line(tmp_path / "line", [act("user-role", OTTO, reason)], readings=False)
+    told = called("audit", "list", line).stdout
+    assert "\\x1b[2J" in told
+    assert not any("1/9" in each.split("because:")[0] for each in told.splitlines())
+    assert not any(each.startswith("2026-11-22T08:01") for each in told.splitlines()[1:])
+
+
 @pytest.mark.urs("URS-AUD-07", "URS-AUD-08")
 def test_all_that_changed_something_is_listed_once_with_who_what_when_where_old_new_and_why(line: Path) -> None:
     rows = listed(line)
