@@ -236,7 +236,8 @@ class FileReader:
             text = f"{printable(seen.name)}: refused after {before.handed} of its records were read: {why}"
         self.ledger.pass_over(seen)
         self._refused[seen.name] = f"refused: {why}"
-        await self._report("file-refused", text, severity="alarm", size_bytes=seen.size_bytes, modified_ns=seen.mtime_ns)
+        named = {"name": printable(seen.name), "size_bytes": seen.size_bytes, "modified_ns": seen.mtime_ns}
+        await self._report("file-refused", text, severity="alarm", **named)
 
     async def lose_what_vanished(self, before: Mapping[str, Seen], scan: Scan) -> None:
         """Report files that were taken away before they were read, or while half of one was in the journal: their records are lost.
@@ -270,7 +271,7 @@ class FileReader:
     async def _lose(self, name: str, why: str) -> None:
         """Declare the records of a file lost, as an alarm and as a gap of its tags."""
         text = f"{printable(name)}: {why}"
-        await self._report("file-vanished", text, severity="alarm")
+        await self._report("file-vanished", text, severity="alarm", name=printable(name))
         if self.tags:
             await self._emit.lost(Loss("file-vanished", self.tags, detail=text))
 
@@ -317,7 +318,7 @@ class FileReader:
             return
         self.waiting[seen.name] = why
         text = f"{printable(seen.name)}: not read, because it may not be whole: {why}"
-        await self._report("file-incomplete", text, severity="alarm", size_bytes=seen.size_bytes)
+        await self._report("file-incomplete", text, severity="alarm", name=printable(seen.name), size_bytes=seen.size_bytes)
 
     async def _report(self, code: str, text: str, *, severity: Any, **evidence: Any) -> None:
         await self._emit.found(Finding(code, text, self.tags, severity, {"pattern": self.pattern.name, **evidence}))

@@ -7,6 +7,7 @@ reads only, and nobody is asked for.
 from typing import NamedTuple, get_args
 
 from config.sections import Role
+from gateway.entries.printable import printable
 
 ROLES: tuple[Role, ...] = get_args(Role)
 LEAST_REASON = 10
@@ -61,11 +62,16 @@ BREAK_GLASS = ("users-add", "users-enable", "users-reset")
 
 
 def reason_problem(reason: str) -> str | None:
-    """Say what is wrong with a reason; None if it is one. Ten characters and a few different letters: `..........` tells nobody why."""
+    """Say what is wrong with a reason; None if it is one. Ten characters and a few different letters: `..........` tells nobody why.
+
+    One line, and nothing that a terminal obeys: it stands in lists, where the next line would look like the next row.
+    """
     if len(reason) < LEAST_REASON:
         return f"a reason of at least {LEAST_REASON} characters is needed: who reads it later must understand why"
     if len(reason) > MOST_REASON:
         return f"the reason is longer than {MOST_REASON} characters"
+    if printable(reason) != reason:
+        return "the reason is one line of printable characters"
     if len({letter for letter in reason.casefold() if letter.isalpha()}) < 4:
         return "this says no reason: words are meant"
     return None

@@ -4,6 +4,7 @@ An alarm is in one of the states of ISA-18.2 (5.2.3): raised, acknowledged while
 are done, gone. What recurs after its end, and what happens once more after it was acknowledged, is raised anew.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -76,9 +77,12 @@ def _again(found: Found, kept: list[Held], told: Told, *, is_standing: bool) -> 
 
 def _repeat(held: Held, told: Told, now: int, heard: Heard) -> None:
     is_news = held.cleared is not None or (held.severity == "warning" and told.severity == "alarm")
-    held.severity, held.text, held.last, held.count, held.asked_anew = told.severity, told.text, now, held.count + 1, None
+    severity = "alarm" if held.awaits else told.severity  # what nobody has seen yet becomes no lesser thing
+    held.severity, held.text, held.last, held.count, held.asked_anew = severity, told.text, now, held.count + 1, None
     held.cleared = None
     if is_news:
+        if held.acknowledged is not None:
+            held.told.clear()  # whoever had a message of it believes that it is seen to
         held.acknowledged = None
         heard(Change("raised", held, now))
 
@@ -97,10 +101,11 @@ def _bound(found: Found, kept: list[Held], *, is_standing: bool) -> None:
 
 
 def _drop(found: Found, kept: list[Held], *, least: bool) -> None:
-    """Drop the least of a list, or the oldest that waits."""
+    """Drop the least of a list, or the oldest that waits of those of which there are most: a flood drives out itself alone."""
     warning = next((at for at, held in enumerate(kept) if held.severity == "warning"), None)
     seen = next((at for at, held in enumerate(kept) if not held.awaits), None)
-    oldest = next((at for at, held in enumerate(kept) if held.awaits), 0)
+    many = Counter((held.code, held.source) for held in kept if held.awaits).most_common(1)
+    oldest = next((at for at, held in enumerate(kept) if held.awaits and (held.code, held.source) == many[0][0]), 0)
     at = next((at for at in (warning, seen) if at is not None and least), oldest)
     found.unacknowledged += kept[at].awaits
     del kept[at]

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, print_json
+from gateway.cli.base import FINDING, GOOD, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, print_json, shown
 from gateway.cli.persons import by_person, password_option, person, told
 
 alarm_id = click.argument("alarm", metavar="ID", help="the alarm's id, as `alarms list` shows it")
@@ -23,13 +23,13 @@ def alarms() -> None:
 @as_json
 def list_(line: Path, as_json: bool) -> None:
     """List alarms and findings of the running gateway. Exit 1 while an alarm stands, or waits to be acknowledged, and is not shelved."""
-    found = told(line, "alarm-list")
+    found = shown(told(line, "alarm-list"))
     from gateway.operation.finding_wording import rows, text
 
-    shown = rows(found)
+    listed = rows(found)
     if as_json:
         print_json(found)
-    for row, state in [] if as_json else shown:
+    for row, state in [] if as_json else listed:
         source = row["source"] or "gateway"
         click.echo(f"{row['id']}  {row['severity']:<7}  {row['local']}  {state}")
         click.echo(f"          {row['code']} ({row['priority']}, for {row['whom']}) {source}: {text(row)}")
@@ -37,7 +37,7 @@ def list_(line: Path, as_json: bool) -> None:
         click.echo(f"          cause: {row['cause']}. What to do: {row['response']}{batches}")
     if found["unacknowledged"] and not as_json:
         click.echo(f"unkept    for {found['unacknowledged']:,} alarms that nobody acknowledged there was no room: alarms history")
-    waits = found["unacknowledged"] or any(row["attention"] for row, _ in shown)
+    waits = found["unacknowledged"] or any(row["attention"] for row, _ in listed)
     sys.exit(FINDING if waits else GOOD)
 
 
@@ -115,6 +115,7 @@ def history(line: Path, batch: str | None, begin: str | None, end: str | None, f
 
 
 def _text(row: dict[str, Any]) -> str:
+    row = shown(row)
     over = "happened" if row["momentary"] else "stands" if row["cleared"] is None else f"until {row['cleared_local']}"
     by = f"{row['acknowledged_name'] or row['acknowledged_by']}, {row['acknowledged_local']}: {row['comment']}"
     seen = f"acknowledged by {by}" if row["acknowledged"] else "not acknowledged"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, Words, as_json, line_folder, print_json
+from gateway.cli.base import FINDING, GOOD, Words, as_json, line_folder, print_json, shown
 from gateway.cli.persons import by_person, told
 
 uplink_name = click.option("--uplink", required=True, help="the uplink whose receiver did not take it")
@@ -24,7 +24,7 @@ def quarantine() -> None:
 @as_json
 def quarantine_list(line: Path, uplink: str, as_json: bool) -> None:
     """List what lies in quarantine, and why. Exit 1 if something is held there."""
-    answer = told(line, "quarantine-list", uplink=uplink)
+    answer = shown(told(line, "quarantine-list", uplink=uplink))
     if as_json:
         print_json(answer)
     for one in [] if as_json else answer["entries"]:

@@ -13,7 +13,8 @@ import orjson
 from buffer import read_journal
 from buffer.times import from_rfc3339
 
-_TYPE = re.compile(rb'"event":\{"type":"([a-z-]+)"')
+_TYPE = re.compile(rb'"event":\{(?:"type":"([a-z-]+)")?')
+"""Most events begin with their type, and are not parsed to know it; one that waited for a start may begin with anything."""
 
 
 class Stored(NamedTuple):
@@ -32,7 +33,7 @@ def events(data: Path, types: Collection[str]) -> Iterator[Stored]:
     wanted = {name.encode() for name in types}
     for held in read_journal(data):
         match = _TYPE.search(held.payload)
-        if match is not None and match[1] in wanted:
+        if match is not None and (match[1] is None or match[1] in wanted):
             entry = orjson.loads(held.payload)
             if isinstance(event := entry.get("event"), dict) and event["type"] in types:
                 yield Stored(held.epoch, held.seq, from_rfc3339(entry["time"]), event, entry, held.digest)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.entries.printable import printable
 from gateway.entries.ticks import rfc3339
 from gateway.evidence.trail import NotPossible, Wanted, rows, span_of
 
@@ -46,13 +47,15 @@ class ToReview:
 
 def to_review(data: Path, zone: ZoneInfo, gateway: str, scope: Scope) -> ToReview:
     """Find what needs a look. Raises NotPossible; JournalError, FileNotFoundError. For a thread: it reads the journal."""
-    if scope.batch is None and scope.begin is None:
-        raise NotPossible("a batch, or a time from which on, is needed")
+    if (scope.batch is None) == (scope.begin is None) or (scope.batch is not None and scope.end is not None):
+        raise NotPossible("a batch, or a time from which on, is needed, and not both: part of a batch's trail is not the batch's")
     is_open = scope.batch is not None and span_of(data, scope.batch).is_open
+    # Of a batch that has ended all is looked at, however far the form came: who asks may not say where its trail ends.
+    through = scope.through if scope.batch is None or is_open else None
     items, routine, last = [], 0, (0, 0)
     for row in rows(data, zone, gateway, Wanted(batch=scope.batch, begin=scope.begin, end=scope.end)):
         at = row["epoch"], row["seq"]
-        if scope.through is not None and at > scope.through:
+        if through is not None and at > through:
             break
         last = at
         if row["critical"]:
@@ -60,7 +63,7 @@ def to_review(data: Path, zone: ZoneInfo, gateway: str, scope: Scope) -> ToRevie
         routine += not row["critical"]
         if len(items) > MOST_ITEMS:
             raise NotPossible(f"more than {MOST_ITEMS:,} items: review a shorter time, --from and --to")
-    return ToReview(items, routine, scope.through or last, is_open)
+    return ToReview(items, routine, through or last, is_open)
 
 
 def _item(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,11 +79,17 @@ def _text(value: Any) -> str | None:
 
 def judged(found: ToReview, verdicts: Sequence[Mapping[str, Any]], reviewer: str) -> list[dict[str, Any]]:
     """Put each item's verdict to it. Raises NotPossible unless each has one, by somebody else, and a comment where it is questioned."""
-    given = {(verdict.get("epoch"), verdict.get("seq")): verdict for verdict in verdicts}
+    given = {(verdict.get("epoch"), verdict.get("seq")): verdict for verdict in verdicts if _names_an_entry(verdict)}
+    if len(given) < len(verdicts):
+        raise NotPossible("each verdict names one entry, by epoch and seq, and each entry once")
     known = {(item["epoch"], item["seq"]) for item in found.items}
     if strange := sorted(str(at) for at in given.keys() - known):
         raise NotPossible(f"entry {strange[0]} is not among what is to be reviewed: list it again")
     return [{**item, **_verdict(item, given.get((item["epoch"], item["seq"])) or {}, reviewer)} for item in found.items]
+
+
+def _names_an_entry(verdict: Mapping[str, Any]) -> bool:
+    return isinstance(verdict.get("epoch"), int) and isinstance(verdict.get("seq"), int)
 
 
 def _verdict(item: Mapping[str, Any], given: Mapping[str, Any], reviewer: str) -> dict[str, str]:
@@ -92,6 +101,8 @@ def _verdict(item: Mapping[str, Any], given: Mapping[str, Any], reviewer: str) -
         raise NotPossible(f"{where} has no verdict: accepted or questioned")
     if verdict == "questioned" and len(comment) < LEAST_COMMENT:
         raise NotPossible(f"{where} is questioned: say why, in at least {LEAST_COMMENT} characters")
+    if printable(comment) != comment:
+        raise NotPossible(f"{where}: the comment is one line of printable characters")
     if len(comment) > MOST_COMMENT:
         raise NotPossible(f"{where}: the comment is longer than {MOST_COMMENT} characters")
     return {"verdict": str(verdict), "comment": comment}

@@ -78,10 +78,15 @@ def batches_of(event: Mapping[str, Any]) -> list[str]:
     """Name the batches that an event is about; none: it is about the whole line."""
     what, evidence = event.get("what") or {}, event.get("evidence") or {}
     found = [event.get("batch"), evidence.get("batch")]
-    found += [what.get("batch"), *(what.get("batches") or ())] if isinstance(what, Mapping) else []
-    found += [(event.get(name) or {}).get("batch") for name in ("from", "to")]
+    found += [what.get("batch"), *_listed(what.get("batches"))] if isinstance(what, Mapping) else []
+    found += [each.get("batch") for each in (event.get("from"), event.get("to")) if isinstance(each, Mapping)]
     found += list(event.get("batches") or ()) if event["type"] == "document" else []
     return sorted({str(one) for one in found if one})
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return a list, and nothing for what is none: `what` and `evidence` of an event that waited for a start are anybody's."""
+    return value if isinstance(value, list) else []
 
 
 def is_critical(event: Mapping[str, Any], kind: str) -> bool:
@@ -169,7 +174,7 @@ def _object(event: Mapping[str, Any]) -> str | None:
 def _old_and_new(event: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return what it was before, and what it is: of several members, as objects by their paths."""
     changed = event.get("changed") or (event.get("evidence") or {}).get("changed")
-    if isinstance(changed, list) and changed:
+    if changed and all(isinstance(each, Mapping) for each in _listed(changed) or [None]):
         paths = [str(each.get("path") or each.get("column")) for each in changed]
         return dict(zip(paths, (each.get("old") for each in changed), strict=True)), dict(
             zip(paths, (each.get("new") for each in changed), strict=True)

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,10 @@ def _asked_at(path: Path, method: str, target: str, body: str | None) -> dict[st
     connection = _Unix(path, READS_JOURNAL_WITHIN_S if target in READS_JOURNAL else ANSWER_WITHIN_S)
     try:
         connection.request(method, target, body, {"Content-Type": "application/json"})
-        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        answered = connection.getresponse()
+        if answered.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return {"error": "this is longer than a command may be"}
+        answer: dict[str, Any] = json.loads(answered.read())
     except PermissionError as error:
         raise NotRunning(f"{path}: no permission; people come over the socket of [users], as members of its group", barred=True) from error
     except (OSError, http.client.HTTPException, ValueError) as error:

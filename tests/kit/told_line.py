@@ -27,7 +27,9 @@ class ToldLine:
         self.gathering.take(event, self.now, self.seq)
 
     def find(self, code: str, severity: Any = "alarm", **more: Any) -> None:
-        evidence: dict[str, Any] = {name: more.pop(name) for name in ("query", "uplink", "gap", "part", "unit", "batch") if name in more}
+        evidence: dict[str, Any] = {
+            name: more.pop(name) for name in ("query", "uplink", "gap", "part", "unit", "batch", "name") if name in more
+        }
         self.happen(finding(code, severity, more.pop("text", f"{code} it is"), evidence, **more))
 
     def act(self, action: str, id_: str, comment: str = "seen, and told the sender", **what: Any) -> None:

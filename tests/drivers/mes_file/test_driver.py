@@ -126,6 +126,7 @@ async def test_a_file_that_is_not_right_is_refused_whole_and_left_there(tmp_path
         await journal.polled(3)
     assert journal.codes == ["file-refused"]
     assert journal.findings[0].severity == "alarm"
+    assert journal.findings[0].evidence["name"] == "bad.csv", "the next one is another alarm"
     assert why in journal.findings[0].text
     assert [m.key for m in journal.messages] == ["S9"]
     assert (drop / "bad.csv").read_bytes() == data

@@ -11,6 +11,8 @@ from kit.nearly_full import nearly_full
 
 from gateway.access import Offline, forget, take_over
 from gateway.access.offline import MOST_LINES, NAME
+from gateway.alarms import Found, Gathering
+from gateway.entries.bodies import event_body
 
 
 class Journal:
@@ -73,6 +75,37 @@ def test_a_line_that_is_no_event_is_told_as_what_it_is_and_holds_up_no_other(tmp
     journal = Journal()
     asyncio.run(journal.start(tmp_path))
     assert actions(journal) == ["a", "pending-unreadable", "b"]
+
+
+FINDING = b'"type":"finding","code":"x","severity":"alarm","text":"t"'
+
+
+@pytest.mark.urs("URS-AUD-03")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b'{"type":"finding","code":"x","text":"t"}',
+        b'{%s,"evidence":5}' % FINDING,
+        b'{%s,"tags":5}' % FINDING,
+        b'{%s,"tags":[{"a":1},[2]]}' % FINDING,
+        b'{%s,"note":"\\ud800"}' % FINDING,
+        b'{%s,"evidence":{"n":NaN}}' % FINDING,
+        b'{"type":"audit","action":"start","what":{"n":%s%s}}' % (b"[" * 252, b"]" * 252),
+        b'{"type":"audit","action":"start","what":{"n":%s%s}}' % (b"[" * 3_000, b"]" * 3_000),
+        b'{"type":"audit","action":"start","what":{},"who":5}',
+        b'{"type":"audit","action":"start","what":{},"who":{"user":[1]}}',
+        b'{"type":"audit","action":"start","what":{},"reason":{"a":1}}',
+    ],
+)
+def test_a_line_with_wrong_members_is_told_and_ends_neither_fold_nor_journal(tmp_path: Path, wrong: bytes) -> None:
+    (tmp_path / NAME).write_bytes(wrong + b"\n")
+    journal = Journal()
+    asyncio.run(journal.start(tmp_path))
+    (event,) = journal.events
+    assert event["action"] == "pending-unreadable"
+    assert event["what"]["bytes"] == len(wrong)
+    event_body({}, event)
+    Gathering(Found()).take(event, 1, 1)
 
 
 @pytest.mark.bar("S15")

@@ -90,6 +90,27 @@ def test_a_warning_that_becomes_an_alarm_is_not_acknowledged_by_what_was_said_of
 
 
 @pytest.mark.urs("URS-OBS-03")
+def test_an_alarm_that_nobody_has_seen_is_not_lowered_to_a_warning_and_one_that_rises_again_is_told_again(line: ToldLine) -> None:
+    line.find("not-subscribed", source="plc")
+    (held,) = line.found.standing
+    line.find("not-subscribed", "warning", source="plc")
+    assert (held.severity, held.awaits) == ("alarm", True)
+    held.told.append("shift")
+    line.act(ACKNOWLEDGED, held.id)
+    line.find("not-subscribed", "warning", source="plc")
+    assert held.severity == "warning"
+    line.find("not-subscribed", source="plc")
+    assert (held.awaits, held.told) == (True, [])
+
+
+def test_a_flood_of_one_source_drives_out_its_own_alarms_and_nobody_elses(line: ToldLine) -> None:
+    line.find("file-refused", source="lims", name="mine.csv")
+    for number in range(1_000):
+        line.find("file-refused", source="mes", name=f"{number}.csv")
+    assert [held.subject for held in line.found.recent if held.source == "lims"] == ["mine.csv"]
+    assert (len(line.found.recent), line.found.unacknowledged) == (MOST_AWAITING, 1_001 - MOST_AWAITING)
+
+
 def test_over_a_start_what_nobody_acknowledged_waits_and_what_was_acknowledged_stays_so(line: ToldLine) -> None:
     line.find("unit-differs", source="scale")
     line.find("byte-order", source="plc")

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from kit.audited_journal import BEGAN, GATEWAY, OTTO, STORY, act, audited_line, body, config
+from kit.audited_journal import BEGAN, GATEWAY, OTTO, STORY, act, audited_line, body, config, row_changed
 from kit.commands import called
 
 from buffer import Journal
@@ -34,6 +34,29 @@ def listed(line: Path, *options: str) -> list[dict[str, Any]]:
 
 def what(line: Path, *options: str) -> list[str]:
     return [row["what"].split(":")[0] for row in listed(line, *options)]
+
+
+@pytest.mark.urs("URS-AUD-07")
+def test_an_event_that_waited_for_a_start_is_listed_in_whatever_order_and_with_whatever_facts_it_was_written(tmp_path: Path) -> None:
+    """It begins with who did it then, not with its type, and its facts are those of a file beside the journal."""
+    forms = [
+        dict(reversed(act("users-list-adopted").items())),
+        act("quarantine-disposed", what={"batches": 7, "batch": None}) | {"from": 5},
+        row_changed("B1") | {"evidence": {"changed": [1], "batch": "B1"}},
+    ]
+    rows = listed(audited_line(tmp_path / "line", forms, readings=False))
+    assert [row["what"].split(":")[0] for row in rows] == ["users-list-adopted", "quarantine-disposed", "source-row-changed"]
+
+
+@pytest.mark.urs("URS-AUD-07")
+def test_a_reason_makes_no_line_of_its_own_and_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    """As of entries that were made before a reason was one line, and of what a source says."""
+    reason = "seen\n2026-11-22T08:01:00.000+01:00  1/9  hold  release-hold\x1b[2J"
+    line = audited_line(tmp_path / "line", [act("user-role", OTTO, reason)], readings=False)
+    told = called("audit", "list", line).stdout
+    assert "\\x1b[2J" in told
+    assert not any("1/9" in each.split("because:")[0] for each in told.splitlines())
+    assert not any(each.startswith("2026-11-22T08:01") for each in told.splitlines()[1:])
 
 
 @pytest.mark.urs("URS-AUD-07", "URS-AUD-08")

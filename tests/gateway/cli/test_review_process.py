@@ -65,6 +65,21 @@ def test_a_batch_is_released_only_after_its_review_and_the_review_is_whole_signe
     assert "has no verdict" in signed(line, file, left_out, "qa", tmp_path).stderr
     added = {**told, "items": [*told["items"], {**told["items"][0], "seq": 99_999}]}
     assert "is not among what is to be reviewed" in signed(line, file, added, "qa", tmp_path).stderr
+    named = {name: told[name] for name in ("batch", "through")}
+    before_all: dict[str, Any]
+    for before_all in (
+        {**named, "through": [told["through"][0], 0]},
+        {**named, "from": "2099-01-01T00:00:00Z"},
+        {**named, "to": "1999-01-01T00:00:00Z"},
+    ):
+        answered = tell(line / "data", "audit-review", **before_all, verdicts=[], **says("qa", None))
+        assert "has no verdict" in answered["error"] or "not both" in answered["error"], "a part of a batch's trail is not the batch's"
+    twice = {**told, "items": [{**told["items"][-1], "verdict": "accepted"}, *told["items"]]}
+    assert "each entry once" in signed(line, file, twice, "qa", tmp_path).stderr
+    acting = {**told, "items": [{**item, "comment": "seen\x1b[2J\nand accepted"} for item in told["items"]]}
+    assert "one line of printable" in signed(line, file, acting, "qa", tmp_path).stderr
+    unnamed = tell(line / "data", "audit-review", **named, verdicts=[{"epoch": [1], "seq": {}}], **says("qa", None))
+    assert "each verdict names one entry" in unnamed["error"]
     answer = signed(line, file, told, "qa", tmp_path)
     assert (answer.returncode, answer.stderr) == (1, ""), "1: something is questioned"
     assert "5 items, 1 questioned" in answer.stdout

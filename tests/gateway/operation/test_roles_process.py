@@ -164,6 +164,11 @@ def test_what_is_no_command_is_answered_in_one_line_and_changes_nothing(line: Pa
     assert Unix(path).ask("POST", "/restore", json.dumps(says("admin")).encode())[0] == 404
     assert Unix(path).ask("POST", "/release-hold", b'{"as_user":"' + b"x" * 10_000 + b'"}')[0] == 413
     assert Unix(path).ask("POST", "/release-hold", b"[" * 4_000)[0] in (400, 500)
+    assert tell(line / "data", "release-hold", batch="B1", **says("qa", "x y z " * 2_000)) == {
+        "error": "this is longer than a command may be"
+    }
+    for forged in ("seen\n2026-11-30 07:22  1/9  hold  release-hold", "seen \x1b[2J and cleared", "seen \u202ederaelc dna"):
+        assert "one line of printable" in tell(line / "data", "release-hold", batch="B1", **says("qa", forged))["error"]
     assert len(events(line, "audit")) == before, "none of it says a reason, so none of it came so far as to be refused"
 
 
