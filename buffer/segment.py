@@ -177,6 +177,11 @@ def _fact_row(name: str, fact: Fact) -> tuple[str, int, int, bytes]:
     return name, fact.epoch, fact.seq, digest_of(fact.value + b"%d/%d" % fact[:2]) + fact.value
 
 
+def is_bare(db: sqlite3.Connection) -> bool:
+    """Return True if the file has no tables yet: `create` makes them all in one transaction."""
+    return db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+
+
 def about(db: sqlite3.Connection) -> dict[str, object]:
     """Read the segment's own description: format, gateway, epoch, first, previous, and how it was begun."""
     return dict(db.execute("SELECT name, value FROM about"))
