@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from buffer.segment import Entry
     from buffer.segment import first_of as segment_of
     from buffer.segment import last_of as segment_end
+    from buffer.segment import type_of as event_type
     from buffer.space import Pressure
     from buffer.writer import Body
 
@@ -111,6 +112,7 @@ __all__ = [
     "ScrubRound",
     "StorageError",
     "Usage",
+    "event_type",
     "read_journal",
     "segment_end",
     "segment_of",
@@ -118,7 +120,7 @@ __all__ = [
 
 _HOMES = ("errors", "reader", "segment", "catalogue", "origin", "receipts", "retention", "scrub", "space", "writer", "opening", "journal")
 """Where the names above are looked for, in this order: what needs least comes first."""
-_CALLED = {"segment_of": ("segment", "first_of"), "segment_end": ("segment", "last_of")}
+_CALLED = {"segment_of": ("segment", "first_of"), "segment_end": ("segment", "last_of"), "event_type": ("segment", "type_of")}
 
 
 def __getattr__(name: str) -> Any:

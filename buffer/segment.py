@@ -45,6 +45,21 @@ class Entry(NamedTuple):
     payload: bytes
 
 
+_EVENT = b'"event":{"type":"'
+
+
+def type_of(payload: bytes) -> str:
+    """Return the type of the event that an entry's bytes hold; "" if they hold readings. Nothing is parsed.
+
+    The first `event` is the entry's own: its head has none. A row of a source may hold members of the same names behind it.
+    """
+    begin = payload.find(_EVENT)
+    if begin < 0:
+        return ""
+    begin += len(_EVENT)
+    return payload[begin : payload.index(b'"', begin)].decode()
+
+
 class Fact(NamedTuple):
     """A value that holds after entry (epoch, seq): the watermark of a source, or the state of the fold."""
 
