@@ -28,6 +28,9 @@ PATIENCE_PERIODS = 3
 LOOKED_AWAY_NS = 3_000_000_000
 """Who looks each second and comes later than this stood still itself: what it finds then is no driver's silence."""
 HUNG_NS = 60_000_000_000
+MOST_HUNG_NS = 16 * HUNG_NS
+"""A driver that leaves a tag in such a gap for HUNG_NS more is started again: after twice as long each time, up to this, until it asks for
+all of them. One that takes minutes for a round would else never come to the tags at its end."""
 
 
 class Poll(NamedTuple):
@@ -131,6 +134,7 @@ class Asking:
         self._asked, self._observation, self._memory, self._clock, self._open_gaps = asked, observation, memory, clock, open_gaps
         self.late = LateCycles()
         self._looked_ns = self._since_ns = self._now_ns()
+        self._hung_ns = HUNG_NS
         self._unasked: dict[int, int] = {}  # tag in a gap that opened while nobody asked -> when it was said
 
     def poll(self, readings: Sequence[Reading], alive: Sequence[int] | None, requested_ns: int, received_ns: int) -> Poll:
@@ -153,6 +157,8 @@ class Asking:
         if not again:
             return IN_TIME
         self._unasked = {tag: said_ns for tag, said_ns in self._unasked.items() if tag not in poll.tags}
+        if not self._unasked:
+            self._hung_ns = HUNG_NS
         self._memory.forget(poll.listed.intersection(again))
         rows = self._memory.again([tag for tag in again if tag not in poll.listed], now_s)
         ends_later = {*kept, *poll.listed, *(row[0] for row in rows)}
@@ -202,10 +208,12 @@ class Asking:
 
     def is_hung(self) -> bool:
         """Return whether some tag has been in such a gap for so long that its driver is not going to ask any more."""
-        return any(self._looked_ns - said_ns > HUNG_NS for said_ns in self._unasked.values())
+        return any(self._looked_ns - said_ns > self._hung_ns for said_ns in self._unasked.values())
 
     def begins(self) -> None:
         """Note that the driver is made to begin anew."""
+        if self._unasked:
+            self._hung_ns = min(2 * self._hung_ns, MOST_HUNG_NS)
         self._unasked = dict.fromkeys(self._unasked, self._now_ns())
 
     def _now_ns(self) -> int:
