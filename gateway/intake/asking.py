@@ -181,8 +181,8 @@ class Asking:
                 drafts += self._observation.gaps(Loss(CAUSE, tags, until_ticks=until, detail=detail), open_gaps, detected)
         return drafts
 
-    def overdue(self) -> tuple[list[EventDraft], list[int]]:
-        """Draft the gaps of tags that nobody asks for, though the source is connected; and name those tags. Called each second.
+    def overdue(self) -> list[EventDraft]:
+        """Draft the gaps of tags that nobody asks for, though the source is connected. Called each second.
 
         A tag that stands in an open gap is known not to be observed: a driver that waits, or gave up, has said so.
         """
@@ -191,15 +191,15 @@ class Asking:
             self._since_ns = now_ns
         self._looked_ns = now_ns
         if not (overdue := self._asked.overdue(now_ns, self._since_ns)):
-            return [], []
+            return []
         open_gaps = self._open_gaps()
         tags = self._observation.uncovered(overdue, open_gaps)
         if not tags:
-            return [], []
+            return []
         self._unasked |= dict.fromkeys(tags, now_ns)
         longest_s = max(overdue[tag].seconds for tag in tags)
         detail = f"nothing was asked, answered or refused for {longest_s:.0f} s, though the source is connected"
-        return self._observation.gaps(Loss(CAUSE, tuple(tags), detail=detail), open_gaps, self._clock.stamp().ticks), tags
+        return self._observation.gaps(Loss(CAUSE, tuple(tags), detail=detail), open_gaps, self._clock.stamp().ticks)
 
     @property
     def unasked(self) -> list[int]:
