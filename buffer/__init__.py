@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from buffer.segment import Entry
     from buffer.segment import first_of as segment_of
     from buffer.segment import last_of as segment_end
+    from buffer.segment import type_of as event_type
     from buffer.space import Pressure
     from buffer.watermarks import read_watermark
     from buffer.writer import Body
@@ -112,27 +113,45 @@ __all__ = [
     "ScrubRound",
     "StorageError",
     "Usage",
+    "event_type",
     "read_journal",
     "read_watermark",
     "segment_end",
     "segment_of",
 ]
 
-_HOMES = (
-    *("errors", "reader", "segment", "catalogue", "watermarks", "origin"),
-    *("receipts", "retention", "scrub", "space", "writer", "opening", "journal"),
-)
-"""Where the names above are looked for, in this order: what needs least comes first."""
-_CALLED = {"segment_of": ("segment", "first_of"), "segment_end": ("segment", "last_of")}
+_HOMES = {
+    "errors": (
+        *("CheckpointRefused", "EntryTooLarge", "JournalBusy", "JournalClosed", "JournalError", "JournalInUse", "JournalMismatch"),
+        *("ReceiptRefused", "StorageError"),
+    ),
+    "reader": ("read_journal",),
+    "segment": ("Entry",),
+    "catalogue": ("End",),
+    "watermarks": ("read_watermark",),
+    "origin": ("Origin",),
+    "receipts": ("Depth", "Quarantined", "Rejected"),
+    "retention": ("Pruned", "Retained"),
+    "scrub": ("ScrubRound",),
+    "space": ("Pressure",),
+    "writer": ("Body",),
+    "opening": ("Opened",),
+    "journal": ("Journal", "Usage"),
+}
+_CALLED = {"segment_of": ("segment", "first_of"), "segment_end": ("segment", "last_of"), "event_type": ("segment", "type_of")}
+_HOME = {name: (home, name) for home, names in _HOMES.items() for name in names} | _CALLED
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name of this package at its first use (PEP 562): who reads a time or an error pays for no journal."""
-    if name in _CALLED:
-        home, its = _CALLED[name]
-        return globals().setdefault(name, getattr(import_module(f"buffer.{home}"), its))
-    if name in __all__:
-        for home in _HOMES:
-            if hasattr(module := import_module(f"buffer.{home}"), name):
-                return globals().setdefault(name, getattr(module, name))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a name of this package at its first use (PEP 562): who reads a time or an error pays for no journal.
+
+    Raises AttributeError, or ImportError if its home is broken.
+    """
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home, its = _HOME[name]
+    try:
+        module = import_module(f"buffer.{home}")
+    except AttributeError as error:  # else Python would say that there is no such name, and not why
+        raise ImportError(f"buffer.{home} can not be imported: {error}") from error
+    return globals().setdefault(name, getattr(module, its))

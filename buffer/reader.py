@@ -19,20 +19,25 @@ PAGE = 256
 def read_journal(directory: Path, after: tuple[int, int] = (0, 0)) -> Iterator[Entry]:
     """Yield every entry held after (epoch, seq), in order, each compared with its digest.
 
-    Beside a running gateway: what is committed. Raises StorageError on damage, FileNotFoundError if there is no journal.
+    Beside a running gateway: what is committed; a newest segment that is just being made, or whose making a crash cut short, holds nothing.
+    Raises StorageError on damage, FileNotFoundError if there is no journal.
     """
     if not (directory / "segments").is_dir():
         raise FileNotFoundError(f"{directory}: no journal is here")
     names = [match for path in (directory / "segments").glob("*.db") if (match := _NAME.fullmatch(path.name))]
-    for epoch, first in sorted((int(match[1]), int(match[2])) for match in names):
+    found = sorted((int(match[1]), int(match[2])) for match in names)
+    for epoch, first in found:
         if (epoch, segments.last_of(first)) > after:
-            yield from _pages(directory / "segments" / segments.name_of(epoch, first), epoch, after[1] if epoch == after[0] else 0)
+            path, seq = directory / "segments" / segments.name_of(epoch, first), after[1] if epoch == after[0] else 0
+            yield from _pages(path, epoch, seq, is_newest=(epoch, first) == found[-1])
 
 
-def _pages(path: Path, epoch: int, seq: int) -> Iterator[Entry]:
+def _pages(path: Path, epoch: int, seq: int, *, is_newest: bool) -> Iterator[Entry]:
     while True:
         try:
             with closing(sqlite.reader(path, closed=not path.with_name(path.name + "-wal").exists())) as db:
+                if is_newest and segments.is_bare(db):
+                    return
                 page = list(segments.entries(db, epoch, seq, 1 << 62, PAGE))
         except (sqlite3.Error, Damaged) as error:
             if not path.exists():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import orjson
 import zstandard
 
 from buffer import sqlite
@@ -43,6 +44,25 @@ class Entry(NamedTuple):
     seq: int
     digest: str
     payload: bytes
+
+
+_EVENT, _TYPE = b'"event":{', b'"type":"'
+
+
+def type_of(payload: bytes) -> str:
+    """Return the type of the event that an entry's bytes hold; "" if they hold readings.
+
+    The first `event` is the entry's own: its head has none. A row of a source may hold members of the same names behind it.
+    Nothing is parsed where the event begins with its type; one that a program wrote while no gateway ran may begin with anything.
+    """
+    begin = payload.find(_EVENT)
+    if begin < 0:
+        return ""
+    begin += len(_EVENT)
+    if not payload.startswith(_TYPE, begin):
+        return str(orjson.loads(payload)["event"].get("type", ""))
+    begin += len(_TYPE)
+    return payload[begin : payload.index(b'"', begin)].decode()
 
 
 class Fact(NamedTuple):
@@ -175,6 +195,11 @@ def _fact_row(name: str, fact: Fact) -> tuple[str, int, int, bytes]:
     Entries are protected by the chain. A watermark or a state is part of no entry: without a digest, damage in it would go unnoticed.
     """
     return name, fact.epoch, fact.seq, digest_of(fact.value + b"%d/%d" % fact[:2]) + fact.value
+
+
+def is_bare(db: sqlite3.Connection) -> bool:
+    """Return True if the file has no tables yet: `create` makes them all in one transaction."""
+    return db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
 
 
 def about(db: sqlite3.Connection) -> dict[str, object]:

@@ -1709,7 +1709,16 @@ class Coverage:
 
 CITING = frozenset({"seq", "from_seq", "to_seq", "caused_by"})
 """Members of an event that name an entry by its number."""
-NAMED_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')  # may name a batch long after it has ended
+_EVENT = re.compile(rb'"event":\{(?:"type":"([a-z-]*)")?')
+
+
+def is_named_later(payload: bytes) -> bool:
+    """Return True for a checkpoint or an audit event: they may name a batch long after it has ended.
+
+    The first `event` is the entry's own; a row of a source may hold members of the same names behind it.
+    """
+    found = _EVENT.search(payload)
+    return found is not None and found[1] in (b"checkpoint", b"audit")
 
 
 def names_of(batch: str) -> list[bytes]:
@@ -1722,7 +1731,7 @@ def rests_on(payload: bytes, batch: str) -> list[tuple[int, int]]:
 
     A value that stood since long before a step is cited by the one entry that told it: what lies between is of no concern.
     """
-    if b'"event":{' not in payload or NAMED_LATER.search(payload):
+    if b'"event":{' not in payload or is_named_later(payload):
         return []
     event = json.loads(payload)["event"]
     evidence = event["evidence"] if isinstance(event.get("evidence"), dict) else {}
@@ -1982,7 +1991,7 @@ class ArchiveCheck:
             self._report.problem("its JSON can not be read as what it says it is", (epoch, seq))
 
     def _names_the_batch(self, payload: bytes) -> bool:
-        return any(spelling in payload for spelling in self._batch_spellings) and not NAMED_LATER.search(payload)
+        return any(spelling in payload for spelling in self._batch_spellings) and not is_named_later(payload)
 
     def _check_proof(self, proof: dict[str, Any], checkpoint: Checkpoint, leaves: dict[int, bytes]) -> None:
         """Compute the root from the entries that are here and the proof, and compare it with the signed one."""

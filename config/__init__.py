@@ -62,16 +62,29 @@ __all__ = [
     "read",
 ]
 
-_HOMES = ("config.problem", "config.locations", "config.sections", "config.units.scaling", "config.line", "config.loading")
-"""Where the names above are looked for, in this order: what needs least comes first."""
+_HOMES = {
+    "config.problem": ("ConfigError", "Place", "Problem", "did_you_mean"),
+    "config.locations": ("data_directory", "people_socket"),
+    "config.sections": (
+        *("Backup", "Credential", "Equipment", "FromRow", "FromTag", "Model", "Push", "Pushed", "Source", "Uplink", "Users", "Witness"),
+    ),
+    "config.units.scaling": ("Scaling",),
+    "config.line": (
+        *("Alarm", "Code", "CodeTable", "Disposition", "EbrField", "Identity", "Line", "Parameter", "Step", "Tag", "place_of"),
+    ),
+    "config.loading": ("digest", "identity", "load", "read"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name of this package at its first use (PEP 562)."""
-    if name in ("examples", "exceptions"):
-        return import_module(f"config.{name}")
-    if name in __all__:
-        for home in map(import_module, _HOMES):
-            if hasattr(home, name):
-                return globals().setdefault(name, getattr(home, name))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a name of this package at its first use (PEP 562). Raises AttributeError, or ImportError if its home is broken."""
+    is_module = name in ("examples", "exceptions")
+    home = f"config.{name}" if is_module else _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(home)
+    except AttributeError as error:  # else Python would say that there is no such name, and not why
+        raise ImportError(f"{home} can not be imported: {error}") from error
+    return module if is_module else globals().setdefault(name, getattr(module, name))

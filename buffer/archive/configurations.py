@@ -7,7 +7,7 @@ from typing import Any
 
 from buffer.archive.blocks import Block, Heading, Table
 from buffer.archive.texts import local_text, value_text
-from buffer.segment import Entry
+from buffer.segment import Entry, type_of
 
 MOST_NAMED = 10
 """Changes that a page names; the `config` event has more, and the files of each version lie beside it."""
@@ -17,7 +17,7 @@ def files_of(held: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
     """Yield the line folder's files, a folder for each version that stands in the entries; for convenience, the proof is in the entries."""
     versions: dict[int, dict[str, str]] = {}
     for entry in held:
-        if b'"event":{"type":"config"' in entry.payload:
+        if type_of(entry.payload) == "config":
             event = json.loads(entry.payload)["event"]
             if event.get("part", 1) == 1:
                 versions[event["version"]] = {}

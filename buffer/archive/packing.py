@@ -20,7 +20,7 @@ from buffer.archive.record import Proof, Record
 from buffer.archive.zipped import Members, TooLarge, write
 from buffer.proofs import EpochTree, coded
 from buffer.reader import read_journal
-from buffer.segment import Entry
+from buffer.segment import Entry, type_of
 from buffer.times import now_ticks, rfc3339
 
 FORMAT = "ebr-gateway/archive/1"
@@ -177,12 +177,12 @@ def _needed(journal: Path, span: Span) -> Iterator[Entry]:
         yield entry
 
 
-_BEFORE = re.compile(rb'"event":\{"type":"(tagset|config|epoch)"')
+_BEFORE = {"tagset", "config", "epoch"}
 
 
 def _remember(before: dict[str, list[Entry]], entry: Entry) -> None:
     """Keep the newest tag table of each source, the newest configuration, and the epoch event."""
-    if not _BEFORE.search(entry.payload):
+    if type_of(entry.payload) not in _BEFORE:
         return
     event = json.loads(entry.payload)["event"]
     name = f"{event['type']}/{event.get('source', '')}"
@@ -201,7 +201,7 @@ def spans_of(journal: Path, batch: str) -> list[Span]:
     cited: dict[int, set[tuple[int, int]]] = {}
     for entry in read_journal(journal):
         gaps.take(entry)
-        if any(name in entry.payload for name in names) and not verify.NAMED_LATER.search(entry.payload):
+        if any(name in entry.payload for name in names) and not verify.is_named_later(entry.payload):
             first, _ = named.get(entry.epoch, (entry.seq, 0))
             before = max((epoch for epoch in named if epoch < entry.epoch), default=entry.epoch)
             named[entry.epoch] = first, entry.seq
@@ -230,11 +230,12 @@ class _Gaps:
 
     def take(self, entry: Entry) -> None:
         """Note what an entry says of a gap, or of the batch's end; an end may come in parts."""
-        if (tells := _TELLS_GAP.search(entry.payload)) is not None:
+        kind = type_of(entry.payload)
+        if kind == "gap" and (tells := _TELLS_GAP.search(entry.payload)) is not None:
             self._told.setdefault(json.loads(tells[1]), []).append((entry.epoch, entry.seq))
-        elif b'"event":{"type":"batch","transition":"end"' in entry.payload:
+        elif kind == "batch":
             event = json.loads(entry.payload)["event"]
-            if event.get("batch") == self._batch:
+            if event.get("transition") == "end" and event.get("batch") == self._batch:
                 self._listed = [*(self._listed if (event.get("part") or 1) > 1 else ()), *event.get("gaps", ())]
 
     def of_batch(self) -> dict[int, set[int]]:

@@ -4,7 +4,7 @@ Exit codes: 0 good; 1 a finding (tampering, difference, failed qualification); 2
 be reached.
 
 Invariant: what is imported for a command is what that command needs; `status`, `ready` and `--help` load neither the folder's models nor
-a driver (tests/gateway/cli/test_start_process.py).
+a driver (tests/gateway/cli/test_cli_process.py).
 """
 
 import os

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from buffer import Journal, segment_end, segment_of
+from buffer import Journal, event_type, segment_end, segment_of
 from config import Line
 from gateway.entries.configuration import Files, add_part, line_of
 
@@ -68,6 +68,6 @@ def _statements(journal: Journal, after: Position, until: Position) -> Iterator[
         if not entries:
             return
         for entry in entries:
-            if b'"event":{"type":"config"' in entry.payload:
+            if event_type(entry.payload) == "config":
                 yield orjson.loads(entry.payload)["event"]
         after = entries[-1].epoch, entries[-1].seq

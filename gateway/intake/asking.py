@@ -28,6 +28,9 @@ PATIENCE_PERIODS = 3
 LOOKED_AWAY_NS = 3_000_000_000
 """Who looks each second and comes later than this stood still itself: what it finds then is no driver's silence."""
 HUNG_NS = 60_000_000_000
+MOST_HUNG_NS = 16 * HUNG_NS
+"""A driver that leaves a tag in such a gap for HUNG_NS more is started again: after twice as long each time, up to this, until it asks for
+all of them. One that takes minutes for a round would else never come to the tags at its end."""
 
 
 class Poll(NamedTuple):
@@ -131,6 +134,7 @@ class Asking:
         self._asked, self._observation, self._memory, self._clock, self._open_gaps = asked, observation, memory, clock, open_gaps
         self.late = LateCycles()
         self._looked_ns = self._since_ns = self._now_ns()
+        self._hung_ns = HUNG_NS
         self._unasked: dict[int, int] = {}  # tag in a gap that opened while nobody asked -> when it was said
 
     def poll(self, readings: Sequence[Reading], alive: Sequence[int] | None, requested_ns: int, received_ns: int) -> Poll:
@@ -153,6 +157,8 @@ class Asking:
         if not again:
             return IN_TIME
         self._unasked = {tag: said_ns for tag, said_ns in self._unasked.items() if tag not in poll.tags}
+        if not self._unasked:
+            self._hung_ns = HUNG_NS
         self._memory.forget(poll.listed.intersection(again))
         rows = self._memory.again([tag for tag in again if tag not in poll.listed], now_s)
         ends_later = {*kept, *poll.listed, *(row[0] for row in rows)}
@@ -175,8 +181,8 @@ class Asking:
                 drafts += self._observation.gaps(Loss(CAUSE, tags, until_ticks=until, detail=detail), open_gaps, detected)
         return drafts
 
-    def overdue(self) -> tuple[list[EventDraft], list[int]]:
-        """Draft the gaps of tags that nobody asks for, though the source is connected; and name those tags. Called each second.
+    def overdue(self) -> list[EventDraft]:
+        """Draft the gaps of tags that nobody asks for, though the source is connected. Called each second.
 
         A tag that stands in an open gap is known not to be observed: a driver that waits, or gave up, has said so.
         """
@@ -185,15 +191,15 @@ class Asking:
             self._since_ns = now_ns
         self._looked_ns = now_ns
         if not (overdue := self._asked.overdue(now_ns, self._since_ns)):
-            return [], []
+            return []
         open_gaps = self._open_gaps()
         tags = self._observation.uncovered(overdue, open_gaps)
         if not tags:
-            return [], []
+            return []
         self._unasked |= dict.fromkeys(tags, now_ns)
         longest_s = max(overdue[tag].seconds for tag in tags)
         detail = f"nothing was asked, answered or refused for {longest_s:.0f} s, though the source is connected"
-        return self._observation.gaps(Loss(CAUSE, tuple(tags), detail=detail), open_gaps, self._clock.stamp().ticks), tags
+        return self._observation.gaps(Loss(CAUSE, tuple(tags), detail=detail), open_gaps, self._clock.stamp().ticks)
 
     @property
     def unasked(self) -> list[int]:
@@ -202,10 +208,12 @@ class Asking:
 
     def is_hung(self) -> bool:
         """Return whether some tag has been in such a gap for so long that its driver is not going to ask any more."""
-        return any(self._looked_ns - said_ns > HUNG_NS for said_ns in self._unasked.values())
+        return any(self._looked_ns - said_ns > self._hung_ns for said_ns in self._unasked.values())
 
     def begins(self) -> None:
         """Note that the driver is made to begin anew."""
+        if self._unasked:
+            self._hung_ns = min(2 * self._hung_ns, MOST_HUNG_NS)
         self._unasked = dict.fromkeys(self._unasked, self._now_ns())
 
     def _now_ns(self) -> int:

@@ -18,6 +18,7 @@ _MISFITS = {
     "value-unusable": "the value can not be converted; stored as Bad",
     "code-unlisted": "a code that its table does not list; stored as Uncertain",
 }
+OTHERS_EVERY_S = 60.0
 
 
 class Findings:
@@ -78,6 +79,27 @@ def not_asked(source: str, tags: tuple[int, ...] | None) -> Finding:
     what = f"{len(tags)} tag{'s' if len(tags) > 1 else ''}" if tags else "its rows"
     text = f"{source}: nobody asks for {what}, though it is connected and nothing has failed; what it has meanwhile is in a gap"
     return Finding("source-not-asked", text, tags, severity="alarm")
+
+
+class NotAsked:
+    """Says which tags of a source nobody asks for: at once, then which others once a minute; and when all are asked for again.
+
+    On a bus that is asked too much tags fall behind in turn, each second others: their gaps say so, and not an alarm of each.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._stands, self._said, self._said_s = source.name, False, frozenset[int](), 0.0
+
+    def news(self, unasked: Sequence[int], now_s: float, *, tagged: bool) -> Finding | None:
+        """Give what is to be said now. unasked: indexes of tags; tagged: False of a source of rows alone. now_s: CLOCK_MONOTONIC."""
+        stood, self._stands = self._stands, bool(unasked)
+        self._said &= frozenset(unasked)
+        if not unasked:
+            return not_asked(self._source, None) if stood else None
+        if self._said.issuperset(unasked) or (stood and now_s - self._said_s < OTHERS_EVERY_S):
+            return None
+        self._said, self._said_s = frozenset(unasked), now_s
+        return not_asked(self._source, tuple(unasked) if tagged else ())
 
 
 def clock_off(source: Source, offset: Offset) -> Finding:

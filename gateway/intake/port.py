@@ -13,7 +13,7 @@ from gateway.entries.printable import printable
 from gateway.entries.set_back import SetBack
 from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
 from gateway.intake.drafts import Append, Draft, EventDraft
-from gateway.intake.findings import Findings, not_asked
+from gateway.intake.findings import Findings, NotAsked
 from gateway.intake.flow import Flow
 from gateway.intake.observation import Observation, observed_through
 from gateway.intake.poll_filter import PollFilter
@@ -56,11 +56,12 @@ class Port:
         self._shortest_ns = asked.shortest_ns
         self._asking = Asking(asked, self._observation, self._filter, way.clock, lambda: way.fold.open_gaps(source.name))
         self._findings = Findings(source.name, tags)
+        self._not_asked = NotAsked(source)
         self._ranges = RangeWatch(tags)
         self._clock_watch = ClockWatch(source, tags)
         self._room = Room(way.flow)
         self.polled = self.undocumented = False
-        self._is_unasked = self._has_rows = False
+        self._has_rows = False
         self.state, self.detail, self.since_s = "starting", "", time.monotonic()
         self.unread = ""  # what the source has and is not read, in words
         self.readings = self.unchanged = self.lists = 0
@@ -213,13 +214,12 @@ class Port:
         """
         if self.state != "connected" or not self._way.flow.is_set():
             return
-        drafts, tags = self._asking.overdue()
+        drafts = self._asking.overdue()
+        news = self._not_asked.news(self._asking.unasked, self._way.clock.stamp().monotonic_s, tagged=bool(self.tags))
+        if news is not None:
+            drafts.append(self._findings.draft(news))
         if drafts:
-            self._append([*drafts, self._findings.draft(not_asked(self.source.name, self._indexes(tags)))], urgent=True)
-            self._is_unasked = True
-        elif self._is_unasked and not self._asking.unasked:
-            self._is_unasked = False
-            self._append([self._findings.draft(not_asked(self.source.name, None))], urgent=True)
+            self._append(drafts, urgent=True)
 
     def is_hung(self) -> bool:
         """Return whether the driver does not ask any more for what it asked before, though it neither failed nor said why.
@@ -231,9 +231,6 @@ class Port:
     def begins(self) -> None:
         """Hear that the driver begins anew."""
         self._asking.begins()
-
-    def _indexes(self, tags: Sequence[int]) -> tuple[int, ...]:
-        return tuple(tags) if self.tags else ()
 
     # inside
 

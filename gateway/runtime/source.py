@@ -47,7 +47,7 @@ class SourceWork:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             if self._port.is_hung():
-                raise DriverError("its driver asked for nothing any more; it is started again")
+                raise DriverError("its driver did not ask any more for what it had asked for; it is started again")
 
     def again(self, wait_s: float) -> str:
         """Say when the next attempt is made, where the supervisor waits `wait_s` after `failed`."""

@@ -13,6 +13,8 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
 QUICK_WAIT_S = 0.5
 MOST_QUICK_PER_S = 20.0
+SAID_AGAIN_S = 600.0
+MOST_REASONS = 16
 
 
 def backoff_s(first: float = FIRST_WAIT_S, longest: float = LONGEST_WAIT_S) -> Iterator[float]:
@@ -30,7 +32,7 @@ class Knocking:
     """Says how long parts wait that are refused at once where they knock: soon again, and all together no more often than they may.
 
     Alone a part waits 0.25 to 0.5 s. Of n that wait, each waits long enough that together they knock 20 times a second, at most 10 s: a
-    cabinet with hundreds of sources behind one switched-off host makes no storm.
+    cabinet of many sources behind one switched-off host makes no storm. Of more than 150 each knocks as often as a silent one is asked.
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,25 @@ class Knocking:
     def knocks(self, name: str) -> None:
         """Note that a part waits no more."""
         self._waiting.discard(name)
+
+
+class _Reasons:
+    """Which reasons are news for the log: an outage of a weekend must not fill it, nor one in which two reasons take turns."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._said_s: dict[str, float] = {}
+
+    def is_news(self, why: str, now_s: float) -> bool:
+        """Return whether this is another reason than before, and was not said of late."""
+        is_other, self._last = why != self._last, why
+        said_s = self._said_s.get(why)
+        if not is_other or (said_s is not None and now_s - said_s < SAID_AGAIN_S):
+            return False
+        self._said_s[why] = now_s
+        if len(self._said_s) > MOST_REASONS:
+            del self._said_s[min(self._said_s, key=self._said_s.__getitem__)]
+        return True
 
 
 async def supervise(
@@ -71,7 +92,7 @@ async def supervise(
     That an error in the moment of a stop is not taken for an attempt that failed is up to `attempt` and `on_failure`: see `contained` and
     `telling`.
     """
-    loop, waits, logged, knocking = asyncio.get_running_loop(), backoff_s(), "", knocking or Knocking()
+    loop, waits, reasons, knocking = asyncio.get_running_loop(), backoff_s(), _Reasons(), knocking or Knocking()
     while True:
         started, before, why, is_quick = loop.time(), achieved(), "", False
         knocking.knocks(name)
@@ -83,13 +104,11 @@ async def supervise(
         if not why:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
         if loop.time() - started > settled_after_s and achieved() != before:
-            waits, logged = backoff_s(), ""
+            waits, reasons = backoff_s(), _Reasons()
         if is_quick:
             waits = backoff_s()  # somebody answers there
         wait_s = knocking.wait_s(name) if is_quick else next(waits)
-        # Logged once as long as the reason is the same: an outage of a weekend must not fill the log.
-        log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; %s", name, why, again(wait_s))
-        logged = why
         failed_s = loop.time()
+        log.log(logging.WARNING if reasons.is_news(why, failed_s) else logging.DEBUG, "%s: %s; %s", name, why, again(wait_s))
         await on_failure(why)
         await sleep(max(0.0, wait_s - (loop.time() - failed_s)))  # who waited for a person or a receiver has waited

@@ -11,6 +11,7 @@ import config
 from buffer import Journal
 from config import Line, examples
 from gateway.entries.stored_configurations import line_until
+from gateway.evidence.recompute import last_line
 from gateway.intake.preamble import config_events
 
 SEGMENT = 64
@@ -89,3 +90,11 @@ def test_a_configuration_that_is_stated_in_the_segment_itself_is_found_there(jou
     counted = Counted(journal)
     assert line_until(counted, journal.last, line.sha256) is not None  # type: ignore[arg-type]
     assert counted.entries <= 2 * SEGMENT
+
+
+def test_a_row_that_looks_like_a_configuration_is_none(journal: Journal, line: Line) -> None:
+    states(journal, line)
+    row = {"type": "message", "source": "mes", "name": "log", "rows": [{"key": "1", "row": {"event": {"type": "config"}}}]}
+    journal.append([event(row)]).result()
+    assert line_until(journal, journal.last, "0" * 64) is None
+    assert last_line(journal.directory).sha256 == line.sha256

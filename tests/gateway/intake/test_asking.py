@@ -392,3 +392,37 @@ async def test_a_driver_that_asks_no_more_is_hung_after_a_minute_and_has_a_minut
     await stage.poll(130.0, {STEP: 2})
     await look(stage, *each(130, 139))
     assert not stage.plc.is_hung()
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_driver_whose_round_takes_longer_than_a_minute_comes_to_the_tags_at_its_end(stage: Stage) -> None:
+    """Each start begins with the first tag, each second another one: were it started again each minute, the last would never be asked."""
+    stage.plc.connected("unit 1 answers")
+    await stage.poll(0.0, {STEP: 1, TEMP: 650})
+    starts, second = [0.0], 0.0
+    while second - starts[-1] < 95 and len(starts) < 4:
+        second += 1
+        await stage.poll(second, {}, [STEP])
+        await look(stage, second + 0.5)
+        if stage.plc.is_hung():
+            stage.plc.begins()
+            starts.append(second)
+    assert len(starts) == 2, "the second start has two minutes"
+    await stage.poll(second + 1, {TEMP: 651})
+    await look(stage, *each(int(second) + 2, int(second) + 80))
+    assert stage.plc.is_hung(), "all was asked for: who asks no more has a minute again"
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_tags_that_fall_behind_in_turn_are_said_once_a_minute_and_their_gaps_at_once(stage: Stage) -> None:
+    """A bus that is asked too much: each tag is asked each 36 s, in turn, and there is always one that nobody asked for in time."""
+    stage.plc.connected("unit 1 answers")
+    await stage.poll(0.0, {STEP: 1, TEMP: 650, ENERGY: 7})
+    for second in range(1, 150):
+        if second % 12 == 0:
+            await stage.poll(second, {second // 12 % 3: second})
+        await look(stage, second + 0.5)
+    told = [(event["severity"], event["tags"]) for event in stage.events("finding") if event["code"] == "source-not-asked"]
+    assert len([event for event in stage.events("gap") if event["transition"] == "open"]) >= 9
+    assert [severity for severity, _ in told] == ["alarm", "alarm", "alarm"]
+    assert {tag for _, tags in told for tag in tags} == {"plc.step", "plc.temp", "plc.energy"}

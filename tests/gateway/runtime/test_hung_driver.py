@@ -58,7 +58,7 @@ async def test_a_driver_that_asks_no_more_is_ended_and_may_begin_anew(monkeypatc
         await running
     (why,) = leaves(raised.value)
     assert isinstance(why, DriverError)
-    assert "asked for nothing any more" in str(why)
+    assert "did not ask any more" in str(why)
     assert (Standing.ended, port.begun) == (1, 1)
 
     port.hung = False

@@ -249,3 +249,12 @@ def test_hundreds_of_sources_at_one_dead_host_make_no_storm(parts: int, most_per
     for number in range(parts):
         knocking.knocks(f"source {number}")
     assert knocking.wait_s("the last") <= 0.5, "who got in is not counted among those that wait"
+
+
+async def test_two_reasons_that_take_turns_are_logged_once_each(caplog: pytest.LogCaptureFixture) -> None:
+    """As of a program that starts again and again: refused, taken and closed, refused. A third reason is news at once."""
+    turns: list[BaseException] = [NobodyListens("nothing listens there"), LinkLost("closed the connection")]
+    with caplog.at_level("WARNING"):
+        await run([*turns * 20, LinkLost("no route"), *turns, ZeroDivisionError()])
+    told = [record.getMessage().split("; ")[0] for record in caplog.records if record.name == "gateway.runtime.supervise"]
+    assert told == ["plc: nothing listens there", "plc: closed the connection", "plc: no route"]
