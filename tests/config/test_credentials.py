@@ -32,7 +32,6 @@ def test_systemds_directory_comes_first(tmp_path: Path, monkeypatch: pytest.Monk
     assert credentials.read(SECRET, tmp_path / "line") == "of systemd"
 
 
-@pytest.mark.bar("S11")
 @pytest.mark.urs("URS-SEC-05")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o755])
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
@@ -41,7 +40,6 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> 
         credentials.read(SECRET, tmp_path)
 
 
-@pytest.mark.bar("S11")
 def test_a_missing_secret_is_told_without_telling_any(tmp_path: Path) -> None:
     with pytest.raises(credentials.CredentialMissing, match="credential `plc` is not in"):
         credentials.read(SECRET, tmp_path)
@@ -50,7 +48,6 @@ def test_a_missing_secret_is_told_without_telling_any(tmp_path: Path) -> None:
         credentials.read(SECRET, tmp_path)
 
 
-@pytest.mark.bar("S02")
 @pytest.mark.parametrize("name", ["../etc/passwd", "a/b", "", "a b"])
 def test_a_name_never_leaves_its_directory(name: str) -> None:
     with pytest.raises(ValueError, match="pattern"):

@@ -78,7 +78,6 @@ def a_map_of(rows_: int) -> bytes:
     return (header + "".join(body)).encode()
 
 
-@pytest.mark.bar("S01")
 @pytest.mark.faults
 @pytest.mark.urs("URS-SEC-09")
 def test_a_hundred_thousand_tags_are_read(folder: Path) -> None:

@@ -226,7 +226,7 @@ async def test_what_a_query_found_counts_as_read_only_when_it_is_handed_over(
 
 
 @pytest.mark.bar("F44")
-async def test_a_unit_whose_task_a_library_cancels_is_a_loss_and_is_polled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_unit_whose_task_a_library_cancels_ends_the_driver_with_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A TaskGroup takes it for one that ended on purpose: its tags would never have been asked for again, without a word."""
     armed = [True]
     real = unit.UnitPoll._poll

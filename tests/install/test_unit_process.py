@@ -52,7 +52,6 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.bar("S16")
 @pytest.mark.urs("URS-SEC-06", "URS-TIME-01")
 def test_the_service_can_read_the_clock_but_has_no_capability_to_set_it() -> None:
     assert _settings("CapabilityBoundingSet") == [""]
@@ -138,7 +137,6 @@ def _calls(name: str) -> set[str]:
     return set().union(*parts)
 
 
-@pytest.mark.bar("S16")
 @pytest.mark.faults
 @needs_systemd
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")

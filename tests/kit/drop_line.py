@@ -12,6 +12,8 @@ LINE = """
 site = "lyon"
 name = "test-1"
 timezone = "Europe/Paris"
+"""
+LIMS = """
 [[source]]
 name = "lims"
 driver = "mes_file"
@@ -28,7 +30,7 @@ key = "sample_id"
 def drop_line(folder: Path, more: str = "") -> Path:
     """Write the line folder; more: further sections of its line.toml."""
     (folder / "drop").mkdir(parents=True)
-    (folder / "line.toml").write_text(LINE + more)
+    (folder / "line.toml").write_text(LINE + LIMS + more)
     (folder / "tags.csv").write_text("tag,source,address,type\nlab.lod,lims,results.lod,decimal\n")
     return folder
 

@@ -1,7 +1,7 @@
 """`ebr-gateway` as a process of its own, forked from one that has imported the program already: a start takes a third of the CPU time.
 
-It has its own signals, files, environment and exit status, as the command has. That the command itself starts, from nothing, is tested
-where it is called as `kit.processes.COMMAND`: tests/gateway/cli, the demo, the tutorial, the wheel, the unit of systemd.
+It has its own signals, files, environment and exit status, as the command has. That `run` itself starts, from nothing, is tested where it
+gets an environment (secrets, credentials, a clock that is shown), by the unit of systemd and by the demo; by `make faults` in whole lines.
 """
 
 import multiprocessing

@@ -113,24 +113,8 @@ def mixing(*, faults: bool = True, before_end: Sequence[tuple[float, dict[str, A
     record = f"{GATEWAY}/{BATCH}"
     stream.event(0, {"type": "batch", "transition": "start", "record": record, "equipment": "granulator", **identity, "start": instant(0)})
     stream.event(0, step("GRANULATE", "operation", 0, None, []))
-    digests, rng = {}, random.Random(7)
-    for second in range(300):
-        phase = ["phase", "DRY_MIX", 1] if second < 120 else ["phase", "WET_MASS", 1]
-        if faults and 180 <= second < 205:
-            if second == 181:
-                stream.event(second, {"type": "gap", "transition": "open", "gap": gap, "source": "granulator-plc", "tags": "all",
-                                      "start": at(179), "detected": at(181), "cause": "link-lost",
-                                      "detail": "connection reset"})  # fmt: skip
-            continue
-        speed = (150 if second < 120 else 250) * (1 - math.exp(-(second % 120) / 4)) + rng.uniform(-2, 2)
-        temperature = 22 + second / 20 + (12 if faults and 240 < second < 256 else 0) + rng.uniform(-0.2, 0.2)
-        status = "unsynchronised" if faults and second > 290 else "synchronised"
-        stream.readings(
-            second, [[0, round(speed, 1), 0], [1, round(temperature, 2), 1_000]], [["operation", "GRANULATE", 1], phase], status=status
-        )
-        if faults and second == 205:
-            stream.event(second, {"type": "gap", "transition": "close", "gap": gap, "source": "granulator-plc", "tags": "all",
-                                  "start": at(179), "end": at(205), "outcome": "lost", "cause": "link-lost", "caused_by": 1})  # fmt: skip
+    measured(stream, gap, faults=faults)
+    digests = {}
     speed_limits = {"low": "100", "high": "200", "result": "within", "target": "150"}
     mix = [
         parameter("dry_mix_speed", TAGS[0]["tag"], "148.1", **speed_limits),
@@ -162,6 +146,28 @@ def mixing(*, faults: bool = True, before_end: Sequence[tuple[float, dict[str, A
         "completeness": {"required": 4, "present": 4 - len(missing), "missing": missing}, **end,
     })  # fmt: skip
     return stream
+
+
+def measured(stream: Stream, gap: str, *, faults: bool) -> None:
+    """Five minutes of speed and temperature, a reading a second. With faults: a gap, a limit passed, a clock lost at the end."""
+    rng = random.Random(7)
+    for second in range(300):
+        phase = ["phase", "DRY_MIX", 1] if second < 120 else ["phase", "WET_MASS", 1]
+        if faults and 180 <= second < 205:
+            if second == 181:
+                stream.event(second, {"type": "gap", "transition": "open", "gap": gap, "source": "granulator-plc", "tags": "all",
+                                      "start": at(179), "detected": at(181), "cause": "link-lost",
+                                      "detail": "connection reset"})  # fmt: skip
+            continue
+        speed = (150 if second < 120 else 250) * (1 - math.exp(-(second % 120) / 4)) + rng.uniform(-2, 2)
+        temperature = 22 + second / 20 + (12 if faults and 240 < second < 256 else 0) + rng.uniform(-0.2, 0.2)
+        status = "unsynchronised" if faults and second > 290 else "synchronised"
+        stream.readings(
+            second, [[0, round(speed, 1), 0], [1, round(temperature, 2), 1_000]], [["operation", "GRANULATE", 1], phase], status=status
+        )
+        if faults and second == 205:
+            stream.event(second, {"type": "gap", "transition": "close", "gap": gap, "source": "granulator-plc", "tags": "all",
+                                  "start": at(179), "end": at(205), "outcome": "lost", "cause": "link-lost", "caused_by": 1})  # fmt: skip
 
 
 def root(digests: list[str]) -> str:

@@ -2,24 +2,14 @@
 
 from pathlib import Path
 
-LINE = """
-[line]
-site = "lyon"
-name = "test-1"
-timezone = "Europe/Paris"
+from kit.drop_line import LIMS, LINE
+
+PRODUCTION = """
 environment = "production"
 [users]
 socket = "people.sock"
-[[source]]
-name = "lims"
-driver = "mes_file"
-endpoint = "file://drop"
-rate_ms = 200
-[[source.pattern]]
-name = "results"
-glob = "*.csv"
-format = "csv"
-key = "sample_id"
+"""
+UPLINK = """
 [[uplink]]
 name = "ebr"
 kind = "https"
@@ -41,7 +31,7 @@ ACCEPTED = (
 def production_line(folder: Path, more: str = "") -> Path:
     """Write the line folder; more: further sections of its line.toml."""
     (folder / "drop").mkdir(parents=True)
-    (folder / "line.toml").write_text(LINE + more)
+    (folder / "line.toml").write_text(LINE + PRODUCTION + LIMS + UPLINK + more)
     tags = "lab.lod,lims,results.lod,decimal,none\n" + ("press.force,press-plc,ns=2;s=Force,float64,none\n" if "press-plc" in more else "")
     (folder / "tags.csv").write_text(f"tag,source,address,type,criticality\n{tags}")
     (folder / "ebr-fields.csv").write_text("ebr_field\n")

@@ -179,7 +179,6 @@ def judged(
     covered = float(d.sum()) / longest if 0 < longest < UNKNOWN else None
     extremes = np.concatenate([v, w, [p[1] for p in counted]])
     good = [p for p in series if not p[2]]
-    mean = float(((v + w) / 2 * d).sum() / d.sum()) if len(d) else None
     value: Any = None
     if statistic == "value_at_start":
         on = [p for p in points if p[0] <= start]
@@ -191,18 +190,24 @@ def judged(
         if not len(extremes):
             value = None
     elif len(extremes):
-        piece = ((w - v) ** 2 / 12 + ((v + w) / 2 - (mean or 0)) ** 2) * d
-        value = {
-            "mean": mean if mean is not None else None,
-            "max": float(extremes.max()),
-            "min": float(extremes.min()),
-            "stdev": float(np.sqrt(piece.sum() / d.sum())) if len(d) else 0.0,
-            "integral": float(((v + w) / 2 * d).sum()),
-        }[statistic]
+        value = over_the_time(statistic, v, w, d, extremes)
     edges = {"value_at_start": run["unseen"][:1], "value_at_end": run["unseen"][1:]}.get(statistic, run["unseen"])
     seen = all(window is None for window in edges)
     enough = statistic.startswith("value_at") or covered is None or covered >= MIN_COVERED - 1e-12
     return {"value": value, "covered": covered, "readings": len(counted), "present": value is not None and seen and enough}
+
+
+def over_the_time(statistic: str, v: Any, w: Any, d: Any, extremes: Any) -> float | None:
+    """A statistic of what was seen. v, w, d: first value, last value and seconds of each piece; extremes: these and single readings."""
+    mean = float(((v + w) / 2 * d).sum() / d.sum()) if len(d) else None
+    square = ((w - v) ** 2 / 12 + ((v + w) / 2 - (mean or 0)) ** 2) * d
+    return {
+        "mean": mean,
+        "max": float(extremes.max()),
+        "min": float(extremes.min()),
+        "stdev": float(np.sqrt(square.sum() / d.sum())) if len(d) else 0.0,
+        "integral": float(((v + w) / 2 * d).sum()),
+    }[statistic]
 
 
 def raw_signals(log: Log, items: list[Any]) -> dict[str, list[tuple[int, Any]]]:

@@ -308,7 +308,7 @@ def test_rows_that_a_file_computes_are_not_read(made: Made, tmp_path: Path, caps
     assert any("journal.db can not be read" in line for line in bad(copy, made, capsys))
 
 
-@pytest.mark.bar("S04")
+@pytest.mark.bar("S03")
 @pytest.mark.urs("URS-AUD-06")
 def test_a_value_that_a_file_computes_does_not_fill_the_memory(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "store"

@@ -3,7 +3,6 @@
 import random
 import sqlite3
 from datetime import datetime
-from operator import methodcaller
 from typing import Any
 
 import orjson
@@ -13,9 +12,7 @@ from kit.mes_sql import NOON, QUERY, TAGS, remembered, served, source
 
 from drivers.contract import LinkLost
 from drivers.mes_sql import MesSqlDriver
-from drivers.mes_sql.database import Database, StatementFailed
 from drivers.mes_sql.window import Window
-from drivers.mes_sql.worker import Worker
 from simulators.device import Truth
 from simulators.mes import MesDevice, NotServable
 
@@ -302,31 +299,6 @@ async def test_a_locked_database_is_waited_for_then_lost(mes, tmp_path, monkeypa
         assert "locked" in str(task.exception())
     other.execute("ROLLBACK")
     other.close()
-
-
-@pytest.mark.bar("S14")
-@pytest.mark.urs("URS-DAQ-02", "URS-DAQ-04")
-async def test_the_connection_can_not_write(mes, tmp_path, figures):
-    """Whatever passes the fence meets a connection that refuses to write."""
-    driver = MesSqlDriver(source(tmp_path), TAGS)
-    database = Database(driver.source, driver.settings, None, Worker("test"))
-    before = (tmp_path / "mes.db").read_bytes()
-    refused = 0
-    for sql in (
-        "DELETE FROM v_orders",
-        "INSERT INTO v_orders(id) VALUES (9)",
-        "CREATE TABLE x(a)",
-        "DROP TABLE v_orders",
-        "UPDATE v_orders SET id=2",
-    ):
-        with pytest.raises(StatementFailed, match=r"readonly|query_only|read-only"):
-            async with database.reading() as connection:
-                await connection.ask(methodcaller("exec_driver_sql", sql))
-        refused += 1
-    await database.close()
-    figures("SQL", f"{refused} of 5 writing statements refused by the connection itself, writes 0")
-    assert refused == 5
-    assert (tmp_path / "mes.db").read_bytes() == before
 
 
 @pytest.mark.bar("F40")

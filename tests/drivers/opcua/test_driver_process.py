@@ -147,6 +147,23 @@ async def test_a_stop_and_start_in_order_loses_nothing(bench: Bench) -> None:
 
 
 @pytest.mark.bar("F18")
+async def test_a_server_that_refuses_to_transfer_keeps_the_queue_while_the_session_lives(bench: Bench) -> None:
+    bench.plc.switches.transfer = False
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(5)
+    bench.cable.cut()
+    await bench.make(10)
+    bench.cable.mend()
+    await eventually(lambda: bench.disk.connections > 1)
+    await bench.make(3)
+    await bench.caught_up()
+    assert not bench.missing()
+    assert bench.doubled() == 0
+    assert len([told for _, told in bench.disk.committed if told["resumed"]]) == 1
+
+
+@pytest.mark.bar("F18")
 @pytest.mark.parametrize("round_", ONCE)
 async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench, round_: int) -> None:
     bench.plc.switches.transfer = False
@@ -155,7 +172,7 @@ async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench, r
     await bench.make(5)
     await bench.caught_up()
     await bench.kill()
-    before = len(bench.disk.committed)
+    before, last_before = len(bench.disk.committed), max(reading[3] or 0 for reading in bench.disk.readings)
     await bench.make(5)
     bench.run()
     await eventually(lambda: bench.disk.connections)
@@ -169,6 +186,7 @@ async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench, r
     first_new = min(source for readings, _ in after for _, _, _, source, _ in readings)
     assert gone
     say("transfer refused after a restart", lost=len(gone), outside_the_gap=sum(ticks >= first_new for ticks in gone))
+    assert last_before < min(gone)
     assert max(gone) < first_new, "what is missing lies in the gap, between the last before and the first after"
 
 
@@ -179,11 +197,16 @@ async def test_a_restarted_server_with_moved_namespaces_gives_no_wrong_tag(bench
     await eventually(lambda: bench.disk.connections)
     await bench.make(5)
     await bench.caught_up()
+    before = len(bench.disk.committed)
     await bench.plc.stop()
     bench.plc.extra_namespaces = ["urn:example:inserted"]
     await bench.plc.start()
     await bench.make(5)
     await bench.caught_up()
+    assert [loss.cause for loss in bench.disk.losses[:1]] == ["link-lost"]
+    after = [told for _, told in bench.disk.committed[before:]]
+    assert after[0]["kind"] == "initial"
+    assert not any(told["resumed"] for told in after), "the gap stands: nothing of the subscription before is gone on with"
     assert bench.wrong_values() == 0
     assert bench.doubled() == 0
     say("server restart, index moved", wrong_tags=bench.wrong_values(), values=len(bench.disk.readings))
@@ -203,7 +226,9 @@ async def test_a_channel_is_renewed_and_a_refused_renewal_loses_nothing(tmp_path
         assert bench.plc.switches.renewals_refused == 0
         assert not bench.missing()
         assert bench.doubled() == 0
-        say("channel renewal", renewals=bench.driver.counts["channel-renewals"], refused=1, lost=lost(bench))
+        renewals = bench.driver.counts["channel-renewals"]
+        assert renewals > 2, "else nothing was refused in the middle of anything"
+        say("channel renewal", renewals=renewals, refused=1, lost=lost(bench))
 
 
 async def test_types_arrays_and_texts(tmp_path: Path) -> None:

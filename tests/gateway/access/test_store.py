@@ -38,7 +38,6 @@ def test_a_damaged_list_lets_nobody_in_and_is_no_empty_one(store: Store, tmp_pat
     assert not store.read().has_admin(), "the way out that was named: root may add the first one again"
 
 
-@pytest.mark.bar("S02")
 def test_a_link_in_its_place_is_not_followed(store: Store, tmp_path: Path) -> None:
     (tmp_path / "users.json").rename(tmp_path / "elsewhere.json")
     (tmp_path / "users.json").symlink_to(tmp_path / "elsewhere.json")

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import example, given
@@ -78,13 +79,15 @@ def test_a_printable_text_has_nothing_that_acts_and_stays_as_it_is_if_it_never_h
 
 
 class Hostile(Faulty):
-    """Says hostile things in each way that a driver has."""
+    """Says hostile things in each way that a driver has, and is connected until it is told to go on."""
+
+    go_on: ClassVar[asyncio.Event]
 
     async def run(self, emit: Emit) -> None:
         for number, text in enumerate(HOSTILE):
             await emit.found(Finding(f"said-{number}", text[:20_000], evidence={"text": text[:5_000]}))
         emit.connected(HOSTILE[1], HOSTILE[0])
-        await asyncio.sleep(0.3)
+        await self.go_on.wait()
         raise LinkLost(HOSTILE[0] + HOSTILE[1])
 
 
@@ -94,11 +97,15 @@ async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str, object], None]
 ) -> None:
     faulty(monkeypatch, Hostile)
+    monkeypatch.setattr(Hostile, "go_on", asyncio.Event(), raising=False)
     folder = written(tmp_path / "line", "bad")
     async with alive(folder) as now:
-        state = await seen(now, lambda state: source_of(state, "bad")["state"] == "lost" and state["findings"] and state)
-        told = json.dumps(shown(state), ensure_ascii=False)
-        web = page(state, state["problems"])
+        told = web = ""
+        for name in ("connected", "lost"):
+            state = await seen(now, lambda state: source_of(state, "bad")["state"] == name and state["findings"] and state)  # noqa: B023 - within this turn
+            told += json.dumps(shown(state), ensure_ascii=False)
+            web += page(state, state["problems"])
+            Hostile.go_on.set()
     findings = [
         event for raw in read_journal(config.load(folder).data) if (event := json.loads(raw.payload).get("event", {}))["type"] == "finding"
     ]

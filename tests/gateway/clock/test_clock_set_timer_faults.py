@@ -133,7 +133,7 @@ async def test_a_stopped_process_says_what_it_missed(tmp_path):
         assert (await watcher.event("step"))["step_s"] == pytest.approx(60, abs=0.01)
 
 
-@pytest.mark.bar("F39", "F43")
+@pytest.mark.bar("F39")
 @pytest.mark.urs("URS-TIME-07")
 @pytest.mark.timeout(180)
 async def test_a_process_stopped_for_a_minute_says_so_and_invents_no_step(tmp_path, figures):

@@ -185,7 +185,6 @@ def test_a_session_that_was_planted_is_none_and_each_login_gives_a_new_one(page:
     assert page.audits("session-ended")[-1]["what"] == {"cause": "another-login"}
 
 
-@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01")
 def test_who_must_change_the_password_does_it_in_the_form(page: Page) -> None:
     given = tell(page.folder / "data", "users-reset", user="viewer", **says("admin"))["first_password"]

@@ -38,7 +38,7 @@ async def test_mqtt_3_1_1_is_safe_too(bench: Bench) -> None:
     assert bench.stored_alike()
 
 
-@pytest.mark.bar("F35")
+@pytest.mark.bar("F35", "F36")
 @pytest.mark.urs("URS-UPL-02", "URS-UPL-03")
 @BOTH
 async def test_lost_entries_and_lost_doubled_receipts_cost_time_and_nothing_else(bench: Bench, kind: str, figures: Figures) -> None:
@@ -173,7 +173,7 @@ async def test_a_poisoned_page_is_halved_until_the_entry_is_found(bench: Bench, 
 
 
 @pytest.mark.bar("F36")
-@pytest.mark.parametrize(("status", "wait_s"), [(429, 7.0), (503, 7.0)])
+@pytest.mark.parametrize(("status", "wait_s"), [(429, 7.0), (500, 7.0), (503, 7.0)])
 async def test_the_receiver_is_given_the_time_it_asks_for(bench: Bench, status: int, wait_s: float) -> None:
     bench.script.page_status, bench.script.page_times, bench.script.page_retry_after = status, 1, "7"
     bench.append(5)
@@ -229,7 +229,6 @@ async def test_the_largest_possible_entry_passes(bench: Bench, kind: str) -> Non
     assert max(map(len, bench.held().values())) > 65_000
 
 
-@pytest.mark.bar("F36")
 @BOTH
 async def test_an_ebr_that_dies_and_comes_back_goes_on_where_it_was(bench: Bench, kind: str) -> None:
     bench.append(100)
@@ -260,7 +259,7 @@ async def test_a_broker_killed_in_the_middle_that_forgets_everything_costs_dupli
     assert bench.stored_alike()
 
 
-@pytest.mark.bar("S08")
+@pytest.mark.bar("F35", "S08")
 @pytest.mark.urs("URS-UPL-03")
 async def test_forged_receipts_of_another_client_move_nothing(bench: Bench, figures: Figures) -> None:
     """For the future, for another gateway, of another epoch, with a guessed digest, replayed, malformed."""

@@ -48,6 +48,7 @@ async def test_one_entry_that_the_receiver_lost_is_sent_again_while_new_ones_flo
     assert bench.script.lose_once == set()
 
 
+@pytest.mark.bar("F36")
 @pytest.mark.urs("URS-UPL-03", "URS-BUF-06")
 @WAYS
 async def test_a_receiver_that_does_not_get_on_is_an_alarm_though_it_takes_and_answers_everything(

@@ -75,7 +75,7 @@ async def test_f33_a_broker_that_acknowledges_and_throws_away(site: Site, figure
     )
 
 
-@pytest.mark.bar("F33", "F34")
+@pytest.mark.bar("F34")
 async def test_f33_mqtt_5_says_that_it_is_not_allowed(site: Site) -> None:
     (site.folder / "acl").write_text("topic read ebr/#\ntopic write ebr/+/+/online\n")
     await site.broker("allow_anonymous true", f"acl_file {site.folder / 'acl'}")
@@ -130,7 +130,6 @@ async def test_a_wrong_password_is_an_alarm_and_the_right_one_is_read_from_a_cre
     await eventually(site.delivered)
 
 
-@pytest.mark.bar("F38")
 @pytest.mark.urs("URS-UPL-08")
 async def test_f38_a_broker_that_wants_client_certificates(site: Site, figures: Figures) -> None:
     pki = site.folder / "pki"

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -162,8 +163,12 @@ async def test_an_answer_that_grows_without_end_when_unpacked_is_no_receipt(benc
     bomb = gzip.compress(b" " * 50_000_000)
     bench.append(2)
     async with proxy(bench, lambda _, __: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})):
+        tracemalloc.start()
         with pytest.raises(Unreachable, match="holds no receipt"):
             await bench.forward(bench.uplink("https", endpoint=front(bench))).run()
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak_bytes < 8_000_000, "it was not unpacked to its end"
 
 
 async def test_a_server_that_answers_400_to_what_it_does_not_unpack_gets_it_plain(bench: Bench) -> None:

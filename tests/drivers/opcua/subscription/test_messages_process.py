@@ -136,6 +136,27 @@ async def test_a_missing_node_stops_no_other_and_is_taken_up_when_it_comes(bench
 
 
 @pytest.mark.bar("F22")
+async def test_a_node_that_is_missing_at_a_reconnect_is_a_gap_of_its_own_until_it_is_back(bench: Bench) -> None:
+    others = [f"t{i}" for i in range(20) if i != 3]
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    bench.cable.cut()
+    bench.plc.drop_subscriptions()
+    bench.plc.remove("t3")
+    bench.cable.mend()
+    await eventually(lambda: any(loss.cause == "not-subscribed" for loss in bench.disk.losses))
+    known = len(bench.disk.readings)
+    await bench.make(2, tags=others)
+    await eventually(lambda: len({reading[0] for reading in bench.disk.readings[known:]}) == 19)
+    assert [loss.tags for loss in bench.disk.losses if loss.cause == "not-subscribed"] == [(3,)]
+    bench.plc.restore("t3")
+    await bench.make(2)
+    await bench.caught_up()
+
+
+@pytest.mark.bar("F22")
 @pytest.mark.faults
 async def test_a_node_that_vanishes_in_mid_stream_is_taken_up_again(bench: Bench) -> None:
     bench.run()

@@ -1,10 +1,9 @@
 """A change is observed only if its signal was seen to stand still: a gap within that time leaves it open, whenever it is learned."""
 
 from dataclasses import replace
-from typing import Any, Literal
 
 import pytest
-from kit.lost_signals import BOUNDED, UNKNOWN, edge, ended, is_said_again, keyed, look_again, lose, one_step
+from kit.lost_signals import BOUNDED, UNKNOWN, edge, ended, is_said_again, look_again, lose, one_step
 from kit.plant import RUNNING, STEPS, Plant, begin, equipment, line_of, time
 
 from config import Step
@@ -79,76 +78,6 @@ def test_a_step_whose_end_did_not_stand_before_it_was_lost_ended_nobody_knows_wh
     assert told == {"mix_time": "gap", "mix_mean": "gap", "mix_sp": "present"}, "the set point rests on the start alone"
 
 
-def released(plant: Plant) -> Any:
-    """End the batch in its only equipment; gives its end record."""
-    for unit, at_s in (("GRN-201", 80), ("FBD-202", 80.1)):
-        plant.order(at_s, unit, None, row_s=at_s)
-    for at_s in (82, 90, 120):
-        plant.alive(at_s)
-    return plant.of("batch", transition="end")[-1]
-
-
-def without_parameters(occurs: Literal["1", "1..n"] = "1") -> Plant:
-    """A plant whose map asks for nothing but that each step runs."""
-    steps = tuple(replace(step, occurs=occurs) for step in STEPS if step.step in {"GRANULATE", "MIX"})
-    plant = Plant(line_of(routes=(), parameters=(), steps=steps, equipment=(line_of().equipment[0],)))
-    begin(plant)
-    return plant
-
-
-@pytest.mark.urs("URS-CTX-09", "URS-DAQ-06")
-def test_a_required_step_that_was_lost_before_it_stood_does_not_count_as_having_run() -> None:
-    plant = without_parameters()
-    plant.see(30, g_step=20)
-    plant.see(30.1, g_speed=150.0)
-    lose(plant, 30.1, 31)
-    look_again(plant, 60, g_step=0)
-    end = released(plant)
-    assert edge(ended(plant), "start") == UNKNOWN
-    lacks = [(item["equipment"], item["step"], item["status"]) for item in end["completeness"]["missing"]]
-    assert lacks == [("granulator", "GRANULATE", "not-observed"), ("granulator", "MIX", "not-observed")]
-    assert (end["status"], end["completeness"]["required"], end["completeness"]["present"]) == ("incomplete", 2, 0)
-    is_said_again(plant)
-
-
-@pytest.mark.parametrize(("seen_s", "missing"), [(30.4, ["GRANULATE", "MIX"]), (30.5, []), (35.0, [])])
-def test_a_required_step_ran_if_it_was_seen_for_its_settling_time(seen_s: float, missing: list[str]) -> None:
-    plant = without_parameters()
-    plant.see(30, g_step=20)
-    plant.see(seen_s, g_speed=150.0)
-    lose(plant, seen_s, 36)
-    look_again(plant, 60, g_step=0)
-    assert [item["step"] for item in released(plant)["completeness"]["missing"]] == missing
-
-
-def test_a_step_that_stood_in_another_run_has_run() -> None:
-    plant = without_parameters("1..n")
-    plant.see(20, g_step=20)
-    plant.see(25, g_step=0)
-    plant.see(30, g_step=20)
-    lose(plant, 30.1, 31)
-    look_again(plant, 60, g_step=0)
-    end = released(plant)
-    assert len(end["records"]) == 4
-    assert (end["status"], end["completeness"]["missing"]) == ("complete", [])
-
-
-def test_a_required_step_of_which_it_is_learned_late_that_it_was_not_seen_to_stand_is_taken_back() -> None:
-    plant = without_parameters()
-    plant.see(65, g_step=20)
-    plant.see(67, g_step=0)
-    plant.order(70, "GRN-201", None, row_s=70)
-    plant.alive(71)
-    plant.alive(75)
-    assert plant.of("batch", transition="end")[-1]["status"] == "complete"
-    lose(plant, 65.1, 80, ["g.step"], "not-asked")
-    plant.see(80, g_step=0)
-    plant.alive(100)
-    again = plant.of("batch", transition="end")[-1]
-    assert (again["revision"] > 1, again["status"]) == (True, "incomplete")
-    assert {item["status"] for item in again["completeness"]["missing"]} == {"not-observed"}
-
-
 @pytest.mark.parametrize("start_s", [30.5, 31.0])
 def test_a_gap_after_the_settling_time_leaves_the_change_observed(plant: Plant, start_s: float) -> None:
     plant.see(30, g_step=20)
@@ -208,111 +137,6 @@ def test_a_record_is_made_again_when_it_is_learned_that_its_end_was_not_seen_to_
     )
     assert {"end", "cause"} <= {change["path"] for change in again["changed"]}
     is_said_again(plant)
-
-
-@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
-def test_back_from_a_value_that_may_never_have_stood_nobody_knows_whether_the_step_ended(plant: Plant) -> None:
-    plant.see(25, g_step=20)
-    plant.see(30, g_step=30)
-    lose(plant, 30.1, 31)
-    look_again(plant, 35, g_step=20)
-    plant.see(40, g_step=0)
-    plant.alive(50)
-    first, second = ended(plant), ended(plant, run=2)
-    assert (edge(first, "start"), edge(first, "end")) == (("observed", 1.0), UNKNOWN)
-    assert (edge(ended(plant, "WET"), "start"), edge(second, "start")) == (UNKNOWN, UNKNOWN)
-
-
-def test_to_a_third_value_the_window_is_the_gap(plant: Plant) -> None:
-    plant.see(25, g_step=20)
-    plant.see(30, g_step=30)
-    lose(plant, 30.1, 31)
-    look_again(plant, 35, g_step=40)
-    plant.see(40, g_step=0)
-    plant.alive(50)
-    assert edge(ended(plant, "WET"), "end") == ("inferred-from-gap", 4.9)
-
-
-@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
-def test_a_key_that_goes_back_right_after_a_gap_may_have_been_another_one_all_through_it() -> None:
-    plant = keyed()
-    plant.see(40, g_speed=150.0)
-    lose(plant, 40, 50)
-    look_again(plant, 60, g_step=20, g_run=2)
-    plant.see(60.2, g_run=1)
-    plant.alive(70)
-    plant.see(80, g_step=0)
-    plant.alive(90)
-    told = [(edge(ended(plant, run=run), "start"), edge(ended(plant, run=run), "end")) for run in (1, 2, 3)]
-    assert told == [(("observed", 1.0), UNKNOWN), (UNKNOWN, UNKNOWN), (UNKNOWN, ("observed", 1.0))]
-    statuses = [[p["status"] for p in ended(plant, run=run)["parameters"] if p["parameter"] == "mix_time"] for run in (1, 2, 3)]
-    assert statuses == [["gap"], ["gap"], ["gap"]], "perhaps it was one run, perhaps three: nobody saw"
-    is_said_again(plant)
-
-
-@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
-def test_a_step_that_is_off_right_after_a_gap_and_on_again_may_have_been_off_all_through_it(plant: Plant) -> None:
-    plant.see(30, g_step=20)
-    plant.see(40, g_speed=150.0)
-    lose(plant, 40, 50)
-    look_again(plant, 60, g_step=0)
-    plant.see(60.2, g_step=20)
-    plant.alive(70)
-    assert edge(ended(plant), "end") == UNKNOWN
-    assert edge(plant.of("step", transition="start", step="MIX", run=2)[0], "start") == UNKNOWN
-    is_said_again(plant)
-
-
-@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
-def test_a_value_right_after_a_gap_that_a_third_one_follows_may_have_stood_all_through_it(plant: Plant) -> None:
-    """Whether its own step ran, nobody saw; the third one's began when it was read; one that both mean began in the gap."""
-    plant.see(25, g_step=0)
-    plant.see(40, g_speed=150.0)
-    lose(plant, 40, 50)
-    look_again(plant, 60, g_step=20)
-    plant.see(60.2, g_step=30)
-    plant.alive(70)
-    plant.see(80, g_step=0)
-    plant.alive(90)
-    around = ended(plant, "GRANULATE", run=2)
-    assert (edge(around, "start"), edge(around, "end")) == (("inferred-from-gap", 20.0), ("observed", 1.0)), "both values mean it"
-    assert (edge(ended(plant), "start"), edge(ended(plant), "end")) == (UNKNOWN, ("observed", 1.0))
-    assert {p["status"] for p in ended(plant)["parameters"]} == {"gap"}
-    assert (edge(ended(plant, "WET"), "start"), edge(ended(plant, "WET"), "end")) == (("observed", 1.0), ("observed", 1.0))
-    assert plant.of("finding", code="unsettled") == []
-    is_said_again(plant)
-
-
-@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
-def test_a_key_right_after_a_gap_that_a_third_one_follows_may_have_had_a_run_in_it() -> None:
-    plant = keyed()
-    plant.see(40, g_speed=150.0)
-    lose(plant, 40, 50)
-    look_again(plant, 60, g_step=20, g_run=2)
-    plant.see(60.2, g_run=3)
-    plant.alive(70)
-    plant.see(80, g_step=0)
-    plant.alive(90)
-    told = [(edge(ended(plant, run=run), "start"), edge(ended(plant, run=run), "end")) for run in (1, 2, 3)]
-    assert told == [
-        (("observed", 1.0), ("inferred-from-gap", 20.0)),
-        (UNKNOWN, ("observed", 1.0)),
-        (("observed", 1.0), ("observed", 1.0)),
-    ]
-    is_said_again(plant)
-
-
-@pytest.mark.parametrize("gap_s", [None, 59.9])
-def test_a_value_that_can_not_have_stood_is_none(plant: Plant, gap_s: float | None) -> None:
-    """Also where it was read after a gap: one that is shorter than the settling time hides nothing that stood."""
-    plant.see(30, g_step=20)
-    if gap_s is not None:
-        plant.see(gap_s, g_speed=150.0)
-        lose(plant, gap_s, 59.95)
-    look_again(plant, 60, g_step=0)
-    plant.see(60.2, g_step=20)
-    plant.alive(70)
-    assert plant.of("step", transition="end", step="MIX") == []
 
 
 @pytest.mark.urs("URS-CTX-02", "URS-DAQ-06")

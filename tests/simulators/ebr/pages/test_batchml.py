@@ -66,13 +66,29 @@ def everything(folder: Path) -> Path:
     record, _ = batch_record(folder.parents[1] / "ebr.db", folder.name)
     step = record["steps"][0]
     instant = step["start"]
-    named = {"gateway": "x/y", "epoch": 1, "seq": 7, "entered": instant["time"], "equipment": "granulator", "steps": [["phase", "A", 1]]}
-    revisions = [
-        {"revision": 1, "entered": instant["time"], "reason": None, "changed": None},
-        {"revision": 2, "entered": instant["time"], "reason": "late-data", "changed": [{"path": "cause", "old": None, "new": "x"}]},
-        {"revision": 3, "entered": instant["time"], "reason": "re-bound", "changed": []},
+    step["revisions"] = revisions_at(instant["time"])
+    record["materials"] = materials(instant)
+    revised = [item for item in (step, *record["materials"]) if "revisions" in item]
+    record["corrections"] = corrections("B1", revised, [], [])
+    record["alarms"], record["hold_times"] = alarms(instant), hold_times(instant)
+    path = folder / "everything.xml"
+    path.write_bytes(batchml(record, {}))
+    return path
+
+
+def revisions_at(entered: str) -> list[dict[str, Any]]:
+    """The first, one that changed something, and one that changed nothing."""
+    return [
+        {"revision": 1, "entered": entered, "reason": None, "changed": None},
+        {"revision": 2, "entered": entered, "reason": "late-data", "changed": [{"path": "cause", "old": None, "new": "x"}]},
+        {"revision": 3, "entered": entered, "reason": "re-bound", "changed": []},
     ]
-    step["revisions"] = revisions
+
+
+def materials(instant: dict[str, Any]) -> list[dict[str, Any]]:
+    """A weighing, a product that nobody could read, a movement, and a sample with its results."""
+    named = {"gateway": "x/y", "epoch": 1, "seq": 7, "entered": instant["time"], "equipment": "granulator", "steps": [["phase", "A", 1]]}
+    revisions = revisions_at(instant["time"])
     person = [{"id": "jdupont\x00\x0b<&>", "kind": "person", "from": "g.user"}]
     lots = {"lot": {"raw": "26/417", "canonical": "L-417", "rule": "r@1"}, "output_lot": None}
     weighing = {
@@ -84,7 +100,7 @@ def everything(folder: Path) -> Path:
         "quantity": "12.50",
         "unit": "kg",
     }
-    record["materials"] = [
+    return [
         {**named, **weighing, **lots, "performed_by": person, "revisions": revisions, "at": instant, "target": "12.5", "status": "present"},
         {
             **named,
@@ -109,11 +125,17 @@ def everything(folder: Path) -> Path:
             ],
         },
     ]
-    revised = [item for item in (step, *record["materials"]) if "revisions" in item]
-    record["corrections"] = corrections("B1", revised, [], [])
+
+
+def alarms(instant: dict[str, Any]) -> list[dict[str, Any]]:
+    """One that is over, and one that stands."""
     alarm = {"alarm": "G-HIGH", "severity": "alarm", "text": "Speed high", "equipment": "granulator", "gateway": "x/y", "seq": 9}
     times = dict.fromkeys(("raised", "acknowledged", "cleared"), instant["time"])
-    record["alarms"] = [{**alarm, **times, "acknowledged_by": "jdupont"}, {**alarm, "raised": instant["time"]}]
+    return [{**alarm, **times, "acknowledged_by": "jdupont"}, {**alarm, "raised": instant["time"]}]
+
+
+def hold_times(instant: dict[str, Any]) -> list[dict[str, Any]]:
+    """One that is over, and one that has not ended."""
     hold = {
         "gateway": "x/y",
         "equipment": "granulator",
@@ -123,10 +145,7 @@ def everything(folder: Path) -> Path:
         "result": "within",
         "status": "present",
     }
-    record["hold_times"] = [hold, {**hold, "hold": "clean", "end": None, "seconds": None}]
-    path = folder / "everything.xml"
-    path.write_bytes(batchml(record, {}))
-    return path
+    return [hold, {**hold, "hold": "clean", "end": None, "seconds": None}]
 
 
 @pytest.mark.urs("URS-AUD-08")

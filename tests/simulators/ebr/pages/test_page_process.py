@@ -40,6 +40,27 @@ def full(recorded: Recorded, tmp_path: Path) -> tuple[dict[str, Any], Any]:
     changed = [{"path": "parameters/A_mean/value", "old": "151.2", "new": "149.9"}, {"path": "end", "old": at, "new": None}]
     told = [{"revision": 1, "entered": at["time"]}, {"revision": 2, "entered": at["time"], "reason": "late-data", "changed": changed}]
     record["steps"][1] |= {"revision": 2, "reason": "late-data", "revisions": told}
+    record["materials"] = materials(at)
+    record["genealogy"] = {
+        "edges": [{"from": "L2026-0417-A", "to": "B1", "kind": "consume", "material": "Lactose", "quantity": "12.91", "unit": "kg"}],
+        "orphans": [{"gateway": "x/y", "lot": "L-9", "raw": "L-9", "side": "no-child"}],
+    }
+    record["hold_times"], record["alarms"] = hold_times(at), alarms(at)
+    record["clock"]["sources"] = {"g": {"entries": 12, "least_s": -0.008, "most_s": 0.012, "bound_s": 0.02}}
+    edge = {"time": at["time"], "placed": at["time"]}
+    record["clock"]["placed"] = [{"entries": 3, "first": edge, "last": edge, "bound_s": 0.25, "by": [1, 77]}]
+    missing = {"equipment": "granulator", "step": None, "run": None, "parameter": None, "status": "missing"}
+    record["completeness"]["missing"] += [
+        {**missing, "material": "weigh_api"},
+        {**missing, "equipment": None, "lot": "L-9", "status": "no-child"},
+    ]
+    record["corrections"] = corrections("B1", record["steps"], record["ends"], record["materials"])
+    record["exceptions"] = exceptions(record)
+    return record, series
+
+
+def materials(at: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was weighed, produced, sampled, and booked again for each reason."""
     head = {"gateway": "x/y", "epoch": 1, "seq": 7, "entered": at["time"], "equipment": "granulator", "revision": 1, "revisions": []}
     place = {
         "steps": [["operation", "RUN", 1], ["phase", "A", 1]],
@@ -52,7 +73,7 @@ def full(recorded: Recorded, tmp_path: Path) -> tuple[dict[str, Any], Any]:
     sample = {"type": "sample", "record": "x/s/1", "sampling": "lod", "sample": "S-001", "taken": at, "status": "present"}
     result = {"source": "lims", "name": "results", "key": "S-001", "time": at["time"], "seq": 9, "values": {"lod": 2.1, "verdict": "pass"}}
     reasons = ("source-corrected", "re-bound", "config-corrected")
-    record["materials"] = [
+    return [
         {**head, **place, **weighed, **limits, "type": "material", "record": "x/m/1", "lot": lot, "output_lot": None},
         {**head, **place, "type": "material", "record": "x/m/2", "kind": "produce", "lot": None, "output_lot": lot, "status": "bad",
          "problems": ["lot"]},
@@ -63,16 +84,20 @@ def full(recorded: Recorded, tmp_path: Path) -> tuple[dict[str, Any], Any]:
             for reason in reasons
         ),
     ]  # fmt: skip
-    record["genealogy"] = {
-        "edges": [{"from": "L2026-0417-A", "to": "B1", "kind": "consume", "material": "Lactose", "quantity": "12.91", "unit": "kg"}],
-        "orphans": [{"gateway": "x/y", "lot": "L-9", "raw": "L-9", "side": "no-child"}],
-    }
+
+
+def hold_times(at: dict[str, Any]) -> list[dict[str, Any]]:
+    """One that was passed, and one that nobody could judge."""
     hold = {"gateway": "x/y", "equipment": "granulator", "hold": "dirty", "start": at, "end": at, "after": "B0", "before": "CIP/1"}
     late = {"seconds": 270_000.0, "limit_s": 259_200.0, "result": "above", "status": "present"}
-    record["hold_times"] = [
+    return [
         {**hold, **late},
         {**hold, "hold": "clean", "seconds": None, "limit_s": None, "result": "not-judged", "status": "gap"},
     ]
+
+
+def alarms(at: dict[str, Any]) -> list[dict[str, Any]]:
+    """One that was acknowledged and stands."""
     alarm = {
         "gateway": "x/y",
         "seq": 9,
@@ -83,18 +108,7 @@ def full(recorded: Recorded, tmp_path: Path) -> tuple[dict[str, Any], Any]:
         "steps": [],
     }
     times = {"raised": at["time"], "acknowledged": at["time"], "acknowledged_by": "mleroy", "cleared": None, "duration_s": None}
-    record["alarms"] = [{**alarm, **times}]
-    record["clock"]["sources"] = {"g": {"entries": 12, "least_s": -0.008, "most_s": 0.012, "bound_s": 0.02}}
-    edge = {"time": at["time"], "placed": at["time"]}
-    record["clock"]["placed"] = [{"entries": 3, "first": edge, "last": edge, "bound_s": 0.25, "by": [1, 77]}]
-    missing = {"equipment": "granulator", "step": None, "run": None, "parameter": None, "status": "missing"}
-    record["completeness"]["missing"] += [
-        {**missing, "material": "weigh_api"},
-        {**missing, "equipment": None, "lot": "L-9", "status": "no-child"},
-    ]
-    record["corrections"] = corrections("B1", record["steps"], record["ends"], record["materials"])
-    record["exceptions"] = exceptions(record)
-    return record, series
+    return [{**alarm, **times}]
 
 
 @pytest.mark.urs("URS-AUD-08")
