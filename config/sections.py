@@ -269,15 +269,17 @@ Role = Literal["viewer", "operator", "engineer", "qa", "admin"]
 
 
 class Notify(Model):
-    """One [[notify]] table: somebody who is told of alarms that wait for a person, by e-mail or by a webhook."""
+    """One [[notify]] table: somebody who is told of alarms that wait for a person, by e-mail, by a webhook or by an MQTT broker."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    endpoint: str  # smtp://host:587 (STARTTLS), smtps://host:465, https://host/path
+    endpoint: str  # smtp://host:587 (STARTTLS), smtps://host:465, https://host/path, mqtts://host:8883
     sender: Annotated[str | None, Field(alias="from")] = None  # e-mail
     to: tuple[str, ...] = ()  # e-mail
-    user: str | None = None  # e-mail: for AUTH, with `password`
-    password: Credential | None = None  # e-mail: for AUTH; webhook: the bearer token
-    encrypted: bool = True  # False: a server in the plant that has no TLS; in production refused
+    topic: Annotated[str, Field(pattern=r"^[^$/+#\x00-\x1f]([^+#\x00-\x1f]{0,510}[^/+#\x00-\x1f])?$")] | None = None  # MQTT
+    version: Literal["5", "3.1.1"] = "5"  # MQTT: with 3.1.1 a broker does not say that nobody is subscribed
+    user: str | None = None  # e-mail and MQTT: with `password`
+    password: Credential | None = None  # e-mail and MQTT: of the user; webhook: the bearer token
+    encrypted: bool = True  # False: a mail server in the plant that has no TLS; in production refused
     tls: Tls | None = None
     whom: tuple[Role, ...] = ()  # alarms for these roles; all without it
     after_min: Annotated[float, Field(ge=0, le=7 * 24 * 60)] = 0.0  # only what nobody has acknowledged for so long

@@ -247,7 +247,7 @@ def _notify(line: Line, notify: Notify) -> Row:
         direction="out",
         protocol=scheme,
         endpoint=notify.endpoint,
-        security="none" if scheme == "http" or not notify.encrypted else "TLS",
+        security="none" if scheme in ("http", "mqtt") or not notify.encrypted else "TLS",
         authentication="password" if notify.password is not None else "none",
         criticality="GMP",
     )
