@@ -190,7 +190,7 @@ def _page(line: Line, web: Web) -> Row:
         protocol="HTTP" if web.tls is None else "HTTPS",
         endpoint=web.listen,
         security="none" if web.tls is None else "TLS",
-        authentication="none" if web.read_only_without_login else "user and password",
+        authentication="none" if web.read_only_without_login else f"user and password{_by_proxy(web)}",
         criticality="none",
         exception="; ".join(each.text for each in exceptions.accepted(line) if each.source is None),
     )
@@ -237,6 +237,10 @@ def _witness(line: Line, witness: Witness) -> Row:
         authentication=_authentication(user=None, certificate=witness.tls is not None and witness.tls.cert is not None),
         criticality="GMP",
     )
+
+
+def _by_proxy(web: Web) -> str:
+    return "" if web.proxy is None else f", or the site's identity provider by the proxy {web.proxy.certificate}"
 
 
 def _notify(line: Line, notify: Notify) -> Row:
