@@ -28,8 +28,8 @@ MADE_AT_ONCE = 20
 
 MOST_BODY_BYTES = 4096
 MOST_COMMAND_BYTES = 2 * 1024 * 1024
-LONG = frozenset({"audit-review"})
-"""Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item."""
+LONG = frozenset({"audit-review", "document-record", "document-sign"})
+"""Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item; a whole document."""
 PERSON = "person"
 """Where a request holds the element that says who is logged in."""
 _HIS_PLACE = "<!-- person -->"
