@@ -1,6 +1,8 @@
 """An address that refuses the connection is told apart from one that is silent: it may be asked again soon."""
 
 import asyncio
+import fcntl
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,32 @@ async def test_a_driver_says_that_nobody_listens_at_its_address(
     driver: str, endpoint: str, address: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
     await nobody_listens(driver, endpoint, address, options, tmp_path)
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize(
+    ("driver", "scheme", "address", "options"),
+    [("modbus", "rtu", "1/holding/0:int32", {}), ("serial", "serial", "weight", {"protocol": "mt-sics"})],
+    ids=["modbus rtu", "serial"],
+)
+async def test_a_port_whose_adapter_is_pulled_is_not_there_and_one_that_is_in_use_is(
+    driver: str, scheme: str, address: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    master, slave = os.openpty()
+    port = tmp_path / "port"
+    kind, unit = ("decimal", "g") if driver == "serial" else ("int32", None)
+    source = Source(name="plc", driver=driver, endpoint=f"{scheme}://{port}", rate_ms=100, folder=tmp_path, options=options)
+    made = driver_class(driver)(source, [Tag(tag="a", source="plc", address=address, type=kind, source_unit=unit)])
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(NobodyListens, match="No such file"):
+            await made.run(Collector())
+        port.symlink_to(os.ttyname(slave))
+        fcntl.flock(slave, fcntl.LOCK_EX)  # as another program that has the port
+        with pytest.raises(LinkLost) as in_use:
+            await made.run(Collector())
+        assert type(in_use.value) is LinkLost
+    os.close(master)
+    os.close(slave)
 
 
 @pytest.mark.urs("URS-DAQ-11")
