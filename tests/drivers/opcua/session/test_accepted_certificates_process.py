@@ -100,7 +100,8 @@ async def test_a_server_is_read_once_its_faults_are_accepted(tmp_path: Path, aut
         assert row in bench.failures[0], "the line to write is told"
         faults = ["dates"] if "days" in issued else ["uri", "key"]
         accepted = [{"sha256": trust.fingerprint(load(certificate[0])), "faults": faults}]
-        bench.source = bench.source.model_copy(update={"options": bench.source.options | {"accepted_certificates": accepted}})
+        options: dict[str, Any] = {**bench.source.options, "accepted_certificates": accepted}
+        bench.source = bench.source.model_copy(update={"options": options})
         await bench.kill()
         bench.run()
         await bench.make(3)
