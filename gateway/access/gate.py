@@ -128,8 +128,11 @@ class Access:
         await self._record("login", {}, actor, target=f"user {actor.user}")
         return actor
 
-    async def vouched(self, who: Vouched, where: dict[str, Any]) -> Actor:
-        """Let a person in whom a proxy names that has proved itself. Written down. Raises Refused, after it was; UsersUnreadable."""
+    async def vouched(self, who: Vouched, where: dict[str, Any], *, begins: bool = True) -> Actor:
+        """Let a person in whom a proxy names that has proved itself. begins: a session, which is written down.
+
+        Raises Refused, after it was written down; UsersUnreadable.
+        """
         users = await asyncio.to_thread(self._store.read)
         own = users.get(who.user)
         try:
@@ -138,7 +141,8 @@ class Access:
             await self._refused("login", refused, nobody(where))
             raise
         actor = person(who.user, who.name, who.roles[0], "proxy", where, None)
-        await self._record("login", {}, actor, target=f"user {who.user}")
+        if begins:
+            await self._record("login", {}, actor, target=f"user {who.user}")
         return actor
 
     async def unproved(self, where: dict[str, Any]) -> None:

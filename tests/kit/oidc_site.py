@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from http.cookiejar import CookieJar
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -196,13 +197,13 @@ class Browser:
         cookies = urllib.request.HTTPCookieProcessor(CookieJar())
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=page.context(None)), cookies, _Kept())
 
-    def open(self, path: str, form: dict[str, str] | None = None, **said: str) -> tuple[int, str]:
+    def open(self, path: str, form: dict[str, str] | None = None, said: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Go somewhere; status and text of where it ends."""
         body = None if form is None else urlencode(form).encode()
         headers = {
             "Accept": "text/html",
             **({"Origin": self.url} if form is not None else {}),
-            **{name.replace("_", "-"): value for name, value in said.items()},
+            **(said or {}),
         }
         answer = self._opener.open(urllib.request.Request(self.url + path, body, headers), timeout=60)
         with answer:

@@ -68,11 +68,11 @@ class ProxiedPage:
             return answer.status, answer.read().decode()
 
     def named(
-        self, method: str, target: str, user: str, groups: str, form: Mapping[str, str] | None = None, **more: Any
+        self, method: str, target: str, user: str, groups: str, form: Mapping[str, str] | None = None, *, forwarded: str = ""
     ) -> tuple[int, str]:
-        """Ask as the proxy does for somebody."""
-        said = {"X-Remote-User": user, "X-Remote-Name": user.title(), "X-Remote-Groups": groups, **more}
-        return self.ask(method, target, said, self.proxy, form)
+        """Ask as the proxy does for somebody. forwarded: the addresses that it says to have come from."""
+        said = {"X-Remote-User": user, "X-Remote-Name": user.title(), "X-Remote-Groups": groups}
+        return self.ask(method, target, said | ({"X-Forwarded-For": forwarded} if forwarded else {}), self.proxy, form)
 
     def secret(self, text: str) -> str:
         """The secret of a form."""
