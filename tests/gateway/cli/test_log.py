@@ -18,7 +18,6 @@ from buffer import Body
 from buffer.entry.examples import EVENTS, READINGS_ENTRY
 from gateway.cli.journal_text import KINDS, LONGEST, Lines, text_of
 
-pytestmark = pytest.mark.urs("URS-OBS-03")
 PARIS = ZoneInfo("Europe/Paris")
 
 
@@ -138,7 +137,6 @@ def test_whole_entries_are_those_of_the_journal_and_times_are_the_wall_clock(lin
     assert 0 < len(later) < len(entries)
 
 
-@pytest.mark.urs("URS-BUF-07")
 def test_who_follows_sees_what_is_written_from_now_on_and_leaves_in_order(tmp_path: Path) -> None:
     line = audited_line(tmp_path / "line", STORY)
     before = shown(line, "--last", "1")
