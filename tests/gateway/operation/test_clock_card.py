@@ -3,6 +3,8 @@
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from gateway.clock import Clock, Limits, SourceClock
 from gateway.clock.daemon_reading import Evidence
 from gateway.clock.report import STAMP_POINTS
@@ -60,6 +62,7 @@ def walked() -> tuple[Clock, Hands]:
     return clock, hands
 
 
+@pytest.mark.urs("URS-TIME-13")
 def test_the_card_shows_state_chain_history_events_sources_and_points():
     clock, hands = walked()
     card = clock_card(looked_at(clock, hands))
