@@ -53,6 +53,7 @@ GROUPS = {
     "Read and prove": (
         Row("log", "records", "Read the journal, whole entries or CSV"),
         Row("audit", "audit", "The audit trail: list, review"),
+        Row("document", "documents", "Documents: verify, print, record, sign"),
         Row("time", "clock", "Say how far the times on record can be trusted"),
         Row("verify", "records", "Prove that nothing was changed or removed"),
         Row("recompute", "records", "Decide everything again and compare"),

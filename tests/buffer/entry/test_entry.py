@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from buffer import entry
 from buffer.entry.examples import EVENTS, READINGS_ENTRY, event_entry
 
-PUBLISHED = sorted(path.name for path in SCHEMAS.glob("*.json") if path.name.startswith(("entry", "event", "uplink")))
+PUBLISHED = sorted(path.name for path in SCHEMAS.glob("*.json") if path.name.startswith(("document", "entry", "event", "uplink")))
 
 
 @cache
