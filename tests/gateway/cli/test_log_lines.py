@@ -47,7 +47,7 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
 
 
 @pytest.mark.bar("S09")
-@pytest.mark.urs("URS-SEC-08")
+@pytest.mark.urs("URS-SEC-09")
 def test_a_message_is_one_line_whatever_it_quotes(log: tuple[logging.Logger, io.StringIO], figure: Callable[[str, object], None]) -> None:
     logger, stream = log
     for text in HOSTILE:
@@ -92,7 +92,7 @@ class Hostile(Faulty):
 
 
 @pytest.mark.bar("S09")
-@pytest.mark.urs("URS-SEC-08")
+@pytest.mark.urs("URS-SEC-09")
 async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not_do_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str, object], None]
 ) -> None:
