@@ -29,6 +29,7 @@ def page(now: dict[str, Any], problems: list[str], *, still: bool = False, perso
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{_title(now, problems)}</title>'
         f"<style>{_STYLE}</style></head><body><main>"
         f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · {escape(wording.configuration(now))}'
+        f" · {wording.interfaces(now)}"
         f" · ebr-gateway {escape(now['software'])}"
         f' · <span class="t">{time}</span> · {hold}</span>{person}</header>'
         f"{_banner(now, problems)}{_findings(now, acts=bool(person))}{_equipment(now)}{_ended(now)}{_sources(now)}{_uplinks(now)}"
