@@ -11,7 +11,7 @@ from gateway.evidence.witness import ANSWER_WITHIN_S, MOST_WAITING
 from gateway.intake.push import BODY_S, MAX_BODY_BYTES
 from gateway.listening.bounds import BURST, REQUESTS_PER_S
 from gateway.listening.port import IN_ALL, PER_PEER
-from gateway.operation.server import MADE_PER_S
+from gateway.operation.views import MADE_PER_S
 from gateway.uplink.bounded_client import MAX_PACKET_BYTES
 from gateway.uplink.forward import REFUSED_WAIT_S
 from gateway.uplink.http_status import LONGEST_RETRY_AFTER_S

@@ -15,8 +15,6 @@ FORM_VERSION = "1"
 """As the schemas': within it the form only grows. Which release speaks it stands in the specification."""
 LINES = "application/x-ndjson"
 LONG_RUN = 20
-FORMS = {"/login": ("get", "post"), "/logout": ("post",), "/alarm": ("get", "post")}
-"""What the page serves to people where they log in."""
 Json = dict[str, Any]
 
 
@@ -44,9 +42,12 @@ def push(line: Line, settings: Push) -> Json:
 
 
 def page(line: Line, settings: Web) -> Json:
-    """Return what the page serves to programs: the status as JSON, metrics, and the page itself."""
+    """Return what the page's port serves to programs: the status as JSON, and metrics. All else there is for people in a browser."""
     scheme = "http" if settings.tls is None else "https"
-    about = "Reading only. With `read_only_without_login = false` all but /metrics is for who has logged in at /login."
+    about = (
+        "Reading only; what else is served is for people in a browser. "
+        "With `read_only_without_login = false` all but /metrics is for who has logged in at /login."
+    )
     security: list[Json] = [] if settings.read_only_without_login else [{"session": []}]
     name = "session" if settings.tls is None else "__Host-session"
     schemes = {} if settings.read_only_without_login else {"session": {"type": "apiKey", "in": "cookie", "name": name}}
@@ -136,19 +137,10 @@ def _page(*, login: bool) -> Json:
         return {"get": {"summary": what, "responses": {"200": answer, **refused, **other}, **({"security": []} if is_open else {})}}
 
     text = {"type": "string"}
-    people = {path: _form(methods) for path, methods in FORMS.items()} if login else {}
     return {
-        "/": got("the page for people", "text/html", text),
         "/status": got("how the gateway is now", "application/json", {"$ref": f"{REF}status"}),
         "/metrics": got("metrics in the Prometheus text format 0.0.4", "text/plain", text, is_open=True),
-        **people,
     }
-
-
-def _form(methods: Iterable[str]) -> Json:
-    """Return a path that is for people in a browser: its forms hold secrets of this gateway, and are no contract with programs."""
-    answer = {"description": "a page, or a redirect to one", "content": {"text/html": {"schema": {"type": "string"}}}}
-    return {method: {"summary": "for people in a browser", "responses": {"default": answer}, "security": []} for method in methods}
 
 
 def _in_path(name: str, schema: Json | None = None) -> Json:

@@ -54,7 +54,7 @@ def _more(kind: str) -> dict[str, Any]:
         case "push":
             return {"most_characters": MAX_TEXT, "answers": _bound(reactions.of_push())}
         case "page":
-            return {"requests": ["GET /", "GET /metrics", "GET /status"]}
+            return {"requests": ["GET /metrics", "GET /status"]}
         case "control":
             return {"commands": {name: list(rule.roles) for name, rule in RULES.items()}}
     return {}

@@ -15,16 +15,17 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.access import Access, NotPossible, Refused, UsersUnreadable
-from gateway.operation.login_page import login_page, logout_form
-from gateway.operation.page import WATCHING
-from gateway.operation.server import HEADERS, PERSON
-from gateway.operation.sessions import Session, Sessions
+from gateway.operation.views import HEADERS
+from gateway.pages.assets import FOLDER
+from gateway.pages.rendering import WATCHING, Frame, Person, render
+from gateway.pages.sessions import Session, Sessions
+from gateway.pages.views import PAGES, PERSON, html
 
 BODY_WITHIN_S = 10.0
 SWEEP_EVERY_S = 30.0
 FORM_FOR_S = 3_600
 OPEN = ("/login", "/metrics")
-"""What is answered without a login: the form itself, and numbers without a batch or a person, for the site's monitoring."""
+"""What is answered without a login, beside style and scripts: the form itself, and numbers without a batch or a person, for monitoring."""
 
 
 class Door:
@@ -56,11 +57,10 @@ class Door:
         """Show nothing to whom is not logged in, but for OPEN."""
         session = await self.session(request, by_hand=WATCHING not in request.query and request.path != "/status")
         if session is not None:
-            who = session.actor.who
-            request[PERSON] = logout_form(str(who["name"]), str(who["role"]), session.csrf)
-        elif request.path == "/":
+            request[PERSON] = person_of(session)
+        elif request.path in PAGES:
             raise web.HTTPSeeOther("/login")
-        elif request.path not in OPEN:
+        elif request.path not in OPEN and not request.path.startswith(f"{FOLDER}/"):
             return web.json_response({"error": "log in first: /login"}, status=401, headers=HEADERS)
         return await handler(request)
 
@@ -139,13 +139,22 @@ class Door:
 
     def _form(self, wrong: str, user: str = "", *, must_change: bool = False, status: int = 200) -> web.Response:
         csrf = secrets.token_urlsafe(32)
-        told = login_page(self._gateway, csrf, wrong, user, must_change=must_change)
-        answer = web.Response(text=told, content_type="text/html", charset="utf-8", headers=HEADERS, status=status)
+        answer = html(self._login(csrf, wrong, user, must_change=must_change), None, status)
         self._set(answer, self._form_cookie, csrf, FORM_FOR_S)
         return answer
+
+    def _login(self, csrf: str, wrong: str, user: str, *, must_change: bool) -> bytes:
+        frame = Frame(self._gateway, has_navigation=False)
+        return render("login.html", frame=frame, csrf=csrf, wrong=wrong, user=user, must_change=must_change).encode()
 
     def _set(self, answer: web.Response, name: str, value: str, max_age_s: int | None = None) -> None:
         answer.set_cookie(name, value, max_age=max_age_s, path="/", httponly=True, samesite="Strict", secure=self._secure)
 
     def _drop(self, answer: web.Response, name: str) -> None:
         answer.del_cookie(name, path="/", httponly=True, samesite="Strict", secure=self._secure)
+
+
+def person_of(session: Session) -> Person:
+    """Return who a session is of, as pages show it."""
+    who = session.actor.who
+    return Person(str(who["name"]), str(who["role"]), session.csrf)

@@ -5,7 +5,7 @@ from kit.persons import five
 
 from gateway.access import Directory, myself, users
 from gateway.access.actor import person, place
-from gateway.operation.sessions import IDLE_S, LONGEST_S, MOST_SESSIONS, Sessions
+from gateway.pages.sessions import IDLE_S, LONGEST_S, MOST_SESSIONS, Sessions
 
 NOW = 17_000_000_000_000_000
 
