@@ -29,6 +29,7 @@ GROUPS = {
         Row("probe", "sources", "Connect to every tag and compare it with the map"),
         Row("certs", "certificates", "Certificates for OPC UA: make, show, trust"),
         Row("config", "configuration", "Versions: propose, approve, activate; diff, inventory"),
+        Row("spec", "specification", "Specify every interface, for its other side"),
     ),
     "Run it": (
         Row("run", "line", "Run a line until SIGTERM or Ctrl-C"),
