@@ -35,6 +35,7 @@ from gateway.intake.drafts import (
 from gateway.intake.flow import Flow, flow_event
 from gateway.intake.port import Port, WayIn
 from gateway.intake.preamble import config_events, tagset_events
+from gateway.interfaces import digests
 
 STATE_EVERY_S = 60.0
 
@@ -62,6 +63,7 @@ class Intake:
         self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
         self._on_fault, self._on_caused = on_fault, on_caused
         self._registered = registered or Registered()
+        self.interfaces = digests(line)
         self._fixed: dict[str, Any] = {}  # what ends the head of every entry of this run
         self._tables = {source.name: tagset_of(line.tags_of(source.name)) for source in line.sources}
         self._change: dict[str, Any] | None = None  # what this configuration changes, while it begins

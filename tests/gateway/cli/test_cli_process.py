@@ -219,7 +219,7 @@ def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, gateway: su
 
 
 @pytest.mark.bar("S10")
-@pytest.mark.urs("URS-SEC-08", "URS-OBS-02")
+@pytest.mark.urs("URS-OBS-02")
 def test_the_page_reads_only(asked: Path) -> None:
     listen = next(line.split('"')[1] for line in (asked / "line.toml").read_text().splitlines() if line.startswith("listen"))
 
@@ -261,7 +261,6 @@ def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(f
     assert called("verify", folder).returncode == 0
 
 
-@pytest.mark.urs("URS-CTX-05", "URS-VAL-06")
 def test_recompute_decides_the_same_from_the_journal_alone(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     gateway.terminate()
     gateway.wait(DEADLINE_S)
