@@ -65,7 +65,7 @@ def export(
         fail("a PDF goes into a file: give --to", WRONG_INPUT)
     content = {"json": _json, "csv": _csv, "text": _text, "html": _html, "pdf": _pdf}[form](document)
     if to is None:
-        click.echo(content, nl=False)
+        click.echo(content.decode(), nl=False)
     else:
         try:
             to.write_bytes(content)
