@@ -61,7 +61,7 @@ GROUPS = {
         Row("archive", "records", "Make an archive of one batch that proves itself"),
         Row("backup", "records", "Copy the journal and verify the copy"),
         Row("restore", "records", "Put a backup in the place of a journal that is gone"),
-        Row("rtm", "traceability", "Requirements, their tests and results: export, check"),
+        Row("rtm", "traceability", "Requirements, their tests, their results"),
     ),
 }
 ROWS = {row.name: row for rows in GROUPS.values() for row in rows}
