@@ -53,6 +53,7 @@ GROUPS = {
     "Read and prove": (
         Row("log", "records", "Read the journal, whole entries or CSV"),
         Row("audit", "audit", "The audit trail: list, review"),
+        Row("about", "about", "What is installed, and is it what was released"),
         Row("document", "documents", "Documents: verify, print, record, sign"),
         Row("time", "clock", "Say how far the times on record can be trusted"),
         Row("verify", "records", "Prove that nothing was changed or removed"),

@@ -83,14 +83,14 @@ def run(line: Path, verbose: bool) -> None:
 
     logging_to_stderr(verbose=verbose)
     again = True
-    found = choosing.chosen(line)
+    found = choosing.to_start(line)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             while again:
                 for problem in found.line.warnings:
                     logging.getLogger(__name__).warning("%s", problem)
                 again = runner.run(gateway.run(found.line, found))
-                found = choosing.chosen(line) if again else found
+                found = choosing.to_start(line) if again else found
     except BaseExceptionGroup as group:
         # The journal first: what else failed on the same disk while all ended (a socket's file that can not be removed) is not the cause.
         if (faults := group.subgroup((gateway.StorageFault, JournalError))) is not None:
