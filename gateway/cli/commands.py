@@ -51,7 +51,7 @@ GROUPS = {
         Row("keys", "keys", "The key that signs checkpoints: show, rotate"),
     ),
     "Read and prove": (
-        Row("log", "records", "Read the journal, whole entries or CSV"),
+        Row("log", "records", "What happened, line by line; whole entries; CSV"),
         Row("audit", "audit", "The audit trail: list, review"),
         Row("about", "about", "What is installed, and is it what was released"),
         Row("document", "documents", "Documents: verify, print, record, sign"),

@@ -294,6 +294,7 @@ async def test_an_act_of_which_only_a_part_has_room_is_told_and_does_not_count(d
 async def test_a_first_version_and_another_release_are_as_critical_as_the_most_critical_that_they_touch(desk: Desk, monkeypatch) -> None:
     desk.edit("tags.csv", "type,criticality", "type,criticality,unit")
     desk.edit("tags.csv", "lims,results.lod,decimal,none", "lims,results.lod,decimal,GMP,1")
+    accepts(desk.folder, "tag:lab.lod")
     first = await desk.in_force()
     before = desk.store.read_document(desk.register.book().named(first).begun.impact)
     taken = baseline.installed("line")

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from kit.faulty_drivers import Faulty, alive, faulty, seen, source_of, written
+from kit.rendered import rendered
 
 import config
 from buffer import read_journal
@@ -21,7 +22,6 @@ from drivers.contract import Finding
 from gateway.cli.base import shown
 from gateway.cli.log_lines import LONGEST_LINE, handler
 from gateway.entries.printable import printable
-from gateway.operation.page import page
 
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 HOSTILE = [
@@ -104,7 +104,7 @@ async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not
         for name in ("connected", "lost"):
             state = await seen(now, lambda state: source_of(state, "bad")["state"] == name and state["findings"] and state)  # noqa: B023 - within this turn
             told += json.dumps(shown(state), ensure_ascii=False)
-            web += page(state, state["problems"])
+            web += rendered(state)
             Hostile.go_on.set()
     findings = [
         event for raw in read_journal(config.load(folder).data) if (event := json.loads(raw.payload).get("event", {}))["type"] == "finding"
@@ -116,3 +116,19 @@ async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not
         assert not ACTING.search(text)
     assert "<script>alert" not in web
     assert "\\x1b[31m" in source_of(state, "bad")["detail"], "it is shown"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_each_message_has_its_time_and_in_the_systems_journal_it_has_none_of_its_own() -> None:
+    record = logging.LogRecord("gateway", logging.WARNING, "", 0, "held back", None, None)
+    terminal, journal = Terminal(), io.StringIO()
+    for stream in (terminal, journal):
+        handler(stream).emit(record)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING gateway: held back\n", terminal.getvalue())
+    assert journal.getvalue() == "WARNING gateway: held back\n"

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from kit.rendered import rendered
 
 from gateway.operation import wording
-from gateway.operation.page import page
 from gateway.operation.status import age_s, problems
 
 H, D = 3600.0, 86_400.0
@@ -132,25 +132,23 @@ def test_each_bad_state_is_told_in_its_line_and_as_a_problem(
     ],
 )
 def test_polls_that_came_late_are_counted_and_a_standstill_needs_attention_for_a_while(
-    monkeypatch: pytest.MonkeyPatch, late: dict[str, Any], shown: str, problem: str | None
+    late: dict[str, Any], shown: str, problem: str | None
 ) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
     now = snapshot()
     counts = {"tags": 3, "readings": 9, "readings_per_s": 1.0, "open_gaps": 0, "for_s": 9.0}
     now["sources"] = [{"name": "plc", "driver": "modbus", "state": "connected", "detail": "", "unread": "", **counts, "late": late}]
     assert [one.startswith(str(problem)) for one in problems(now)] == ([True] if problem else [])
-    assert shown in page(now, problems(now))
+    assert shown in rendered(now, "/")
 
 
-def test_what_a_source_has_and_is_not_read_needs_attention_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+def test_what_a_source_has_and_is_not_read_needs_attention_by_name() -> None:
     now = snapshot()
     late = {"count": 0, "longest_s": 0.0, "last_s": 0.0, "ended": None, "ago_s": None}
     counts = {"tags": 3, "readings": 9, "readings_per_s": 1.0, "open_gaps": 0, "for_s": 9.0, "late": late}
     unread = "<REPORT>.CSV (no pattern takes it)"
     now["sources"] = [{"name": "lims", "driver": "mes_file", "state": "connected", "detail": "/srv/drop", "unread": unread, **counts}]
     assert problems(now) == ["source lims: not read: <REPORT>.CSV (no pattern takes it)"]
-    assert "not read: &lt;REPORT&gt;.CSV" in page(now, problems(now))
+    assert "not read: &lt;REPORT&gt;.CSV" in rendered(now, "/")
 
 
 def test_a_witness_that_contradicts_is_the_gravest_there_is() -> None:
@@ -200,8 +198,7 @@ def test_what_a_batch_lacks_is_named_and_what_it_never_called_for_has_its_reason
 
 
 @pytest.mark.bar("S09")
-def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+def test_what_comes_from_outside_is_escaped_on_the_page() -> None:
     now = snapshot()
     evil = "<script>alert(1)</script>"
     now["evidence"]["witnesses"][0]["away"] = now["backup"]["failing"] = now["journal"]["hindered"] = evil
@@ -213,7 +210,7 @@ def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.Monk
     told |= {"id": evil, "cleared": None, "shelved": None, "acknowledged": {"user": evil, "name": None}}
     now["findings"]["standing"] = [told]
     now["batches_ended"] = [{**batch, "ended": now["time"], "not_applicable": 1, "not_applicable_because": {evil: 1}}]
-    made = page(now, problems(now))
+    made = rendered(now, "/", "/journal")
     assert "<script" not in made
     assert made.count("&lt;script&gt;") >= 9
 
@@ -224,8 +221,7 @@ def uplink(**other: Any) -> dict[str, Any]:
     return {**plain, "receipts_refused": 0, "refusal": "", "refused_at": None, "refused_lately": False, **other}
 
 
-def test_an_answer_that_proves_nothing_is_a_problem_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+def test_an_answer_that_proves_nothing_is_a_problem_on_the_page() -> None:
     now = snapshot()
     now["uplinks"] = [uplink()]
     assert problems(now) == []
@@ -233,15 +229,14 @@ def test_an_answer_that_proves_nothing_is_a_problem_on_the_page(monkeypatch: pyt
     now["uplinks"] = [uplink(receipts_refused=2, refusal=why, refused_at="2026-11-22T06:59:00.000000Z", refused_lately=True)]
     (problem,) = problems(now)
     assert problem == f"uplink ebr: 2 answers refused since the start, the last at 06:59:00 UTC ({why})"
-    assert "digest &lt;abc&gt;" in page(now, problems(now))
+    assert "digest &lt;abc&gt;" in rendered(now, "/")
 
 
-def test_two_histories_are_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+def test_two_histories_are_red() -> None:
     now = snapshot()
     now["uplinks"] = [uplink(state="two-histories", detail="two histories: another entry 27")]
     assert problems(now) == ["uplink ebr: two-histories (two histories: another entry 27)"]
-    assert '<section class="state bad">' in page(now, problems(now))
+    assert '<section class="state bad">' in rendered(now, "/")
 
 
 def alarm(code: str, text: str, source: str = "", subject: str = "", **other: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kit.processes import DEADLINE_S, free_port, running, until
 
 from buffer import Body, Journal
 from gateway.operation.control import ask, tell
+from gateway.pages.views import PAGES
 
 
 class Line:
@@ -37,8 +38,8 @@ class Line:
             return answer.read().decode()
 
     def told(self) -> str:
-        """The page's text, and that of the command: what one says the other says too."""
-        page, screen = Seen.of(self.page()).text, " ".join(called("status", self.folder).stdout.split())
+        """The text of the pages, and that of the command: what one says the other says too."""
+        page, screen = Seen.of(self.page() + self.page("/journal")).text, " ".join(called("status", self.folder).stdout.split())
         return f"{page}\n{screen}"
 
 
@@ -180,23 +181,32 @@ def test_a_journal_that_fills_and_a_lock_of_another_program_are_told_with_their_
         assert '<section class="state bad">' not in line.page()
 
 
-def test_the_page_needs_no_script_nothing_from_elsewhere_and_reads_well_aloud(tmp_path: Path) -> None:
+def test_each_page_holds_no_script_or_style_loads_nothing_from_elsewhere_and_reads_well_aloud(tmp_path: Path) -> None:
     line = Line(tmp_path / "line", "")
     with running(line.folder):
+        for address in PAGES:
+            page = line.page(address)
+            seen = Seen.of(page)
+            names = [tag for tag, _ in seen.tags]
+            assert not {"style", "img", "iframe", "object"} & set(names)
+            assert not [attributes for _, attributes in seen.tags if {"style", "onclick", "onload"} & set(attributes)]
+            loaded = {attributes.get("src") or attributes.get("href") for tag, attributes in seen.tags if tag in ("script", "link")}
+            assert {str(one).partition("/")[0] for one in loaded} == {"", "data:,"}, "files of this port, and no icon"
+            for one in loaded - {"data:,"}:
+                assert len(line.page(str(one))) > 100
+            assert "http://" not in page
+            assert "https://" not in page
+            headings = [int(name[1]) for name in names if name in ("h1", "h2", "h3")]
+            assert headings[0] == 1
+            assert headings.count(1) == 1
+            assert all(after - before <= 1 for before, after in pairwise(headings)), headings
+            assert {attributes.get("scope") for tag, attributes in seen.tags if tag == "th"} <= {"col"}
+            assert ("html", {"lang": "en"}) in seen.tags
+            assert [attributes["href"] for tag, attributes in seen.tags if "aria-current" in attributes] == [address]
         page = line.page()
         seen, still = Seen.of(page), Seen.of(line.page("/?still"))
-        names = [tag for tag, _ in seen.tags]
-        assert not {"script", "link", "img", "iframe", "object"} & set(names)
-        assert "http://" not in page
-        assert "https://" not in page
-        headings = [int(name[1]) for name in names if name in ("h1", "h2", "h3")]
-        assert headings[0] == 1
-        assert headings.count(1) == 1
-        assert all(after - before <= 1 for before, after in pairwise(headings)), headings
-        assert {attributes.get("scope") for tag, attributes in seen.tags if tag == "th"} == {"col"}
-        assert ("html", {"lang": "en"}) in seen.tags
         assert page.count("<title>lyon/test-1: needs attention</title>") == 1
         assert "Europe/Paris" in seen.text
         assert [tag for tag, attributes in still.tags if attributes.get("http-equiv")] == [], "held still, it is not loaded again"
         assert [attributes["content"] for tag, attributes in seen.tags if attributes.get("http-equiv")] == ["2"]
-        assert [attributes["href"] for tag, attributes in still.tags if tag == "a"] == ["/"]
+        assert [attributes["href"] for tag, attributes in still.tags if tag == "a"][-1] == "/", "and the link by which it goes on"

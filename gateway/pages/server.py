@@ -1,6 +1,6 @@
 """Serves the page at [web] listen. Who looks logs in first where the line says so, and may then act on alarms; all else is reading.
 
-What is defended here: a page elsewhere whose name was pointed here (Host). What a login defends: `page_door`.
+What is defended here: a page elsewhere whose name was pointed here (Host). What a login defends: `door`.
 """
 
 import asyncio
@@ -18,11 +18,15 @@ from config.grammars.listen import host_of, is_loopback
 from config.sections import Web
 from gateway.access import Access
 from gateway.listening import Bounds, answered, open_port
-from gateway.operation.alarm_page import AlarmForms
 from gateway.operation.command import Command
-from gateway.operation.page_door import Door
-from gateway.operation.server import HEADERS, MADE_PER_S, MOST_BODY_BYTES, Made, runner_of, views
+from gateway.operation.server import MOST_BODY_BYTES, runner_of
 from gateway.operation.status import Status
+from gateway.operation.views import HEADERS, MADE_PER_S, Made, views
+from gateway.pages import assets
+from gateway.pages.alarm import AlarmForms
+from gateway.pages.door import Door
+from gateway.pages.rendering import compile_templates
+from gateway.pages.views import pages
 
 
 async def serve_page(
@@ -34,10 +38,11 @@ async def serve_page(
     """
     assert line.web is not None
     tls = _tls(line, line.web)
-    door = None if line.web.read_only_without_login else Door(line.gateway, access, secure=tls is not None)
+    door = None if line.web.read_only_without_login else Door(line.gateway, access, secure=tls is not None, proxy=line.web.proxy)
     bounds = Bounds()
     forms = None if door is None else AlarmForms(status, access, commands, door)
-    runner = runner_of(_application(status, line.web, door, forms, bounds))
+    runner = runner_of(_application(status, line, door, forms, bounds))
+    await asyncio.to_thread(compile_templates)
     try:
         await runner.setup()
         await open_port(runner, line.web.listen, bounds, tls)
@@ -51,20 +56,22 @@ def _tls(line: Line, section: Web) -> ssl.SSLContext | None:
     if section.tls is None:
         return None
     try:
-        return server_tls(section.tls, line.folder)
+        return server_tls(section.tls, line.folder, None if section.proxy is None else section.proxy.ca)
     except (OSError, ssl.SSLError, CredentialMissing) as error:
         raise ConfigError([place_of(line, ("web", "tls")).problem(f"cert or key can not be used: {error}")]) from error
 
 
-def _application(status: Status, section: Web, door: Door | None, forms: AlarmForms | None, bounds: Bounds) -> web.Application:
+def _application(status: Status, line: Line, door: Door | None, forms: AlarmForms | None, bounds: Bounds) -> web.Application:
+    assert line.web is not None
     middlewares: list[Middleware] = [
         bounds.middleware(),
         answered(HEADERS),
-        _own_names(section),
+        _own_names(line.web),
         *([] if door is None else [door.middleware]),
     ]
     application = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=middlewares)
-    application.add_routes(views(status, Made(MADE_PER_S)))
+    made = Made(MADE_PER_S)
+    application.add_routes([*views(status, made), *pages(status, line.gateway, made), *assets.routes()])
     if door is not None:
         application.add_routes([web.get("/login", door.form), web.post("/login", door.enter), web.post("/logout", door.leave)])
     if forms is not None:

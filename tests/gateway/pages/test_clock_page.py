@@ -1,5 +1,6 @@
-"""The clock's card on the page: what the report shows, of the running gateway, as HTML without a script."""
+"""The page of the clock: what the report shows, of the running gateway."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -7,9 +8,19 @@ from gateway.clock import Clock, Limits, SourceClock
 from gateway.clock.daemon_reading import Evidence
 from gateway.clock.report import STAMP_POINTS
 from gateway.entries.ticks import rfc3339
-from gateway.operation.clock_card import clock_card, plot
+from gateway.pages.clock import page, plotted
+from gateway.pages.rendering import Frame, render
 
 S = 10**9
+
+
+RUNS = {
+    "environment": "validation",
+    "configuration": {"version": "4", "state": None},
+    "software": "1.2.3",
+    "local": "2026-11-22 08:00:00",
+    "timezone": "Europe/Paris",
+}
 
 
 class Hands:
@@ -35,7 +46,7 @@ def looked_at(clock: Clock, hands: Hands) -> dict[str, Any]:
     off.measured(5.1, 0.02, hands.real // 100)
     sources = [{"name": "plc<1>", "clock": off.describe("device")}, {"name": "scale", "clock": silent.describe("gateway")}]
     clocks = {"status": stamp.status, "bound_s": stamp.bound_s, **clock.describe()}
-    return {"gateway": "site-1/line-1", "time": rfc3339(stamp.ticks), "clock": clocks, "sources": sources}
+    return {"gateway": "site-1/line-1", "time": rfc3339(stamp.ticks), "clock": clocks, "sources": sources, **RUNS}
 
 
 def walked() -> tuple[Clock, Hands]:
@@ -60,9 +71,9 @@ def walked() -> tuple[Clock, Hands]:
     return clock, hands
 
 
-def test_the_card_shows_state_chain_history_events_sources_and_points():
+def test_the_page_shows_state_chain_history_events_sources_and_points():
     clock, hands = walked()
-    card = clock_card(looked_at(clock, hands))
+    card = page(looked_at(clock, hands), Frame("site-1/line-1", "/clock"))
     for word in (
         "synchronised",
         "&lt;script&gt;, stratum 2",
@@ -70,7 +81,7 @@ def test_the_card_shows_state_chain_history_events_sources_and_points():
         "+3600.000 s, last entry before it 41",
         "recovered",
         "plc&lt;1&gt;",
-        "+5.100 s &#177; 0.020 s (limit 2 s, EXCEEDED; by question)",
+        "+5.100 s ± 0.020 s (limit 2 s, EXCEEDED; by question)",
         "its clock was not told",
         "none announced; handled as: unknown",
         *(how for _, how, _ in STAMP_POINTS),
@@ -79,14 +90,18 @@ def test_the_card_shows_state_chain_history_events_sources_and_points():
     assert "<script" not in card
 
 
+def drawn(history: Sequence[Mapping[str, Any]], limit_s: float) -> str:
+    return render("clock_plot.html", plot=plotted(history, limit_s))
+
+
 def test_the_plot_is_drawn_by_the_clock_that_nobody_sets():
     clock, _ = walked()
     history = clock.describe()["history"]
-    svg = ET.fromstring(plot(history, 1.0))
+    svg = ET.fromstring(drawn(history, 1.0))
     xs = [float(rect.attrib["x"]) for rect in svg.iter("rect")]
     assert xs == sorted(xs), "the wall clock was set forward and the strip goes on"
     assert [rect[0].text for rect in svg.iter("rect")] == ["unknown", "synchronised", "unsynchronised", "synchronised"][-len(xs) :]
-    lines = [path.attrib["d"] for path in svg.iter("path") if path.attrib.get("stroke-width") == "2"]
+    lines = [path.attrib["d"] for path in svg.iter("path") if path.attrib["class"] == "line"]
     assert len(lines) == 2, "nothing is drawn where no bound is known"
-    assert plot([], 1.0) == ""
-    assert "<svg" in plot([{"ticks": 10**17, "monotonic_s": 1.0, "status": "unknown", "bound_s": None}], 1.0)
+    assert plotted([], 1.0) is None
+    assert "<svg" in drawn([{"ticks": 10**17, "monotonic_s": 1.0, "status": "unknown", "bound_s": None}], 1.0)
