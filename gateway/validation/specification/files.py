@@ -12,7 +12,7 @@ from gateway.validation.specification.schemas import messages, text_of
 
 SUMS = "SHA256SUMS"
 RULES = {"rules-uplink.md": "uplink.md", "rules-context.md": "context.md"}
-"""File -> the page of the documentation that it is: what binds both sides beyond each message, and how steps and their values come about."""
+"""File -> the page of the documentation that it is: what binds both sides beyond each message; how steps and their values come about."""
 
 
 def rules(page: str) -> str:
