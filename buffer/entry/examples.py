@@ -392,3 +392,42 @@ EVENTS: dict[str, dict[str, Any]] = {
         "caused_by": 4710,
     },
 }
+
+DOCUMENT: dict[str, Any] = {
+    "document": "installation-qualification",
+    "schema": "ebr-gateway/document/1",
+    "title": "Installation qualification of granulation-2",
+    "id": "8d0f1c1e-7a35-4b0e-9f6b-0d2a4c9b7e12",
+    "line": "granulation-2",
+    "gateway": "lyon/granulation-2",
+    "environment": "production",
+    "software": {"version": "0.1.0", "sha256": _SHA},
+    "configuration": {"version": 12, "sha256": _SHA, "state": "active"},
+    "journal": [{"epoch": 1795332189, "first": 1, "last": 5120}],
+    "made_at": {
+        "time": "2026-11-22T07:23:09.000000Z",
+        "local": "2026-11-22T08:23:09.000+01:00",
+        "zone": "Europe/Paris",
+        "clock": "synchronised",
+        "bound_s": "0.0081",
+    },
+    "made_by": {"user": "ebauer", "name": "Edda Bauer", "role": "engineer", "kind": "person", "station": "granulation-2-pc"},
+    "batch": None,
+    "result": "passed",
+    "facts": {"checks": [{"id": "journal-mode", "expected": "0700", "found": "0700", "verdict": "passed"}]},
+    "body": [
+        {"kind": "section", "level": 1, "title": "Checks"},
+        {"kind": "text", "text": "Everything was checked on the plant's PC.", "marked": False},
+        {"kind": "values", "rows": [["Checks", "1"]]},
+        {
+            "kind": "table",
+            "titles": ["Check", "Expected", "Found", "Verdict"],
+            "widths": [10, 20, 20, 10],
+            "rows": [["journal-mode", "0700", "0700", "passed"]],
+            "marked": [],
+        },
+        {"kind": "form", "titles": ["Meaning", "Name"], "widths": [10, 20], "labels": ["Witness"]},
+    ],
+    "sha256": _SHA,
+    "signatures": [],
+}

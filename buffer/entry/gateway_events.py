@@ -116,14 +116,16 @@ class Who(Open):
 
     user: the unique id of a person, `os:<account>` of an account, `system:<gateway>` for the gateway itself, or `unknown` for somebody at
     the page who did not prove to be anybody. kind `person`: one that proved it by `auth`; then `name` is the printed name and `role` the
-    role of that moment. kind `system`: nobody vouches that one person did it. auth null: nothing was proved.
+    role of that moment. kind `system`: nobody vouches that one person did it. auth `password`: one that was looked at here; `os`: the
+    account that the kernel names; `proxy`: a reverse proxy that proved itself says it, by the site's identity provider. null: nothing was
+    proved.
     """
 
     user: Name
     name: str | None
     role: Literal["viewer", "operator", "engineer", "qa", "admin"] | None
     kind: Literal["person", "system"]
-    auth: Literal["password", "os", "certificate"] | None
+    auth: Literal["password", "os", "certificate", "proxy"] | None
 
 
 class Where(Open):

@@ -28,6 +28,16 @@ def installed(line: str, units: tuple[Path, ...] = UNITS) -> dict[str, Any]:
     }
 
 
+def sums(files: Mapping[str, str]) -> str:
+    """Write the files of an installation as lines `SHA-256  name`, sorted by name, as sha256sum does."""
+    return "".join(f"{files[name]}  {name}\n" for name in sorted(files))
+
+
+def software() -> dict[str, str]:
+    """Identify what is installed: the version, and the SHA-256 of `sums` over its files. For a thread."""
+    return {"version": version("ebr-gateway"), "sha256": hashlib.sha256(sums(dict(_packages())).encode()).hexdigest()}
+
+
 def differences(before: Baseline, now: Baseline) -> list[str]:
     """Name each file and library that is not as it was, with what became of it; in order."""
     told = []

@@ -16,6 +16,7 @@ from config import ConfigError, Line, Problem
 from gateway.access import Actor
 from gateway.access.gate import Record
 from gateway.access.roles import reason_problem
+from gateway.access.signatures import NotSigned, may_sign
 from gateway.changes import acts, baseline, impact
 from gateway.changes.acts import Act, Person, Signed
 from gateway.changes.book import Book, NotAllowed, Version
@@ -110,7 +111,7 @@ class Register:
 
     async def decide(self, deed: Deed, number: int, by: Actor, *, meaning: str) -> Version:
         """Approve or reject a version, in the name of a person who had no hand in it. Raises NotAllowed, OSError."""
-        _person(by, signs=True)
+        _signer(by)
         _words("meaning", meaning)
         async with self._one:
             book = await asyncio.to_thread(self.book)
@@ -358,12 +359,18 @@ def stated(version: Version, book: Book) -> dict[str, Any]:
     }
 
 
-def _person(by: Actor, *, signs: bool = False) -> None:
-    """Raise NotAllowed for who is no person; signs: or whose password did not come with this very command (21 CFR 11.200)."""
+def _person(by: Actor) -> None:
+    """Raise NotAllowed for who is no person."""
     if by.who["kind"] != "person":
         raise NotAllowed(f"{by.who['user']} is an account and no person: say who you are with --user (`users add` adds people)")
-    if signs and by.who["auth"] == "password" and not by.password_now:
-        raise NotAllowed("a signature needs your password with this very command")
+
+
+def _signer(by: Actor) -> None:
+    """Raise NotAllowed for who can not sign."""
+    try:
+        may_sign(by)
+    except NotSigned as error:
+        raise NotAllowed(str(error)) from error
 
 
 def _words(name: str, text: str) -> None:

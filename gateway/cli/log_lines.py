@@ -24,7 +24,7 @@ class OneLine(logging.Formatter):
 
 
 def handler(stream: TextIO) -> logging.Handler:
-    """Return what writes to a stream in this form."""
+    """Return what writes to a stream in this form. A terminal has no times of its own, as the system's journal has: they stand before."""
     made: logging.Handler = logging.StreamHandler(stream)
-    made.setFormatter(OneLine("%(levelname)s %(name)s: %(message)s"))
+    made.setFormatter(OneLine(f"{'%(asctime)s ' if stream.isatty() else ''}%(levelname)s %(name)s: %(message)s"))
     return made

@@ -5,6 +5,7 @@ no HTML is put together anywhere else. Style and scripts are files of this packa
 from elsewhere, holds no script and no style of its own, and works without the script. What a page shows is made in a pace, whoever asks
 (`gateway.operation.views.Made`). jinja2 is imported when the page is opened, in a thread, and by nothing else.
 
-Modules, each knowing those after it: `server` (the port), `alarm` (a form), `door` (who is let in), `views` (what everybody sees), `line`,
-`journal` and `clock` (a page each: pure functions from a snapshot to HTML), `rendering`, `assets`, `sessions`.
+Modules, each knowing those after it: `server` (the port), `alarm` (a form), `door` (who is let in), `proxy` (whose word is taken for that),
+`views` (what everybody sees), `line`, `journal` and `clock` (a page each: pure functions from a snapshot to HTML), `rendering`, `assets`,
+`sessions`.
 """

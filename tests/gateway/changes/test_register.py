@@ -29,7 +29,7 @@ def notes(desk):
     return [json.loads(line)["note"] for line in lines(desk)]
 
 
-@pytest.mark.urs("URS-CFG-01", "URS-AUD-02")
+@pytest.mark.urs("URS-CFG-01", "URS-AUD-02", "URS-CFG-03", "URS-AUD-01")
 async def test_a_proposal_freezes_the_folder_and_is_written_down_with_document_and_note(desk: Desk) -> None:
     held = config.load(desk.folder)
     number = await desk.proposed(author="writer")
@@ -64,7 +64,7 @@ async def test_a_signature_shows_name_user_role_meaning_both_times_and_key_over_
     assert (text["sha256"], text["impact"]) == (config.load(desk.folder).sha256, row["impact_ref"])
 
 
-@pytest.mark.urs("URS-SEC-01")
+@pytest.mark.urs("URS-SEC-01", "URS-CFG-02")
 async def test_author_proposer_account_and_who_gives_no_password_do_not_approve_and_nothing_is_signed(desk: Desk) -> None:
     number = await desk.proposed(author="writer")
     for who in (actor("engineer", "qa"), actor("writer", "qa"), actor("engineer"), actor("qa", now=False), account(Peer(0, "root"))):
@@ -75,6 +75,7 @@ async def test_author_proposer_account_and_who_gives_no_password_do_not_approve_
     assert desk.register.book().named(number).state == "proposed"
 
 
+@pytest.mark.urs("URS-AUD-03")
 async def test_an_act_that_can_not_be_written_down_does_not_count(desk: Desk) -> None:
     number = await desk.proposed()
     desk.fails = OSError("no space")
@@ -255,7 +256,7 @@ async def test_what_has_errors_or_is_another_line_or_changes_nothing_is_not_prop
         await desk.proposed()
 
 
-@pytest.mark.urs("URS-SEC-03", "URS-CFG-03")
+@pytest.mark.urs("URS-SEC-03", "URS-CFG-03", "URS-MAP-03")
 async def test_a_disposition_counts_as_part_of_the_version_that_holds_it(desk: Desk) -> None:
     await desk.in_force()
     desk.edit("line.toml", "[[uplink]]", PLC + "[[uplink]]")

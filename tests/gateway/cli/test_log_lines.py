@@ -47,7 +47,7 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
 
 
 @pytest.mark.bar("S09")
-@pytest.mark.urs("URS-SEC-08")
+@pytest.mark.urs("URS-SEC-09")
 def test_a_message_is_one_line_whatever_it_quotes(log: tuple[logging.Logger, io.StringIO], figure: Callable[[str, object], None]) -> None:
     logger, stream = log
     for text in HOSTILE:
@@ -92,7 +92,7 @@ class Hostile(Faulty):
 
 
 @pytest.mark.bar("S09")
-@pytest.mark.urs("URS-SEC-08")
+@pytest.mark.urs("URS-SEC-09")
 async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not_do_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str, object], None]
 ) -> None:
@@ -116,3 +116,19 @@ async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not
         assert not ACTING.search(text)
     assert "<script>alert" not in web
     assert "\\x1b[31m" in source_of(state, "bad")["detail"], "it is shown"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_each_message_has_its_time_and_in_the_systems_journal_it_has_none_of_its_own() -> None:
+    record = logging.LogRecord("gateway", logging.WARNING, "", 0, "held back", None, None)
+    terminal, journal = Terminal(), io.StringIO()
+    for stream in (terminal, journal):
+        handler(stream).emit(record)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING gateway: held back\n", terminal.getvalue())
+    assert journal.getvalue() == "WARNING gateway: held back\n"

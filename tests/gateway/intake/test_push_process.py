@@ -159,7 +159,7 @@ def _batches(folder: Path) -> list[tuple[str, str]]:
     return [(event["transition"], event["batch"]) for event in events(folder, "batch")]
 
 
-@pytest.mark.urs("URS-SEC-03", "URS-SEC-04")
+@pytest.mark.urs("URS-SEC-04")
 def test_with_a_certificate_authority_only_its_clients_are_heard(tmp_path: Path) -> None:
     pki.make(tmp_path / "pki")
     line = Pushing(tmp_path / "line", tls='tls = { cert = "server.crt", key = "server.key", ca = "ca.crt" }\n')

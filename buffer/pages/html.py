@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from buffer.archive.blocks import Block, Form, Heading, NamedValues, Table, Text
+from buffer.pages.blocks import Block, Form, Heading, NamedValues, Table, Text
 
 STYLE = """body{font:14px/1.4 sans-serif;max-width:80em;margin:2em auto;padding:0 1em;color:#111}
 h2{margin:1.6em 0 .3em;border-bottom:1px solid #999}table{border-collapse:collapse;width:100%;margin:.5em 0 1em}
@@ -15,6 +15,10 @@ th,td{border:1px solid #bbb;padding:.2em .5em;text-align:left;vertical-align:top
 .form td{height:3.2em}.form{break-inside:avoid}table.facts{width:auto}
 @page{size:A4 landscape}@media print{body{font-size:10px}thead{display:table-header-group}tr{break-inside:avoid}}"""
 
+FOOT = """
+@page{{margin:14mm 14mm 18mm;@bottom-left{{content:"{foot}";font:9px sans-serif}}
+@bottom-right{{content:"page " counter(page) " of " counter(pages);font:9px sans-serif}}}}"""
+
 LONGEST_WHOLE = 40
 """Characters: each column is as wide as its words; a longer one (a digest, a device's text) breaks anywhere, or a table outgrows a page."""
 
@@ -23,9 +27,10 @@ MOST_COLUMNS = 10
 _BREAKS = re.compile(r"(?<=\w[._])(?=[^\W\d]\w\w)|(?<=\w/)(?=\w{3})")
 
 
-def html(title: str, blocks: Iterable[Block]) -> str:
-    """Return the whole file."""
-    head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
+def html(title: str, blocks: Iterable[Block], foot: str | None = None) -> str:
+    """Return the whole file. foot: printed on every page with its number, where the browser can (CSS Paged Media, 6)."""
+    style = STYLE if foot is None else STYLE + FOOT.format(foot=escape(foot).replace("\\", "").replace("\n", " "))
+    head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style></head>'
     return "\n".join([f"{head}<body><main>", f"<h1>{escape(title)}</h1>", *map(_block, blocks), "</main></body></html>\n"])
 
 

@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 
 class Heading(NamedTuple):
-    """A heading. level: 1 for a chapter, 2 for a part of it. with_mm: what has to fit below it on its page."""
+    """A heading. level: 1 for a chapter, 2 for a part of it."""
 
     level: int
     text: str
-    with_mm: float = 32
 
 
 class Text(NamedTuple):
