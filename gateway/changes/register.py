@@ -235,7 +235,17 @@ class Register:
         if active is not None and active.sha256 == line.sha256 and not software:
             raise NotAllowed(f"the folder holds what is in force as version {active.number}, and nothing else was installed")
         old = None if active is None else self._whole(active)
-        return Frozen(line, impact.impact(old, line, software[:MOST_TOLD]), now)
+        return Frozen(line, impact.impact(old, line, software[:MOST_TOLD], self._promised(active)), now)
+
+    def _promised(self, version: Version | None) -> dict[str, str] | None:
+        """Read what the interfaces of a version promised when it was proposed; None if its assessment, or nobody any more, says so."""
+        if version is None or version.begun.impact is None:
+            return None
+        try:
+            told: dict[str, str] | None = self._store.read_document(version.begun.impact).get("contracts", {}).get("digests")
+        except NotAllowed:
+            return None
+        return told
 
     def _baseline(self, version: Version | None) -> dict[str, Any] | None:
         return None if version is None or version.begun.baseline is None else self._store.read_document(version.begun.baseline)
@@ -260,7 +270,8 @@ class Register:
         active, now = book.active, self._baseline(version)
         before = self._baseline(active)
         software = baseline.differences(before, now) if before is not None and now is not None else []
-        return impact.impact(None if active is None else self._whole(active), line, software[:MOST_TOLD])
+        old = None if active is None else self._whole(active)
+        return impact.impact(old, line, software[:MOST_TOLD], self._promised(active))
 
     def _signed(self, book: Book, deed: Deed, number: int, sha256: str, by: Actor, **more: Any) -> Signed:
         """Sign an act, if it may be done. Raises NotAllowed."""

@@ -35,7 +35,7 @@ from gateway.intake.drafts import (
 from gateway.intake.flow import Flow, flow_event
 from gateway.intake.port import Port, WayIn
 from gateway.intake.preamble import config_events, tagset_events
-from gateway.interfaces import digests
+from gateway.interfaces import digests, whole
 
 STATE_EVERY_S = 60.0
 
@@ -195,7 +195,8 @@ class Intake:
         return [*self._configuration(), *(draft for source in self._tables for draft in self._table(source))]
 
     def _configuration(self) -> Iterator[Draft]:
-        return (EventDraft(event) for event in config_events(self.line, self._fixed["config"], self._change))
+        version = {**self._fixed["config"], "interface_sha256": whole(self.interfaces)}
+        return (EventDraft(event) for event in config_events(self.line, version, self._change))
 
     def _table(self, source: str) -> Iterator[Draft]:
         return (EventDraft(event) for event in tagset_events(source, *self._tables[source]))

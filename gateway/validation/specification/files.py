@@ -11,13 +11,14 @@ from gateway.validation.specification.document import specification
 from gateway.validation.specification.schemas import messages, text_of
 
 SUMS = "SHA256SUMS"
-RULES = "rules-uplink.md"
+RULES = {"rules-uplink.md": "uplink.md", "rules-context.md": "context.md"}
+"""File -> the page of the documentation that it is: what binds both sides beyond each message; how steps and their values come about."""
 
 
-def rules() -> str:
-    """Return docs/uplink.md, the rules that bind both sides beyond each message: a wheel carries it, a source tree has it."""
-    packed = Path(__file__).with_name("uplink.md")
-    return (packed if packed.exists() else Path(gateway.__file__).parent.parent / "docs" / "uplink.md").read_text("utf-8")
+def rules(page: str) -> str:
+    """Return a page of the documentation: a wheel carries it, a source tree has it."""
+    packed = Path(__file__).with_name(page)
+    return (packed if packed.exists() else Path(gateway.__file__).parent.parent / "docs" / page).read_text("utf-8")
 
 
 def files(line: Line, made: dict[str, Any] | None = None) -> dict[str, str]:
@@ -31,7 +32,7 @@ def files(line: Line, made: dict[str, Any] | None = None) -> dict[str, str]:
     if line.web is not None:
         texts["openapi-page.json"] = text_of(openapi.page(line, line.web))
     if line.uplinks:
-        texts[RULES] = rules()
+        texts |= {name: rules(page) for name, page in RULES.items()}
     texts |= {f"schemas/{name}.json": text_of(schema) for name, schema in messages().items()}
     sums = "".join(f"{sha256(text.encode()).hexdigest()}  {name}\n" for name, text in sorted(texts.items()))
     return {**texts, SUMS: sums}
