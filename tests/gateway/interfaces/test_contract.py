@@ -54,7 +54,6 @@ def test_what_the_other_side_relies_on_changes_the_digest_of_exactly_its_interfa
     assert edited(file, old, new) == changed
 
 
-@pytest.mark.urs("URS-OPS-06")
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
