@@ -29,7 +29,7 @@ LEAVES = {
     *("about", "status", "ready", "top", "log", "verify", "backup", "recompute", "time", "check", "new", "run", "simulate", "ebr", "demo"),
     *("browse", "import", "probe", "config diff", "config dictionary", "config inventory", "keys show", "certs show"),
     *("config history", "config show", "config impact"),
-    *("document verify", "document print"),
+    *("document verify", "document print", "rtm export", "rtm check", "rtm document", "spec"),
     *("alarms list", "alarms history", "audit list", "audit reviews", "quarantine list", "quarantine show", "users list", "users report"),
 }
 """What changes nothing of a line's record, keys, trust or users, so that nobody is asked for. A new command is put here, or into RULES."""
