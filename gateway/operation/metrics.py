@@ -160,7 +160,7 @@ def table() -> str:
     rows = []
     for metric in families(_EMPTY):
         name = metric.name + {"counter": "_total", "info": "_info"}.get(metric.type, "")
-        labels = ["line", *(_TOLD if metric.type == "info" else metric._labelnames)]  # noqa: SLF001 - the library has no other way
+        labels = ["line", *(_TOLD if metric.type == "info" else metric._labelnames)]  # type: ignore[attr-defined]  # noqa: SLF001
         rows.append(f"| `{name}` | {metric.type} | {', '.join(f'`{label}`' for label in labels)} | {metric.documentation} |")
     return "\n".join(sorted(rows)) + "\n"
 
