@@ -18,7 +18,7 @@ from gateway.access import Access, Actor, NotPossible, Refused, UsersUnreadable,
 from gateway.operation.views import HEADERS
 from gateway.pages.assets import FOLDER
 from gateway.pages.proxy import Proxy, Unproved, place
-from gateway.pages.rendering import WATCHING, Frame, Person, render
+from gateway.pages.rendering import FOR_PERSONS, WATCHING, Frame, Person, render
 from gateway.pages.sessions import Session, Sessions
 from gateway.pages.views import PAGES, PERSON, html
 
@@ -29,6 +29,7 @@ OPEN = ("/login", "/metrics")
 """What is answered without a login, beside style and scripts: the form itself, and numbers without a batch or a person, for monitoring."""
 READ_BY_PROGRAMS = "/status"
 """What begins no session for whom a proxy names: a program that asks without a cookie would begin one each time."""
+PERSONS_PAGES = frozenset(address for address, _ in FOR_PERSONS)
 SESSION, VOUCHED = "session", "vouched"
 """Where a request holds who is logged in, and whom the proxy names."""
 
@@ -83,7 +84,7 @@ class Door:
         if session is not None:
             request[SESSION] = session
             request[PERSON] = person_of(session)
-        elif request.path in PAGES:
+        elif request.path in PAGES or request.path in PERSONS_PAGES:
             raise web.HTTPSeeOther("/login")
         elif not _is_open(request.path) and VOUCHED not in request:
             return web.json_response({"error": "log in first: /login"}, status=401, headers=HEADERS)
