@@ -1,7 +1,8 @@
 """What a reading costs from the source to the receipt: CPU seconds of the gateway per million readings, its memory, and what was lost.
 
 Each row is a whole line: a source that counts (benchmarks/steady), this gateway in a process of its own, a broker, and a receiver that
-proves what it holds. Each reading it has is looked at: a value that does not follow the one before is a loss and exit status 1.
+proves what it holds. Every reading that the receiver has is looked at: a value that does not follow the one before is a loss, and exit
+status 1.
 CPU seconds are those of user and system of the gateway's process alone: they hold on a busy machine, seconds that pass do not.
 Usage: python benchmarks/throughput.py [--seconds S] [--profile FILE] [ROW ...]; without rows, all of them.
 """

@@ -33,6 +33,8 @@ class LineSection(Model):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     timezone: str
     environment: Literal["development", "validation", "production"] = "development"
+    # Of a start in production whose installed files no release key vouches for.
+    unverified_software: Literal["finding", "refuse"] = "finding"
 
 
 class ClockSection(Model):

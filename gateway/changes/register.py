@@ -13,6 +13,7 @@ import orjson
 from buffer.keys import Signer
 from buffer.times import TICKS_PER_S, now_ticks, rfc3339
 from config import ConfigError, Line, Problem
+from config.reports import coverage
 from gateway.access import Actor
 from gateway.access.gate import Record
 from gateway.access.roles import reason_problem
@@ -190,7 +191,8 @@ class Register:
         rows = [described(version, read.book, with_notes=number is not None) for version in found[-MOST_TOLD:]]
         wrong = read.wrong or missing(read.book, self._around.known())
         left_out = len(found) - len(rows)
-        return {"versions": rows, "left_out": left_out, "active": read.book.active and read.book.active.number, "wrong": wrong}
+        gaps = {} if number is None else {"gaps": self._gaps(found[0])}
+        return gaps | {"versions": rows, "left_out": left_out, "active": read.book.active and read.book.active.number, "wrong": wrong}
 
     def impact(self, number: int) -> dict[str, Any]:
         """Return a version's impact against what is in force now, with the open batches concerned. Raises NotAllowed. For a thread."""
@@ -203,6 +205,18 @@ class Register:
             "impact": assessed,
             "batches": batches,
         }
+
+    def keep_assessment(self, document: Mapping[str, Any]) -> None:
+        """Keep the document of a version's impact assessment. Raises OSError. For a thread."""
+        self._store.keep_assessment(document)
+
+    def assessment(self, number: int) -> dict[str, Any]:
+        """Return the document of a version's impact assessment, as it was recorded. Raises NotAllowed. For a thread."""
+        version = self._store.read(self._around.gateway).book.named(number)
+        found = self._store.assessment(number, version.begun.impact)
+        if found is None:
+            raise NotAllowed(f"no document of the impact assessment of version {number} is kept; `config impact` tells it anew")
+        return found
 
     # ---- inside --------------------------------------------------------------------------------------------------------------------
 
@@ -243,6 +257,14 @@ class Register:
             first = next(str(problem) for problem in problems if problem.severity == "error")
             raise NotAllowed(f"version {version.number} is not taken by this release: {first}")
         return line
+
+    def _gaps(self, version: Version) -> list[dict[str, Any]] | None:
+        """List what a version's mapping leaves open, and who has accepted it; None where this release does not read it."""
+        try:
+            line = self._whole(version)
+        except NotAllowed:
+            return None
+        return coverage.decided(line)
 
     def _impact_of(self, book: Book, version: Version, line: Line) -> dict[str, Any]:
         active, now = book.active, self._baseline(version)

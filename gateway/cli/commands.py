@@ -53,7 +53,8 @@ GROUPS = {
     ),
     "Read and prove": (
         Row("log", "records", "What happened, line by line; whole entries; CSV"),
-        Row("audit", "audit", "The audit trail: list, review"),
+        Row("audit", "audit", "The audit trail: list, review, reviews"),
+        Row("about", "about", "What is installed, and is it what was released"),
         Row("document", "documents", "Documents: verify, print, record, sign"),
         Row("time", "clock", "Say how far the times on record can be trusted"),
         Row("verify", "records", "Prove that nothing was changed or removed"),
@@ -61,7 +62,7 @@ GROUPS = {
         Row("archive", "records", "Make an archive of one batch that proves itself"),
         Row("backup", "records", "Copy the journal and verify the copy"),
         Row("restore", "records", "Put a backup in the place of a journal that is gone"),
-        Row("rtm", "traceability", "Requirements, their tests and results: export, check"),
+        Row("rtm", "traceability", "Requirements, their tests, their results"),
     ),
 }
 ROWS = {row.name: row for rows in GROUPS.values() for row in rows}

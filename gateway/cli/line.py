@@ -86,7 +86,7 @@ def run(line: Path, verbose: bool) -> None:
 
     logging_to_stderr(verbose=verbose)
     again = True
-    found = choosing.chosen(line)
+    found = choosing.to_start(line)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             while again:
@@ -94,7 +94,7 @@ def run(line: Path, verbose: bool) -> None:
                     logging.getLogger(__name__).warning("%s", problem)
                 click.echo(_about(found.line, line), err=True)
                 again = runner.run(gateway.run(found.line, found))
-                found = choosing.chosen(line) if again else found
+                found = choosing.to_start(line) if again else found
     except BaseExceptionGroup as group:
         # The journal first: what else failed on the same disk while all ended (a socket's file that can not be removed) is not the cause.
         if (faults := group.subgroup((gateway.StorageFault, JournalError))) is not None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, PATH, WRONG_INPUT, Words, fail
+from gateway.cli.base import FINDING, GOOD, PATH, WRONG_INPUT, Words, fail, line_folder
+from gateway.cli.documents import makes_document, publish
 
 if TYPE_CHECKING:
     from gateway.validation.traceability.tree import Traceability
@@ -28,7 +29,7 @@ results_option = click.option(
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
 def rtm() -> None:
-    """The traceability matrix: export, check."""
+    """The traceability matrix: export, document, check."""
 
 
 @rtm.command(short_help="Write requirements, their tests and last results")
@@ -38,8 +39,8 @@ def rtm() -> None:
 @click.option("--urs", "ids", multiple=True, help="only this requirement; may be given more than once")
 @click.option("--risk", type=click.Choice(["high", "medium", "low"]), multiple=True, help="only these risks")
 @click.option("--result", "results_are", type=click.Choice(RESULTS), multiple=True, help="only these results")
-@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", help="text, csv or json")
-@click.option("--to", type=PATH, help="write a file instead of the terminal")
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json", "html", "pdf"]), default="text", help="how to write it")
+@click.option("--to", type=PATH, help="write a file instead of the terminal; needed for pdf")
 def export(
     tree: Path | None,
     release: Path | None,
@@ -60,12 +61,37 @@ def export(
     if unknown := sorted(set(ids) - {row.id for row in told.requirements}):
         fail(f"--urs: {unknown[0][:60]} is no requirement", WRONG_INPUT)
     document = matrix(told, ids=ids, risks=risk, results=results_are)
-    text = {"json": _json, "csv": _csv, "text": _text}[form](document)
+    if to is None and form == "pdf":
+        fail("a PDF goes into a file: give --to", WRONG_INPUT)
+    content = {"json": _json, "csv": _csv, "text": _text, "html": _html, "pdf": _pdf}[form](document)
     if to is None:
-        sys.stdout.write(text)
+        click.echo(content.decode(), nl=False)
     else:
-        to.write_text(text, "utf-8")
+        try:
+            to.write_bytes(content)
+        except OSError as error:
+            fail(f"{to}: {error.strerror}", WRONG_INPUT)
         click.echo(f"{to}: {len(document['rows'])} requirements of {document['counts']['requirements']}")
+
+
+@rtm.command(short_help="Make it a document of a line, for signatures")
+@line_folder
+@makes_document
+def document(line: Path, to: Path, forms: tuple[str, ...], user: str | None, password_file: Path | None) -> None:
+    """Make the matrix of this installation a document of a line: whoever signs it accepts what is open in it, and why.
+
+    `document sign` puts the signature under it. Exit 1 if something in it failed, did not run, or is open.
+    """
+    from gateway.documents import draft
+    from gateway.validation.traceability import forms as shown
+    from gateway.validation.traceability.matrix import matrix
+
+    of = matrix(_read(None, None, ()))
+    drafted = draft(shown.KIND, shown.TITLE, shown.blocks(of), shown.facts(of), result=shown.result(of), journal=[])
+    _, files = publish(line, drafted, to, forms, user, password_file)
+    for file in files:
+        click.echo(str(file))
+    sys.exit(GOOD if shown.result(of) == "passed" else FINDING)
 
 
 @rtm.command(short_help="Say what is wrong with it; exit 1 if anything is")
@@ -123,11 +149,29 @@ def _counted(counts: Mapping[str, Any]) -> str:
     )
 
 
-def _json(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def _csv(document: Mapping[str, Any]) -> str:
+def _html(document: Mapping[str, Any]) -> bytes:
+    from buffer.pages.html import html
+    from gateway.validation.traceability.forms import TITLE, blocks
+
+    return html(TITLE, blocks(document), _foot(document)).encode()
+
+
+def _pdf(document: Mapping[str, Any]) -> bytes:
+    from buffer.pages.pdf import pdf  # which loads the printer, 80 MB
+    from gateway.validation.traceability.forms import TITLE, blocks
+
+    return pdf(TITLE, _foot(document), blocks(document))
+
+
+def _foot(document: Mapping[str, Any]) -> str:
+    return f"ebr-gateway {document['software']}; files {document['content'][:16]}; not signed"
+
+
+def _csv(document: Mapping[str, Any]) -> bytes:
     import csv
 
     from gateway.cli.tables import safe
@@ -138,14 +182,14 @@ def _csv(document: Mapping[str, Any]) -> str:
     writer.writerow(COLUMNS)
     for row in document["rows"]:
         writer.writerow([safe(_cases(row[name]) if name in ("proofs", "cases") else row[name]) for name in COLUMNS])
-    return out.getvalue()
+    return out.getvalue().encode()
 
 
 def _cases(judged: Iterable[Mapping[str, Any]]) -> list[str]:
     return [f"{one['case']}: {one['verdict']}" for one in judged]
 
 
-def _text(document: Mapping[str, Any]) -> str:
+def _text(document: Mapping[str, Any]) -> bytes:
     lines = [f"software {document['software']}, content {document['content'][:16]}", _counted(document["counts"])]
     lines += [f"run {run['begun']} to {run['ended']}: {run['file']}, {' '.join(run['command'])}" for run in document["runs"]]
     lines += [f"not counted: {text}" for text in document["not_counted"]]
@@ -156,4 +200,4 @@ def _text(document: Mapping[str, Any]) -> str:
         lines += [f"  {row['state']}: {row['remark']}"] if row["remark"] else []
         lines += [f"  {one['verdict']}: {one['case']}: {one['shows']}" for one in row["proofs"]]
         lines += [f"  and {len(row['cases'])} more tests"] if row["cases"] else []
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).encode() + b"\n"

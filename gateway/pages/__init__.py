@@ -6,6 +6,6 @@ from elsewhere, holds no script and no style of its own, and works without the s
 (`gateway.operation.views.Made`). jinja2 is imported when the page is opened, in a thread, and by nothing else.
 
 Modules, each knowing those after it: `server` (the port), `alarm` (a form), `door` (who is let in), `proxy` (whose word is taken for that),
-`views` (what everybody sees), `line`, `journal` and `clock` (a page each: pure functions from a snapshot to HTML), `rendering`, `assets`,
-`sessions`.
+`views` (what everybody sees), `line`, `journal` and `clock` (a page each: pure functions from a snapshot to HTML), `banner` (what needs
+attention, from `concerns`), `rendering`, `assets`, `sessions`.
 """

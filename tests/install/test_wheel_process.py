@@ -30,7 +30,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = tmp_path_factory.mktemp("tree")
     for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "LICENSES"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+    (tree / "locks").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "locks/run.txt"):
         shutil.copy(ROOT / name, tree / name)
     (tree / "docs").mkdir()
     for name in RULES.values():

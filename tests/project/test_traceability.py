@@ -1,5 +1,7 @@
 """The traceability of this tree: nothing is wrong with it, and each test that a high-risk requirement stands on is needed."""
 
+import json
+import runpy
 import subprocess
 import sys
 from functools import cache
@@ -102,3 +104,74 @@ def test_a_run_writes_what_each_test_did_for_each_set_of_requirements(tmp_path: 
             ("test_rows.py::test_parameters", ("URS-DAQ-01",), "passed", 1, 0, ()),
             ("test_rows.py::test_parameters", ("URS-DAQ-01", "URS-DAQ-02"), "failed", 0, 1, ()),
         ]
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    """A tree of a release with one requirement, one test, and what the last run said of it."""
+    tree = tmp_path / "tree"
+    for name, text in TREE.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text, "utf-8")
+    row = {"case": "tests/test_one.py::test_one", "urs": ["URS-DAQ-01"], "passed": 1, "failed": 0, "skipped": {}}
+    run = dict.fromkeys(results.Run._fields[:-1], "") | {"schema": results.FORM, "content": results.content(tree), "whole": True}
+    (tree / "build" / "results").mkdir(parents=True)
+    (tree / "build" / "results" / "test.json").write_text(json.dumps(run | {"command": [], "cases": [row]}))
+    return tree
+
+
+TREE = {
+    "pyproject.toml": '[project]\nversion = "1.0.0"\n',
+    "docs/validation/urs.md": "| URS-DAQ-01 | It shall read. | Part 11 | high | OQ U | docs/design.md: Reading | built | |\n",
+    "docs/validation/proofs.csv": "urs,case,shows\nURS-DAQ-01,tests/test_one.py::test_one,all of it\n",
+    "docs/validation/tests-of-details.csv": "file,why\n",
+    "docs/design.md": "# Reading\n",
+    "gateway/validation/traceability/__init__.py": "",
+    "tests/test_one.py": 'import pytest\n@pytest.mark.urs("URS-DAQ-01")\ndef test_one(): ...\n',
+}
+
+
+def tool(tree: Path, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+    code = f"import runpy, sys; sys.path[:0] = [{str(ROOT)!r}]; runpy.run_path({str(ROOT / 'tools' / name)!r}, run_name='__main__')"
+    command = [sys.executable, "-c", f"import sys; sys.argv[1:] = {list(words)!r}; {code}"]
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+
+
+def judged(tree: Path) -> str | None:
+    """What `make release` says of the traceability of a tree."""
+    release = runpy.run_path(str(ROOT / "tools" / "release.py"))
+    try:
+        release["check_traceability"](tree)
+    except release["Refused"] as refused:
+        return str(refused)
+    return None
+
+
+@pytest.mark.urs("URS-VAL-02")
+def test_a_release_carries_the_results_of_its_own_files_and_is_refused_without_them(released: Path) -> None:
+    assert "is not there: run `make test`" in str(judged(released))
+    made = tool(released, "rtm.py")
+    assert (made.returncode, made.stdout) == (0, f"{results.RELEASE_FILE}: {{'passed': 1}}\n"), made.stderr
+    assert judged(released) is None
+    (released / "tests" / "test_one.py").write_text(TREE["tests/test_one.py"] + "# another text\n")
+    assert "is of other files than this commit's" in str(judged(released))
+
+
+@pytest.mark.urs("URS-VAL-02")
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("build/results/test.json", '"passed": 1', '"passed": 0', "not run, and URS-DAQ-01 stands on it"),
+        ("build/results/test.json", '"failed": 0', '"failed": 1', "failed, and URS-DAQ-01 claims to be proved by it"),
+        ("build/results/test.json", '"whole": true', '"whole": false', "a run that was broken off"),
+        ("tests/test_one.py", "def test_one(): ...", "def test_two(): ...", "there is no such test"),
+        ("docs/validation/proofs.csv", "URS-DAQ-01", "URS-DAQ-02", "URS-DAQ-02 is not in docs/validation/urs.md"),
+        ("docs/design.md", "# Reading", "# Writing", "has no heading `Reading`"),
+    ],
+)
+def test_what_failed_did_not_run_or_is_wrong_makes_no_file_for_a_release(released: Path, file: str, old: str, new: str, told: str) -> None:
+    (released / file).write_text((released / file).read_text().replace(old, new), "utf-8")
+    done = tool(released, "rtm.py")
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert not (released / results.RELEASE_FILE).exists()

@@ -99,13 +99,18 @@ def _judged(case: str, shows: str, outcomes: Iterable[Outcome], told: Traceabili
     """Say what a case did for one requirement; it may have been counted in several groups of parameters."""
     mine = [outcome for outcome in outcomes if outcome.case == case]
     verdicts = {outcome.verdict for outcome in mine}
-    verdict = next((one for one in ("failed", "skipped", "passed") if one in verdicts), NOT_RUN)
-    if verdict == "skipped" and "passed" in verdicts:
-        verdict = "passed"
+    verdict = next((one for one in ("failed", "passed", "skipped") if one in verdicts), NOT_RUN)
     ran = [told.results.runs[outcome.run] for outcome in mine if outcome.verdict == verdict]
     newest = max(ran, key=lambda run: run.begun, default=None)
     why = tuple(sorted({text for outcome in mine if outcome.verdict == "skipped" for text in outcome.why}))
-    return Judged(case, shows, verdict, newest.ended if newest else "", newest.file if newest else "", why)
+    return Judged(
+        case,
+        shows,
+        verdict,
+        newest.ended if newest and verdict != NOT_RUN else "",
+        newest.file if newest and verdict != NOT_RUN else "",
+        why,
+    )
 
 
 def result_of(requirement: Requirement, judged: Sequence[Judged]) -> str:

@@ -115,7 +115,7 @@ def of_designs(told: Traceability, tree: Path) -> Iterator[Problem]:
 
 
 def of_results(rows: Iterable[Mapping[str, Any]]) -> Iterator[Problem]:
-    """Yield what failed; and of high-risk requirements that are not planned, those of which something did not run. rows: of the matrix."""
+    """Yield what failed; of high-risk requirements what they stand on and did not run; others of which nothing ran. rows: of the matrix."""
     for row in rows:
         for one in (*row["proofs"], *row["cases"]):
             if one["verdict"] == "failed":
@@ -125,3 +125,5 @@ def of_results(rows: Iterable[Mapping[str, Any]]) -> Iterator[Problem]:
                 if one["verdict"] in ("not run", "skipped"):
                     why = f" ({'; '.join(one['why'])})" if one["why"] else ""
                     yield Problem(one["case"], 0, f"{one['verdict']}{why}, and {row['urs']} stands on it")
+        elif row["result"] == "not run":
+            yield Problem(str(URS), 0, f"of the tests that claim {row['urs']} none has passed")

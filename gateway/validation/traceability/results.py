@@ -31,8 +31,13 @@ class Outcome(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """`failed` before all else; `passed` if something ran; else `skipped`."""
-        return "failed" if self.failed else "passed" if self.passed else "skipped"
+        """`failed` before all else; `passed` if something ran; else `skipped`, or `not run` where not even that is known."""
+        return "failed" if self.failed else "passed" if self.passed else "skipped" if self.skipped else "not run"
+
+    @property
+    def ran(self) -> bool:
+        """Whether it says anything."""
+        return bool(self.passed or self.failed)
 
 
 class Run(NamedTuple):
@@ -100,7 +105,7 @@ def last(documents: Sequence[tuple[str, Mapping[str, Any]]]) -> Results:
         for outcome in _outcomes(document, number):
             key = outcome.case, outcome.urs
             before = kept.get(key)
-            if before is None or outcome.verdict != "skipped" or before.verdict == "skipped":
+            if before is None or outcome.ran or not before.ran:
                 kept[key] = outcome
     return Results(runs, tuple(kept[key] for key in sorted(kept)))
 

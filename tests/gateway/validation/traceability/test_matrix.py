@@ -122,6 +122,8 @@ def test_a_release_is_refused_for_what_failed_or_did_not_run(small: Small) -> No
     assert said(("first", "URS-DAQ-01", 0, 0, {"needs strace": 1})) == [
         f"{case('first').id}: skipped (needs strace), and URS-DAQ-01 stands on it"
     ]
+    medium = small(requirements=(requirement("URS-DAQ-01", risk="medium"),), proofs=())
+    assert [one.text for one in of_results(matrix(medium)["rows"])] == ["of the tests that claim URS-DAQ-01 none has passed"]
     assert said(FIRST, ("second", "URS-DAQ-01", 0, 1, {})) == [f"{case('second').id}: failed, and URS-DAQ-01 claims to be proved by it"]
 
 
