@@ -98,6 +98,7 @@ STATUS: dict[str, Any] = {
         {
             "name": "dryer-plc",
             "driver": "modbus",
+            "endpoint": "tcp://192.0.2.17:502",
             "state": "connected",
             "detail": "192.0.2.17:502",
             "unread": "",
@@ -108,6 +109,7 @@ STATUS: dict[str, Any] = {
             "readings_per_s": 2.3,
             "observed": "2026-11-30T06:54:02.0152773Z",
             "open_gaps": 0,
+            "tags_hidden": 0,
             "late": {"count": 0, "longest_s": 0.0, "last_s": 0.0, "ended": None, "ago_s": None},
             "clock": {"authority": "gateway", "limit_s": 2.0, "above": False, "offset_s": None, "bound_s": None, "by": None},
         }

@@ -88,10 +88,14 @@ class JournalNow(Open):
 
 
 class SourceNow(Open):
-    """One source. for_s: how long in this state. late: polls that came late. observed: through when it was observed."""
+    """One source. for_s: how long in this state. late: polls that came late. observed: through when it was observed.
+
+    tags_hidden: how many of its tags are in a gap now.
+    """
 
     name: str
     driver: str
+    endpoint: str
     state: str
     detail: str
     unread: str
@@ -102,6 +106,7 @@ class SourceNow(Open):
     readings_per_s: float
     observed: str | None
     open_gaps: int
+    tags_hidden: int
     late: dict[str, Any]
     clock: dict[str, Any]
 
