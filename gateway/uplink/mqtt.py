@@ -345,12 +345,17 @@ def refusal(reason: ReasonCode, what: str, version: str = "") -> UplinkError:
 
 
 def _watch_write(client: paho.Client, sock: Any) -> None:
-    if sock.fileno() >= 0 and client.socket() == sock:
+    """Write at once what paho has queued, and what the socket does not take when it does again."""
+    if sock.fileno() < 0 or client.socket() != sock:
+        return
+    client.loop_write()
+    if client.want_write() and sock.fileno() >= 0 and client.socket() == sock:
         asyncio.get_running_loop().add_writer(sock, client.loop_write)
 
 
 def _unwatch_write(loop: asyncio.AbstractEventLoop, sock: Any) -> None:
-    loop.remove_writer(sock)
+    if sock.fileno() >= 0:
+        loop.remove_writer(sock)
 
 
 def _unwatch(loop: asyncio.AbstractEventLoop, sock: Any) -> None:
@@ -363,6 +368,9 @@ def _on_socket(loop: asyncio.AbstractEventLoop, then: Callable[[paho.Client, Any
     """Return a paho callback that has `then(client, socket)` run in the loop; paho calls it in the worker thread while connecting."""
 
     def callback(client: paho.Client, _: Any, sock: Any) -> None:
-        loop.call_soon_threadsafe(then, client, sock)
+        if asyncio._get_running_loop() is loop:  # noqa: SLF001 - None in another thread, where get_running_loop raises
+            loop.call_soon(then, client, sock)
+        else:
+            loop.call_soon_threadsafe(then, client, sock)
 
     return callback
