@@ -10,6 +10,7 @@ import hmac
 import secrets
 import socket
 from collections.abc import Mapping
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -19,11 +20,14 @@ from gateway.operation.views import HEADERS
 from gateway.pages.assets import FOLDER
 from gateway.pages.rendering import WATCHING, Frame, Person, render
 from gateway.pages.sessions import Session, Sessions
+from gateway.pages.streams import STAYS
 from gateway.pages.views import PAGES, PERSON, html
 
 BODY_WITHIN_S = 10.0
 SWEEP_EVERY_S = 30.0
 FORM_FOR_S = 3_600
+PROGRAMS = frozenset({"/status", "/values", "/metrics"})
+"""What is read by programs, and is nobody's doing."""
 OPEN = ("/login", "/metrics")
 """What is answered without a login, beside style and scripts: the form itself, and numbers without a batch or a person, for monitoring."""
 
@@ -55,14 +59,18 @@ class Door:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Show nothing to whom is not logged in, but for OPEN."""
-        session = await self.session(request, by_hand=WATCHING not in request.query and request.path != "/status")
+        session = await self.session(request, by_hand=WATCHING not in request.query and request.path not in PROGRAMS)
         if session is not None:
             request[PERSON] = person_of(session)
-        elif request.path in PAGES:
+            request[STAYS] = partial(self._stays, request)
+        elif request.path in PAGES or request.path == "/trend":
             raise web.HTTPSeeOther("/login")
         elif request.path not in OPEN and not request.path.startswith(f"{FOLDER}/"):
             return web.json_response({"error": "log in first: /login"}, status=401, headers=HEADERS)
         return await handler(request)
+
+    async def _stays(self, request: web.Request) -> bool:
+        return await self.session(request, by_hand=False) is not None
 
     async def session(self, request: web.Request, *, by_hand: bool) -> Session | None:
         """Find who is logged in; None if nobody is, or is not any more who logged in. by_hand: a person did something."""

@@ -26,7 +26,8 @@ from gateway.pages import assets
 from gateway.pages.alarm import AlarmForms
 from gateway.pages.door import Door
 from gateway.pages.rendering import compile_templates
-from gateway.pages.views import pages
+from gateway.pages.streams import Streams
+from gateway.pages.views import Pages
 
 
 async def serve_page(
@@ -71,7 +72,10 @@ def _application(status: Status, line: Line, door: Door | None, forms: AlarmForm
     ]
     application = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=middlewares)
     made = Made(MADE_PER_S)
-    application.add_routes([*views(status, made), *pages(status, line.gateway, made), *assets.routes()])
+    pages = Pages(status, line.gateway, len(line.tags), made)
+    streams = Streams(pages)
+    application.add_routes([*views(status, made), *pages.routes(), *streams.routes(), *assets.routes()])
+    application.on_shutdown.append(streams.end)
     if door is not None:
         application.add_routes([web.get("/login", door.form), web.post("/login", door.enter), web.post("/logout", door.leave)])
     if forms is not None:
