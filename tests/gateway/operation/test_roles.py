@@ -17,7 +17,7 @@ from gateway.operation.parts import Parts
 READS = {"alarm-list", "quarantine-list", "quarantine-show", "users-list", "config-history", "config-show", "config-impact"}
 PARTS = cast("Parts", SimpleNamespace(access=None, changes=None, audit=SimpleNamespace(record=None)))
 LEAVES = {
-    *("status", "ready", "top", "log", "verify", "backup", "recompute", "time", "check", "new", "run", "simulate", "ebr", "demo"),
+    *("status", "ready", "top", "values", "log", "verify", "backup", "recompute", "time", "check", "new", "run", "simulate", "ebr", "demo"),
     *("browse", "import", "probe", "config diff", "config dictionary", "config inventory", "keys show", "certs show"),
     *("config history", "config show", "config impact"),
     *("alarms list", "alarms history", "audit list", "quarantine list", "quarantine show", "users list", "users report"),
