@@ -41,6 +41,7 @@ GROUPS = {
         Row("status", "running", "Say how it is; exit 1: something needs attention"),
         Row("ready", "running", "Exit 0 when every source and uplink is connected"),
         Row("top", "running", "Show it live; Ctrl-C leaves"),
+        Row("values", "values", "Show the present value of each tag"),
     ),
     "Decide": (
         Row("release-hold", "running", "Let a held batch go"),

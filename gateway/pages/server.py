@@ -28,8 +28,9 @@ from gateway.pages.door import Door
 from gateway.pages.forms import Desk
 from gateway.pages.rendering import compile_templates
 from gateway.pages.review import Reviews
+from gateway.pages.streams import Streams
 from gateway.pages.versions import Versions
-from gateway.pages.views import pages
+from gateway.pages.views import Pages
 
 
 async def serve_page(
@@ -86,7 +87,10 @@ def _application(status: Status, line: Line, door: Door | None, forms: list[web.
     ]
     application = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=middlewares)
     made = Made(MADE_PER_S)
-    application.add_routes([*views(status, made), *pages(status, line.gateway, made), *assets.routes()])
+    shown = Pages(status, line.gateway, len(line.tags), made)
+    streams = Streams(shown)
+    application.add_routes([*views(status, made), *shown.routes(), *streams.routes(), *assets.routes()])
+    application.on_shutdown.append(streams.end)
     application.add_routes(forms)
     return application
 
