@@ -28,8 +28,7 @@ BODY_WITHIN_S = 10.0
 SWEEP_EVERY_S = 30.0
 FORM_FOR_S = 3_600
 PROGRAMS = frozenset({"/status", "/values", "/metrics"})
-"""What is read by programs: it is nobody's doing, and begins no session for whom a proxy names; one that asks without a cookie would begin one
-each time."""
+"""What is read by programs: nobody's doing. It begins no session for whom a proxy names: one that brings no cookie would begin many."""
 OPEN = ("/login", "/metrics")
 """What is answered without a login, beside style and scripts: the form itself, and numbers without a batch or a person, for monitoring."""
 PERSONS_PAGES = frozenset(address for address, _ in FOR_PERSONS)

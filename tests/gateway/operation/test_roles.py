@@ -26,7 +26,23 @@ READS = {
 }
 PARTS = cast("Parts", SimpleNamespace(access=None, changes=None, audit=SimpleNamespace(record=None)))
 LEAVES = {
-    *("about", "status", "ready", "top", "values", "log", "verify", "backup", "recompute", "time", "check", "new", "run", "simulate", "ebr"),
+    *(
+        "about",
+        "status",
+        "ready",
+        "top",
+        "values",
+        "log",
+        "verify",
+        "backup",
+        "recompute",
+        "time",
+        "check",
+        "new",
+        "run",
+        "simulate",
+        "ebr",
+    ),
     "demo",
     *("browse", "import", "probe", "config diff", "config dictionary", "config inventory", "keys show", "certs show"),
     *("config history", "config show", "config impact"),
