@@ -60,6 +60,7 @@ GROUPS = {
         Row("archive", "records", "Make an archive of one batch that proves itself"),
         Row("backup", "records", "Copy the journal and verify the copy"),
         Row("restore", "records", "Put a backup in the place of a journal that is gone"),
+        Row("qualify", "qualify", "Qualification: what a change asks for"),
         Row("rtm", "traceability", "Requirements, their tests, their results"),
     ),
 }
