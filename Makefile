@@ -91,10 +91,10 @@ lock: ## resolve the dependencies anew into locks/ (needs .venv)
 wheel: .venv/.ready ## build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel
 
-release: .venv/.ready ## test, build and tag VERSION=x.y.z here; nothing is pushed
-	@$(BIN)/python tools/release.py check "$(VERSION)"
+release: .venv/.ready ## test, build, sign with KEY=FILE and tag VERSION=x.y.z here; nothing is pushed
+	@$(BIN)/python tools/release.py check "$(VERSION)" "$(KEY)"
 	@$(MAKE) --no-print-directory test ARGS=
-	@$(BIN)/python tools/release.py make "$(VERSION)"
+	@$(BIN)/python tools/release.py make "$(VERSION)" "$(KEY)"
 
 clean: ## remove everything that make made
 	rm -rf .venv dist build demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

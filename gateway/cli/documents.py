@@ -25,8 +25,39 @@ def makes_document(command: F) -> F:
     return to(forms(person(password_option(command))))
 
 
+def may_be_document(command: F) -> F:
+    """Give a command that prints a list the options by which it becomes a document: --into, --user, --password-file.
+
+    Not --to, which says until when.
+    """
+    to = click.option("--into", "to", type=FOLDER, help="make a document of it in this folder: JSON, HTML and PDF; recorded in the journal")
+    return to(person(password_option(command)))
+
+
+def published(line: Path, drafts: Callable[[], Mapping[str, Any]], to: Path | None, user: str | None, password_file: Path | None) -> None:
+    """Make a document of what a list holds, and say where it is. Ends the program where it is too long, or no folder was named."""
+    from gateway.operation.drafts import TooLong
+
+    if to is None:
+        fail("--format pdf: into which folder? --into DIR", WRONG_INPUT)
+    try:
+        drafted = drafts()
+    except TooLong as error:
+        fail(str(error), WRONG_INPUT)
+    document, files = publish(line, drafted, to, _FORMS, user, password_file)
+    click.echo(f"{document['title']}: document {document['id']}, sha256 {document['sha256']}")
+    for file in files:
+        click.echo(file)
+
+
 def publish(
-    line: Path, drafted: Mapping[str, Any], to: Path, forms: Sequence[str], user: str | None, password_file: Path | None
+    line: Path,
+    drafted: Mapping[str, Any],
+    to: Path,
+    forms: Sequence[str],
+    user: str | None,
+    password_file: Path | None,
+    name: str | None = None,
 ) -> tuple[dict[str, Any], list[Path]]:
     """Make a document of a draft (`gateway.documents.draft`), record it in the journal and write its files; return both.
 
@@ -42,7 +73,7 @@ def publish(
         document = alone(line, drafted)
     else:
         document = answer["document"]
-    return document, write(document, to, forms)
+    return document, write(document, to, forms, name)
 
 
 def _recorded(line: Path, arguments: dict[str, Any]) -> dict[str, Any]:

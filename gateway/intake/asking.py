@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from config import Source, Tag
+from drivers.columns import Columns, OfTags
 from drivers.contract import Loss, Reading
 from drivers.silence import PERIODS, Silence, observed_at, silence
 from gateway.clock import Clock
@@ -27,6 +28,8 @@ PATIENCE_NS = 10_000_000_000
 PATIENCE_PERIODS = 3
 LOOKED_AWAY_NS = 3_000_000_000
 """Who looks each second and comes later than this stood still itself: what it finds then is no driver's silence."""
+FEWEST_TOGETHER = 8
+"""Tags that are always asked together are noted as one, from so many on."""
 HUNG_NS = 60_000_000_000
 MOST_HUNG_NS = 16 * HUNG_NS
 """A driver that leaves a tag in such a gap for HUNG_NS more is started again: after twice as long each time, up to this, until it asks for
@@ -77,7 +80,10 @@ class Asked:
         rates_ms = [source.rate_ms if tag.rate_ms is None else tag.rate_ms for tag in tags] or [source.rate_ms]
         self._periods_ns = [rate_ms * 1_000_000 for rate_ms in rates_ms]
         self._observed_ns: list[int | None] = [None] * len(rates_ms)
+        self._together: dict[int, tuple[frozenset[int], int]] = {}  # tags that are asked together, by identity: observed then, all of them
+        self._apart = len(rates_ms)  # tags that are in none of these
         self._stood: set[int] = set()
+        self._was_asked = False
         self.shortest_ns = min(self._periods_ns)
 
     def silent(self, poll: Poll) -> dict[int, Silence]:
@@ -86,6 +92,12 @@ class Asked:
         An answer that took longer than two periods does not say when it was given: its tags were silent until then.
         """
         found: dict[int, Silence] = {}
+        if (together := self._together.get(id(poll.tags))) is not None and not self._stood:
+            period_ns = self._periods_ns[next(iter(poll.tags))]
+            is_slow = silence(poll.requested_ns, poll.received_ns, period_ns) is not None
+            if silence(together[1], poll.received_ns if is_slow else poll.requested_ns, period_ns) is None:
+                return found
+        self._take_apart(poll.tags)
         for tag in poll.tags:
             period_ns = self._periods_ns[tag]
             is_slow = silence(poll.requested_ns, poll.received_ns, period_ns) is not None
@@ -97,9 +109,31 @@ class Asked:
 
     def answered(self, poll: Poll) -> None:
         """Note what the answer to a poll proves of its tags."""
+        self._was_asked = True
+        self._stood -= poll.tags
+        if id(poll.tags) in self._together or self._can_be_together(poll.tags):
+            observed_ns = observed_at(poll.requested_ns, poll.received_ns, self._periods_ns[next(iter(poll.tags))])
+            self._together[id(poll.tags)] = poll.tags, observed_ns  # held: no other set gets this identity
+            return
         for tag in poll.tags:
             self._observed_ns[tag] = observed_at(poll.requested_ns, poll.received_ns, self._periods_ns[tag])
-        self._stood -= poll.tags
+
+    def _can_be_together(self, tags: frozenset[int]) -> bool:
+        """Begin to keep these tags as one, if they have one period; whatever they are kept with otherwise is taken apart."""
+        self._take_apart(tags)
+        if len(tags) < FEWEST_TOGETHER or len({self._periods_ns[tag] for tag in tags}) > 1:
+            return False
+        self._apart -= len(tags)
+        return True
+
+    def _take_apart(self, tags: frozenset[int] | None = None) -> None:
+        """Note tag by tag what is noted of those that are kept together with one of these tags; None: of all."""
+        for key, (together, observed_ns) in list(self._together.items()):
+            if tags is None or not together.isdisjoint(tags):
+                del self._together[key]
+                self._apart += len(together)
+                for tag in together:
+                    self._observed_ns[tag] = observed_ns
 
     def overdue(self, now_ns: int, since_ns: int) -> dict[int, Silence]:
         """Return the tags that nobody has asked for too long, each with its silence; before `since_ns` nobody looked.
@@ -107,6 +141,10 @@ class Asked:
         Only tags that were observed before: a driver may have reasons to leave one alone from the start, and says so.
         """
         found: dict[int, Silence] = {}
+        oldest_ns = min((observed_ns for _, observed_ns in self._together.values()), default=now_ns)
+        if not self._was_asked or (self._apart <= 0 and now_ns - max(oldest_ns, since_ns) <= PATIENCE_NS):
+            return found
+        self._take_apart()
         for tag, seen_ns in enumerate(self._observed_ns):
             patience_ns = max(PATIENCE_NS, PATIENCE_PERIODS * self._periods_ns[tag])
             if seen_ns is not None and now_ns - max(seen_ns, since_ns) > patience_ns:
@@ -116,6 +154,7 @@ class Asked:
     def stood_still(self, until_ns: int) -> None:
         """Note that process or machine stood still until then: the next poll of a tag not observed since is late, whatever its period."""
         before_ns = until_ns - SETTLED_NS
+        self._take_apart()
         self._stood |= {tag for tag, seen_ns in enumerate(self._observed_ns) if seen_ns is not None and seen_ns < before_ns}
 
 
@@ -133,6 +172,7 @@ class Asking:
         """memory: of what was stored last. open_gaps: those of the source."""
         self._asked, self._observation, self._memory, self._clock, self._open_gaps = asked, observation, memory, clock, open_gaps
         self.late = LateCycles()
+        self._sets: OfTags[frozenset[int]] = OfTags(frozenset)
         self._looked_ns = self._since_ns = self._now_ns()
         self._hung_ns = HUNG_NS
         self._unasked: dict[int, int] = {}  # tag in a gap that opened while nobody asked -> when it was said
@@ -140,8 +180,13 @@ class Asking:
     def poll(self, readings: Sequence[Reading], alive: Sequence[int] | None, requested_ns: int, received_ns: int) -> Poll:
         """Describe a poll that has been answered. The instants are CLOCK_MONOTONIC, ns."""
         suspended_ns = self._clock.suspended_ns()
-        listed = frozenset(reading[0] for reading in readings)
-        tags = self._observation.tags(listed, alive)
+        if isinstance(readings, Columns) and isinstance(alive, tuple):
+            listed, tags = self._sets(readings.tags), self._sets(alive)
+            if readings.tags is not alive and not listed <= tags:
+                tags |= listed
+        else:
+            listed = frozenset(reading[0] for reading in readings)
+            tags = self._sets(alive) if isinstance(alive, tuple) and alive and not listed else self._observation.tags(listed, alive)
         return Poll(tags, listed, requested_ns + suspended_ns, received_ns + suspended_ns)
 
     def before(self, poll: Poll, observed: int, now_s: float, kept: Collection[int] = ()) -> Before:

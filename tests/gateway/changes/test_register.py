@@ -12,6 +12,7 @@ import config
 from buffer import keys
 from gateway.access.actor import Peer, account
 from gateway.changes import NotAllowed, OpenBatch, Store, baseline
+from gateway.interfaces.contract import release
 
 pytestmark = pytest.mark.urs("URS-CFG-02")
 
@@ -316,3 +317,20 @@ async def test_a_history_that_is_longer_than_what_is_told_says_how_many_are_left
     await desk.proposed()
     listed = desk.register.described()
     assert ([row["version"] for row in listed["versions"]], listed["left_out"]) == ([2, 3], 1)
+
+
+@pytest.mark.urs("URS-CFG-03")
+async def test_the_impact_says_at_which_interfaces_the_other_side_must_look_again(desk: Desk, monkeypatch) -> None:
+    """By the folder, or by another release: what was promised when the version in force was proposed is what counts."""
+
+    async def changed() -> list[str]:
+        return [row["interface"] for row in desk.register.impact(await desk.proposed())["impact"]["contracts"]["changed"]]
+
+    await desk.in_force()
+    desk.edit("line.toml", "rate_ms = 200", "rate_ms = 300")
+    assert await changed() == ["source:lims"]
+    desk.edit("line.toml", "rate_ms = 300", "rate_ms = 200")
+    desk.edit("line.toml", "[[uplink]]", "[clock]\nmax_error_s = 0.5\n[[uplink]]")
+    assert await changed() == []
+    monkeypatch.setitem(release(), "control", "another release")
+    assert await changed() == ["control"]

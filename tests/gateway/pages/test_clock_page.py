@@ -18,7 +18,7 @@ S = 10**9
 
 RUNS = {
     "environment": "validation",
-    "configuration": {"version": "4", "state": None},
+    "configuration": {"version": "4", "state": None, "interface_sha256": "ab" * 32},
     "software": "1.2.3",
     "local": "2026-11-22 08:00:00",
     "timezone": "Europe/Paris",

@@ -100,6 +100,14 @@ def test_a_journal_larger_than_its_disk_is_a_warning(tmp_path: Path) -> None:
     assert not told(drop_line(tmp_path / "b", f"[buffer]\nmax_bytes = {total}\n"))
 
 
+def test_a_journal_where_a_disk_may_be_missing_is_a_warning(tmp_path: Path) -> None:
+    mounted = tmp_path / "mnt" / "journals"
+    folder = drop_line(tmp_path / "a", f'[buffer]\ndirectory = "{mounted / "line"}"\n')
+    one(told(folder, "warning"), "line.toml:", f"{mounted} is not there: if a disk is mounted there later")
+    mounted.mkdir(parents=True)
+    assert not told(folder)
+
+
 @pytest.mark.parametrize(
     ("endpoints", "why"),
     [
