@@ -55,7 +55,7 @@ GROUPS = {
     "Read and prove": (
         Row("log", "records", "What happened, line by line; whole entries; CSV"),
         Row("audit", "audit", "The audit trail: list, review, reviews"),
-        Row("qualify", "qualify", "Qualification: iq, show, sign, verify"),
+        Row("qualify", "qualify", "Qualification: impact, iq, show, sign, verify"),
         Row("about", "about", "What is installed, and is it what was released"),
         Row("document", "documents", "Documents: verify, print, record, sign"),
         Row("time", "clock", "Say how far the times on record can be trusted"),
