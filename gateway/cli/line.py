@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("line", type=FOLDER, metavar="LINE", help="the folder to make")
-def new(line: Path) -> None:
+@click.option("--like", default="new", help="begin as an example: granulation-2, bioreactor-3, tablet-press-1; else one PLC and one mixer")
+@click.option(
+    "--separator", type=click.Choice([",", ";"]), default=",", help="between the cells of the tables, as your spreadsheets have it"
+)
+def new(line: Path, like: str, separator: str) -> None:
     """Make a line folder to start from; the line is called as the folder."""
     from config import examples
 
     if line.exists():
         fail(f"{line}: exists already", WRONG_INPUT)
+    if like not in examples.names():
+        fail(f"--like {like[:60]}: there is none; there are {', '.join(examples.names())}", WRONG_INPUT)
     try:
-        examples.begin(line)
+        examples.begin(line, like, separator)
     except ValueError as error:
         fail(str(error), WRONG_INPUT)
     click.echo(f"{line}: made. Next: edit tags.csv, then: ebr-gateway check {line}")
