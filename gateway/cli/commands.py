@@ -41,6 +41,7 @@ GROUPS = {
         Row("status", "running", "Say how it is; exit 1: something needs attention"),
         Row("ready", "running", "Exit 0 when every source and uplink is connected"),
         Row("top", "running", "Show it live; Ctrl-C leaves"),
+        Row("values", "values", "Show the present value of each tag"),
     ),
     "Decide": (
         Row("release-hold", "running", "Let a held batch go"),
@@ -54,6 +55,7 @@ GROUPS = {
     "Read and prove": (
         Row("log", "records", "What happened, line by line; whole entries; CSV"),
         Row("audit", "audit", "The audit trail: list, review, reviews"),
+        Row("qualify", "qualify", "Qualification: impact, iq, show, sign, verify"),
         Row("about", "about", "What is installed, and is it what was released"),
         Row("document", "documents", "Documents: verify, print, record, sign"),
         Row("time", "clock", "Say how far the times on record can be trusted"),

@@ -35,6 +35,7 @@ from gateway.intake.drafts import (
 from gateway.intake.flow import Flow, flow_event
 from gateway.intake.port import Port, WayIn
 from gateway.intake.preamble import config_events, tagset_events
+from gateway.intake.recent import share
 from gateway.interfaces import digests, whole
 
 STATE_EVERY_S = 60.0
@@ -74,7 +75,7 @@ class Intake:
         self.last_append_s = self.last_heartbeat_s = time.monotonic()
         self._waiting: deque[float] = deque()
         self.flow = Flow(journal, self._flow_turned)
-        way = WayIn(self.append, clock, fold, self.flow, line.codes, journal.watermark, clock.stamp().ticks)
+        way = WayIn(self.append, clock, fold, self.flow, line.codes, journal.watermark, clock.stamp().ticks, share(len(line.sources)))
         self.ports = {source.name: Port(source, line.tags_of(source.name), self._tables[source.name][0], way) for source in line.sources}
 
     def begin(self) -> None:

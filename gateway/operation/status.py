@@ -16,7 +16,9 @@ from gateway.context import Gap
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
 from gateway.operation import findings
+from gateway.operation.ages import age_s
 from gateway.operation.parts import Parts
+from gateway.operation.values import trend, values
 from gateway.operation.wording import span
 
 RATE_OVER_S = 5.0
@@ -96,6 +98,14 @@ class Status:
             "findings": findings.described(parts.fold.findings.found, stamp.ticks, self._zone),
             "findings_total": findings.counted(parts.tally.counts),
         }
+
+    def values(self) -> dict[str, Any]:
+        """Return the present value of each tag, and its latest course, as JSON-able values."""
+        return values(self._parts)
+
+    def trend(self, tag: str) -> dict[str, Any] | None:
+        """Return what is remembered of one tag; None if there is none of this name."""
+        return trend(self._parts, tag)
 
     def sample(self) -> None:
         """Sample the counts, about once a second, so that the first snapshot already has rates."""
@@ -193,11 +203,6 @@ def _hidden(gaps: Iterable[Gap], of: int) -> int:
             return of
         names.update(gap.tags)
     return len(names)
-
-
-def age_s(then: int | None, now: int) -> float | None:
-    """Give the age of something in seconds; None if there is nothing, or if it has a time to come: the clock was ahead then."""
-    return None if then is None or then > now else round((now - then) / TICKS_PER_S, 1)
 
 
 def problems(now: Mapping[str, Any]) -> list[str]:

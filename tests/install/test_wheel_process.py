@@ -28,7 +28,7 @@ def _run(*command: str | Path, cwd: Path) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy of what belongs in it."""
     tree = tmp_path_factory.mktemp("tree")
-    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "LICENSES"):
+    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "monitoring", "LICENSES"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tree / "locks").mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "locks/run.txt"):
@@ -78,6 +78,8 @@ def test_the_wheel_holds_examples_schemas_unit_and_nothing_else(wheel: Path) -> 
     for needed in (
         "config/examples/granulation-2/line.toml",
         "gateway/install/systemd/ebr-gateway@.service",
+        "gateway/install/monitoring/prometheus-rules.yml",
+        "gateway/install/monitoring/grafana-dashboard.json",
         "gateway/py.typed",
         "buffer/verify.py",
     ):

@@ -1,9 +1,10 @@
 """Fourteen states of one line, as a technician meets them at the panel: (what is wrong) -> its snapshot."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from kit.snapshots import ended, finding, item, snapshot, source, unit, uplink
+from kit.snapshots import ended, finding, item, snapshot, source, unit, uplink, value
 
 REFUSED = "[Errno 111] Connection refused"
 FILE = "odd.csv: refused, nothing of it was read: line 1 has no column sample_id"
@@ -152,3 +153,30 @@ STATES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "good": ("good", good),
 }
 """Name of a state -> the kind that its banner has to be of, and its snapshot."""
+
+
+def tags() -> list[dict[str, Any]]:
+    """Tags of that line, of each kind and quality."""
+    wave = [round(45 + 5 * math.sin(at / 4), 3) for at in range(40)]
+    steps = [0.0] * 12 + [20.0] * 18 + [30.0] * 10
+    bad = {"status": 0x808C0000, "quality": "BadSensorFailure", "severity": "bad", "value": None, "age_s": 380.0}
+    doubt = {"status": 0x40940000, "quality": "UncertainEngineeringUnitsExceeded", "severity": "uncertain"}
+    return [
+        value(
+            "granulator.impeller_speed",
+            "granulator-plc",
+            211.25,
+            "/min",
+            course=wave,
+            equipment=["granulator"],
+            description="Main impeller",
+        ),
+        value("granulator.step", "granulator-plc", 20, text="MIX", course=steps, equipment=["granulator"], type="int16", age_s=640.0),
+        value("granulator.run", "granulator-plc", True, course=[0.0, 1.0], type="bool", age_s=640.0),
+        value("dryer.inlet_temp", "dryer-plc", 60.1234567, "Cel", course=wave, **doubt),
+        value("dryer.moisture", "dryer-plc", None, "%", **{name: told for name, told in bad.items() if name != "value"}),
+        value("mes.batch", "mes", "B-1001", type="string", age_s=6_900.0),
+        value("mes.comment", "mes", "A text of an operator that is longer than anybody wants to read in a table of values", type="string"),
+        value("lims.lod", "lims", "1.25", "%", course=[1.2, 1.31, 1.25], in_gap=True, observed_s=95.0, type="decimal"),
+        value("lims.new", "lims", None, quality="no value yet", severity=None, status=None, time=None, age_s=None, observed_s=None),
+    ]

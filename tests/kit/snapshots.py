@@ -111,3 +111,19 @@ def ended(batch: str, *missing: dict[str, Any]) -> dict[str, Any]:
 def item(parameter: str, step: str = "MIX", equipment: str = "granulator") -> dict[str, Any]:
     """A required value that is missing."""
     return {"equipment": equipment, "step": step, "run": 1, "parameter": parameter, "status": "gap"}
+
+
+def value(tag: str, source: str, number: Any, unit: str | None = None, **other: Any) -> dict[str, Any]:
+    """A tag as `/values` describes it: observed just now, and Good."""
+    plain: dict[str, Any] = {
+        "tag": tag,
+        "source": source,
+        "equipment": [],
+        "description": None,
+        "type": "float64",
+        "unit": unit,
+        "criticality": "none",
+    }
+    read = {"value": number, "text": None, "raw": None, "status": 0, "quality": "Good", "severity": "good"}
+    times = {"time": "2026-11-22T06:59:59.000000Z", "age_s": 1.0, "observed_s": 0.4, "in_gap": False, "course": []}
+    return {**plain, **read, **times, **other}

@@ -7,7 +7,8 @@ from kit.rendered import rendered
 from kit.snapshots import finding, snapshot, source, uplink
 
 from gateway.operation import wording
-from gateway.operation.status import age_s, problems
+from gateway.operation.ages import age_s
+from gateway.operation.status import problems
 
 
 def facts(now: dict[str, Any]) -> dict[str, wording.StatusLine]:

@@ -26,7 +26,6 @@ from gateway.interfaces.contract import release
 from gateway.listening import Bounds
 from gateway.operation.status import Status
 from gateway.pages import server as page_server
-from gateway.pages.alarm import AlarmForms
 from gateway.pages.door import Door
 from gateway.validation.specification import files, openapi, specification
 from gateway.validation.specification.committed import committed
@@ -121,7 +120,8 @@ async def _never(_: object) -> None:
 def test_the_paths_of_page_and_push_are_those_that_are_served(line: Line) -> None:
     assert line.web is not None
     assert line.push is not None
-    door, forms = Door(line.gateway, Access.__new__(Access), secure=False), AlarmForms.__new__(AlarmForms)
+    door = Door(line.gateway, Access.__new__(Access), secure=False)
+    forms = page_server._forms(Status.__new__(Status), line, Access.__new__(Access), {}, door)
     page = page_server._application(Status.__new__(Status), line, door, forms, Bounds())
     orders = push.PushIn(line, PushTokens(line), _never, lambda: (1, 1), lambda: True).application(Bounds())
 
