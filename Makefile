@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CHECKS := check-format check-lint check-types check-imports check-words
 
-.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench lock wheel release clean help
+.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench instructions lock wheel release clean help
 
 setup: .venv/.ready ## create .venv from the hash-locked lock file
 
@@ -73,6 +73,9 @@ soak: .venv/.ready ## long runs: many seeds of the whole line
 
 bench: .venv/.ready ## print the tables of benchmarks/
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+instructions: .venv/.ready ## count the instructions of a reading at each stop of its way (half a minute, needs valgrind); fails if one takes more than before
+	@$(BIN)/python benchmarks/instructions.py $(ARGS)
 
 lock: ## resolve the dependencies anew into locks/ (needs .venv)
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o locks/run.txt >/dev/null
