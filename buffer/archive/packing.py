@@ -14,10 +14,10 @@ from buffer import entry as formats
 from buffer import verify
 from buffer.archive.configurations import files_of
 from buffer.archive.happenings import is_event
-from buffer.archive.html import html
-from buffer.archive.pdf import pdf
 from buffer.archive.record import Proof, Record
 from buffer.archive.zipped import Members, TooLarge, write
+from buffer.pages.html import html
+from buffer.pages.pdf import pdf
 from buffer.proofs import EpochTree, coded
 from buffer.reader import read_journal
 from buffer.segment import Entry, type_of

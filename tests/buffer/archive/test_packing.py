@@ -146,7 +146,7 @@ def with_comment_redone(data: bytes) -> bytes:
     return data[:-64] + hashlib.sha256(data[:-64]).hexdigest().encode()
 
 
-@pytest.mark.urs("URS-AUD-05")
+@pytest.mark.urs("URS-AUD-06")
 def test_bytes_beside_the_members_of_an_archive_are_found(made: Made, zipped: Path, tmp_path: Path) -> None:
     """Whoever reads a zip from the front sees other members than whoever reads its list."""
     good = zipped.read_bytes()
@@ -171,7 +171,7 @@ def test_the_command_line_says_what_it_was_given(tmp_path: Path, capsys: pytest.
     assert verifier.main([str(tmp_path / "empty"), "--key", "rubbish"]) == 2
 
 
-@pytest.mark.urs("URS-AUD-05")
+@pytest.mark.urs("URS-AUD-04")
 def test_an_archive_is_signed_to_its_last_entry_by_the_key_alone(made: Made, zipped: Path) -> None:
     report = verify(zipped, made.signer.public)
     assert [(signed.gateway, signed.epoch, signed.unsigned) for signed in report.signed] == [(GATEWAY, made.epoch, 0)]

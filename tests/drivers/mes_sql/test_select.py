@@ -53,6 +53,7 @@ def test_a_plain_select_passes(sql):
     assert uses_since(sql)
 
 
+@pytest.mark.urs("URS-DAQ-02")
 @pytest.mark.bar("S14")
 @pytest.mark.parametrize("sql", BAD)
 def test_everything_else_is_refused(sql):

@@ -76,7 +76,7 @@ def test_secrets_and_certificates_of_an_uplink_that_are_not_there_are_warnings(t
     assert not any("refused until" in text for text in told(folder))
 
 
-@pytest.mark.urs("URS-CFG-02")
+@pytest.mark.urs("URS-MAP-02")
 def test_a_file_that_a_drivers_library_can_not_read_is_one_problem(tmp_path: Path) -> None:
     folder = with_tags(drop_line(tmp_path / "line", OPCUA), "plc.x,plc,plc:s=x,float64")
     (folder / "certs" / "own").mkdir(parents=True)

@@ -76,6 +76,7 @@ async def test_a_folder_that_does_not_tell_what_lies_below_it_is_left_out_by_nam
             await bench.driver.browse(under="G1/V0")
 
 
+@pytest.mark.urs("URS-MAP-07")
 async def test_probe_tells_what_differs_and_leaves_nothing_behind(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=5) as bench:
         await bench.make()
