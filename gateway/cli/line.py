@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from gateway.cli.base import FOLDER, NOT_REACHED, PATH, PORT, WRONG_INPUT, as_json, fail, line_folder, logging_to_stderr, print_json
+
+if TYPE_CHECKING:
+    from config import Line
 
 
 @click.command()
@@ -83,19 +86,28 @@ def run(line: Path, verbose: bool) -> None:
 
     logging_to_stderr(verbose=verbose)
     again = True
-    found = choosing.chosen(line)
+    found = choosing.to_start(line)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             while again:
                 for problem in found.line.warnings:
                     logging.getLogger(__name__).warning("%s", problem)
+                click.echo(_about(found.line, line), err=True)
                 again = runner.run(gateway.run(found.line, found))
-                found = choosing.chosen(line) if again else found
+                found = choosing.to_start(line) if again else found
     except BaseExceptionGroup as group:
         # The journal first: what else failed on the same disk while all ended (a socket's file that can not be removed) is not the cause.
         if (faults := group.subgroup((gateway.StorageFault, JournalError))) is not None:
             fail(f"{found.line.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
         raise
+
+
+def _about(found: "Line", folder: Path) -> str:
+    """Say what a gateway that starts is going to do, and where it can be watched. Nothing of it has been done yet."""
+    web = found.web
+    page = "no page, for line.toml has no [web]" if web is None else f"page {'https' if web.tls else 'http'}://{web.listen}/"
+    parts = [f"{len(found.sources)} sources, {len(found.uplinks)} uplinks", page, f"journal {found.data}"]
+    return f"{found.gateway} starts: {'; '.join(parts)}\n  how it is: ebr-gateway status {folder}; Ctrl-C ends it"
 
 
 @click.command()

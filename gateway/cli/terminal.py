@@ -57,7 +57,7 @@ def picture(now: dict[str, Any]) -> Group:
     """Render one screen: what needs attention, equipment, sources, uplinks, journal, evidence, clock."""
     clock = now["clock"]
     bound = "unknown" if clock["bound_s"] is None else f"{clock['bound_s'] * 1000:.1f} ms"
-    which = f"{now['environment']}  configuration {now['configuration']['version']}"
+    which = f"{now['environment']}  configuration {now['configuration']['version']}  {wording.interfaces(now)}"
     head = Text(f"{now['gateway']}  {which}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
     state = Text("In order", style="bold green") if not now["problems"] else Text("\n".join(now["problems"]), style="bold yellow")
     foot = Text(f"clock: {clock['status']}, bound {bound}")

@@ -21,8 +21,8 @@ from gateway.operation.views import HEADERS, Made, views
 
 MOST_BODY_BYTES = 4096
 MOST_COMMAND_BYTES = 2 * 1024 * 1024
-LONG = frozenset({"audit-review"})
-"""Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item."""
+LONG = frozenset({"audit-review", "document-record", "document-sign"})
+"""Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item; a whole document."""
 
 
 async def serve_control(

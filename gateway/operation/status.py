@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from buffer import Journal, ScrubRound, Usage
 from config import Line
+from gateway import interfaces
 from gateway.context import Gap
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
@@ -78,7 +79,7 @@ class Status:
             "gateway": parts.line.gateway,
             "software": software_version(),
             "environment": parts.line.line.environment,
-            "configuration": parts.registered.shown(parts.intake.version, parts.line.sha256),
+            "configuration": {**parts.registered.shown(parts.intake.version, parts.line.sha256), **_promised(parts.intake.interfaces)},
             "pid": os.getpid(),
             "time": rfc3339(stamp.ticks),
             "local": f"{datetime.fromtimestamp(stamp.ticks / TICKS_PER_S, self._zone):%Y-%m-%d %H:%M:%S}",
@@ -180,6 +181,11 @@ class Status:
         # One that seems to be of a time to come has no age, and is shown: the clock was ahead then.
         plain["refused_lately"] = refused is not None and (age_s(refused, now_ticks) or 0.0) < REFUSED_SHOWN_S
         return plain
+
+
+def _promised(digests: Mapping[str, str]) -> dict[str, Any]:
+    """Show the digest of each interface's contract, and the one of all."""
+    return {"interface_sha256": interfaces.whole(digests), "interfaces": dict(digests)}
 
 
 def shown_endpoint(endpoint: str) -> str:

@@ -39,7 +39,7 @@ async def serve_page(
     """
     assert line.web is not None
     tls = _tls(line, line.web)
-    door = None if line.web.read_only_without_login else Door(line.gateway, access, secure=tls is not None)
+    door = None if line.web.read_only_without_login else Door(line.gateway, access, secure=tls is not None, proxy=line.web.proxy)
     bounds = Bounds()
     forms = None if door is None else AlarmForms(status, access, commands, door)
     runner = runner_of(_application(status, line, door, forms, bounds))
@@ -57,7 +57,7 @@ def _tls(line: Line, section: Web) -> ssl.SSLContext | None:
     if section.tls is None:
         return None
     try:
-        return server_tls(section.tls, line.folder)
+        return server_tls(section.tls, line.folder, None if section.proxy is None else section.proxy.ca)
     except (OSError, ssl.SSLError, CredentialMissing) as error:
         raise ConfigError([place_of(line, ("web", "tls")).problem(f"cert or key can not be used: {error}")]) from error
 

@@ -2,28 +2,25 @@
 
 import hashlib
 import secrets
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.access import Actor, Directory, User
+from gateway.access import Actor, boottime_s
 
 IDLE_S = 900.0
 LONGEST_S = 12 * 3_600.0
 MOST_SESSIONS = 100
 
 
-def boottime_s() -> float:
-    """Seconds that go on while the machine is suspended: who comes back to a PC that slept for an hour was away for an hour."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 @dataclass(slots=True)
 class Session:
-    """One person at one browser. csrf: what a form must bring along, beside the cookie. password_at: of the password that let in."""
+    """One person at one browser.
+
+    csrf: what a form must bring along, beside the cookie. mark: what must stay as it is for him to stay logged in (`Access.marks`).
+    """
 
     actor: Actor
-    password_at: str
+    mark: str
     began_s: float
     seen_s: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -34,11 +31,6 @@ class Session:
             return "longest"
         return "idle" if now_s - self.seen_s >= IDLE_S else None
 
-    def changed(self, users: Directory) -> bool:
-        """Return whether the user is not any more who logged in: disabled, another role, another password."""
-        one = users.get(str(self.actor.user))
-        return one is None or one.state != "active" or one.role != self.actor.who["role"] or one.password_at != self.password_at
-
 
 class Sessions:
     """Begins, finds and ends sessions. What the browser holds is a random number; here lies its digest."""
@@ -47,12 +39,12 @@ class Sessions:
         self._clock = clock
         self._held: dict[str, Session] = {}
 
-    def begin(self, user: User, actor: Actor) -> str | None:
+    def begin(self, actor: Actor, mark: str) -> str | None:
         """Begin a session; the secret for the browser's cookie, always a new one. None if there are too many."""
         if len(self._held) >= MOST_SESSIONS:
             return None
         secret, now_s = secrets.token_urlsafe(32), self._clock()
-        self._held[_digest(secret)] = Session(actor, user.password_at, now_s, now_s)
+        self._held[_digest(secret)] = Session(actor, mark, now_s, now_s)
         return secret
 
     def find(self, secret: str, *, by_hand: bool) -> Session | None:
@@ -68,11 +60,19 @@ class Sessions:
         """End the session of a cookie, and return it if there was one."""
         return self._held.pop(_digest(secret), None)
 
-    def ended(self, users: Directory) -> list[tuple[Session, str]]:
-        """End and return each session that is over, with the cause."""
+    def held(self) -> list[Session]:
+        """List every session, those that are over too."""
+        return list(self._held.values())
+
+    def ended(self, marks: Mapping[str, str | None]) -> list[tuple[Session, str]]:
+        """End and return each session that is over, with the cause. marks: of now, by `csrf`; one without is looked at later."""
         now_s = self._clock()
-        causes = {key: one.over(now_s) or ("user-changed" if one.changed(users) else None) for key, one in self._held.items()}
+        causes = {key: one.over(now_s) or _changed(one, marks) for key, one in self._held.items()}
         return [(self._held.pop(key), cause) for key, cause in causes.items() if cause is not None]
+
+
+def _changed(one: Session, marks: Mapping[str, str | None]) -> str | None:
+    return "user-changed" if one.csrf in marks and marks[one.csrf] != one.mark else None
 
 
 def _digest(secret: str) -> str:

@@ -11,7 +11,7 @@ from buffer import Journal, JournalError
 from config import ConfigError
 from config.sections import PushClient
 from drivers import DriverError, DriverMisconfigured, NobodyListens
-from gateway.access import Access, UsersUnreadable
+from gateway.access import Access, PamAway, UsersUnreadable
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
 from gateway.intake import Intake, PushTokens
@@ -251,10 +251,10 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event, done
 
 
 async def _users(access: Access, done: Done) -> None:
-    """Watch the list of users. Raises Closed: one that is damaged lets nobody in, and stops nothing else."""
+    """Watch the list of users, and who looks at accounts' passwords. Raises Closed: nobody is let in then, and nothing else stops."""
     try:
         await access.run(done)
-    except UsersUnreadable as error:
+    except (UsersUnreadable, PamAway) as error:
         raise Closed(str(error)) from error
 
 

@@ -29,7 +29,13 @@ def snapshot() -> dict[str, Any]:
     return {
         "gateway": "lyon/test-1",
         "environment": "production",
-        "configuration": {"version": 4, "sha256": "ab", "state": "active", "approved_by": "Jeanne Durand (jdurand, qa), 2026-11-22"},
+        "configuration": {
+            "version": 4,
+            "sha256": "ab",
+            "state": "active",
+            "approved_by": "Jeanne Durand (jdurand, qa), 2026-11-22",
+            "interface_sha256": "ab" * 32,
+        },
         "software": "1",
         "time": "2026-11-22T07:00:00.000000Z",
         "local": "2026-11-22 08:00:00",

@@ -14,6 +14,7 @@ import pytest
 from kit.commands import called
 from kit.drop_line import GATEWAY, drop_line
 from kit.processes import DEADLINE_S, free_port, running, until
+from kit.strict_schemas import wrong
 
 from buffer import Body, Journal
 from gateway.operation.control import ask, tell
@@ -28,7 +29,9 @@ class Line:
         drop_line(folder, f'[web]\nlisten = "127.0.0.1:{self.port}"\n{more}')
 
     def now(self) -> dict[str, Any]:
-        return ask(self.data)
+        now = ask(self.data)
+        assert wrong("status.json", now) == [], "what is shown stands in its schema, member by member"
+        return now
 
     def page(self, target: str = "/") -> str:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)) as connection:

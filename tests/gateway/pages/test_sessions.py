@@ -3,9 +3,11 @@
 import pytest
 from kit.persons import five
 
+from config import Users
 from gateway.access import Directory, myself, users
 from gateway.access.actor import person, place
-from gateway.pages.sessions import IDLE_S, LONGEST_S, MOST_SESSIONS, Sessions
+from gateway.access.logged_in import mark
+from gateway.pages.sessions import IDLE_S, LONGEST_S, MOST_SESSIONS, Session, Sessions
 
 NOW = 17_000_000_000_000_000
 
@@ -35,9 +37,14 @@ def sessions(clock: Clock) -> Sessions:
 
 def begun(sessions: Sessions, directory: Directory, user: str = "qa") -> str:
     one = directory.named(user)
-    secret = sessions.begin(one, person(user, one.name, one.role, "password", place(myself(), "page"), None))
+    who = person(user, one.name, one.role, "password", place(myself(), "page"), None)
+    secret = sessions.begin(who, mark(who, directory, Users()) or "")
     assert secret is not None
     return secret
+
+
+def ended(sessions: Sessions, directory: Directory) -> list[tuple[Session, str]]:
+    return sessions.ended({session.csrf: mark(session.actor, directory, Users()) for session in sessions.held()})
 
 
 @pytest.mark.urs("URS-SEC-02")
@@ -50,9 +57,9 @@ def test_fifteen_minutes_without_a_persons_doing_end_a_session_and_a_page_that_r
         assert sessions.find(secret, by_hand=False) is not None
     clock.now_s += 2
     assert sessions.find(secret, by_hand=True) is None
-    ((session, cause),) = sessions.ended(directory)
+    ((session, cause),) = ended(sessions, directory)
     assert (session.actor.user, cause) == ("qa", "idle")
-    assert sessions.ended(directory) == []
+    assert ended(sessions, directory) == []
 
 
 @pytest.mark.urs("URS-SEC-02")
@@ -63,7 +70,7 @@ def test_who_does_something_stays_and_twelve_hours_are_the_end(sessions: Session
         assert sessions.find(secret, by_hand=True) is not None
     clock.now_s = began_s + LONGEST_S
     assert sessions.find(secret, by_hand=True) is None
-    assert [cause for _, cause in sessions.ended(directory)] == ["longest"]
+    assert [cause for _, cause in ended(sessions, directory)] == ["longest"]
 
 
 @pytest.mark.urs("URS-SEC-01")
@@ -77,10 +84,10 @@ def test_a_user_who_was_disabled_or_has_another_role_or_password_is_logged_out(s
     for changed in changes:
         begun(sessions, directory)
         begun(sessions, directory, "admin")
-        gone = [str(session.actor.user) for session, cause in sessions.ended(changed) if cause == "user-changed"]
+        gone = [str(session.actor.user) for session, cause in ended(sessions, changed) if cause == "user-changed"]
         assert "qa" in gone
         assert ("admin" in gone) == (changed == Directory())
-        sessions.ended(Directory())
+        ended(sessions, Directory())
 
 
 def test_secrets_are_never_the_same_and_only_their_digests_are_held(sessions: Sessions, directory: Directory) -> None:
@@ -88,6 +95,6 @@ def test_secrets_are_never_the_same_and_only_their_digests_are_held(sessions: Se
     assert len(secrets) == MOST_SESSIONS
     assert not secrets & set(sessions._held)
     one = directory.named("qa")
-    assert sessions.begin(one, person("qa", one.name, "qa", "password", {}, None)) is None, "their number is bounded"
+    assert sessions.begin(person("qa", one.name, "qa", "password", {}, None), "mark") is None, "their number is bounded"
     for guess in ("", "x", next(iter(sessions._held)), "\udcff"):
         assert sessions.find(guess, by_hand=True) is None

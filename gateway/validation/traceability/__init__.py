@@ -1,0 +1,10 @@
+"""From a requirement to the tests that prove it, and to their last result.
+
+Three sources, each in one place: docs/validation/urs.md (what is required, its risk, where it is designed, whether it is built), the marks
+`@pytest.mark.urs(...)` of the tests (what proves it), docs/validation/proofs.csv (which of these tests a high-risk requirement stands on,
+and what each shows). The results of a test run come from the run itself. An installation has all of it in one file, `release.json`, which
+is made with the release from a run over the released files.
+
+In order: `release` (the one file) and `forms` over `matrix` and `problems` over `tree` over `requirements`, `cases`, `results`, `imports`.
+Nothing here runs a test, and nothing counts a test that did not run.
+"""
