@@ -5,7 +5,6 @@ the clock. Skipped where that can not be made (no root, no nspawn, no overlay fi
 """
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -16,91 +15,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kit.processes import DEADLINE_S, until
+from kit.machine import Machine, booted
+from kit.processes import until
 from kit.repository import ROOT
 
 LINE = "/etc/ebr-gateway/granulation-2"
 UNIT = "ebr-gateway@granulation-2"
-BOOT_S = 60.0
 
 pytestmark = pytest.mark.timeout(900)
 
 
-class Machine:
-    """A booted machine; commands run in it as root, with nothing of this process's environment."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        options = ("--private-network", "--register=no", "--keep-unit", "--quiet", "--system-call-filter=adjtimex clock_adjtime")
-        with (root / "console.log").open("wb") as console:
-            self.process = subprocess.Popen(
-                ["systemd-nspawn", "-D", str(root), "--boot", *options], stdin=subprocess.DEVNULL, stdout=console, stderr=console
-            )
-        self.leader = int(until(self._leader, BOOT_S))
-        until(lambda: self.run("systemctl is-system-running || true").strip() in ("running", "degraded"), BOOT_S)
-
-    def _leader(self) -> str:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return next((child for child in children if Path(f"/proc/{child}/comm").read_text() == "systemd\n"), "")
-
-    def run(self, script: str, *, check: bool = True) -> str:
-        clean = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
-        done = subprocess.run(
-            ["nsenter", "-t", str(self.leader), "-a", "bash", "-c", script],
-            capture_output=True,
-            text=True,
-            env=clean,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0 or not check, f"{script}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def gateway(self, words: str, *, check: bool = True) -> str:
-        """As the service's own user."""
-        return self.run(f"runuser -u ebr-gateway -- ebr-gateway {words}", check=check)
-
-    def property(self, name: str) -> str:
-        return self.run(f"systemctl show -p {name} --value {UNIT}").strip()
-
-    def off(self) -> None:
-        self.run("systemctl poweroff", check=False)
-        try:
-            self.process.wait(DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
-        pytest.skip("needs root and systemd-nspawn (Debian's systemd-container)")
-    ram = tmp_path_factory.mktemp("machine")
-    with _mounted(["-t", "tmpfs", "none"], ram):
-        for name in ("upper", "work", "root"):
-            (ram / name).mkdir()
-        overlay = ["-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={ram / 'upper'},workdir={ram / 'work'}"]
-        with _mounted(overlay, ram / "root"):
-            _carry_media(ram / "root" / "root" / "media")
-            booted = Machine(ram / "root")
-            try:
-                yield booted
-            finally:
-                booted.off()
-
-
-class _mounted:  # noqa: N801 - reads as a word where it is used
-    def __init__(self, options: list[str], where: Path) -> None:
-        self.options, self.where = options, where
-
-    def __enter__(self) -> None:
-        done = subprocess.run(["mount", *self.options, str(self.where)], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
-
-    def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", "-l", str(self.where)], check=True)
+    with booted(tmp_path_factory.mktemp("machine"), _carry_media) as made:
+        yield made
 
 
 def _carry_media(media: Path) -> None:
@@ -155,20 +83,20 @@ def _until_ready(machine: Machine) -> None:
 
 def _killed(machine: Machine, number: signal.Signals) -> tuple[str, float]:
     """Send a signal to the gateway; its new pid and how long it took until systemd had another."""
-    before, begun_s = machine.property("MainPID"), time.monotonic()
+    before, begun_s = machine.property("MainPID", UNIT), time.monotonic()
     machine.run(f"kill -{number.value} {before}")
-    after = until(lambda: pid if (pid := machine.property("MainPID")) not in (before, "0") else "")
+    after = until(lambda: pid if (pid := machine.property("MainPID", UNIT)) not in (before, "0") else "")
     return str(after), time.monotonic() - begun_s
 
 
 @pytest.mark.urs("URS-OPS-05", "URS-SEC-06", "URS-DAQ-11")
 def test_it_starts_as_documented_and_comes_back_from_a_kill(installed: Machine, figures: Callable[[str, str], None]) -> None:
-    assert installed.property("ActiveState") == "active"
-    assert installed.run(f"ps -o user= -p {installed.property('MainPID')}").strip() == "ebr-gateway"
+    assert installed.property("ActiveState", UNIT) == "active"
+    assert installed.run(f"ps -o user= -p {installed.property('MainPID', UNIT)}").strip() == "ebr-gateway"
     _, gone_s = _killed(installed, signal.SIGKILL)
     _until_ready(installed)
     figures("systemd", f"SIGKILL: systemd starts it again after {gone_s:.1f} s")
-    events = [json.loads(line).get("event", {}) for line in installed.gateway(f"log {LINE}").splitlines()]
+    events = [json.loads(line).get("event", {}) for line in installed.gateway(f"log {LINE} --format jsonl").splitlines()]
     assert "unclean-start" in [event.get("action") for event in events]
     opened = [event["cause"] for event in events if event.get("type") == "gap" and event["transition"] == "open"]
     assert opened[-1] == "gateway-crashed"
@@ -188,8 +116,8 @@ def test_a_frozen_gateway_is_found_by_the_watchdog(installed: Machine, figures: 
 def test_a_folder_with_a_problem_is_told_once_and_not_tried_again(installed: Machine) -> None:
     installed.run(f"cp {LINE}/line.toml /root/good.toml; sed -i 's/^driver = .*/driver = \"opcuaa\"/' {LINE}/line.toml")
     installed.run(f"systemctl restart {UNIT}", check=False)
-    until(lambda: installed.property("ActiveState") == "failed")
-    assert (installed.property("ExecMainStatus"), installed.property("NRestarts")) == ("2", "0")
+    until(lambda: installed.property("ActiveState", UNIT) == "failed")
+    assert (installed.property("ExecMainStatus", UNIT), installed.property("NRestarts", UNIT)) == ("2", "0")
     assert re.search(r"line\.toml:\d+: unknown driver", installed.run(f"journalctl --no-pager -u {UNIT}"))
     installed.run(f"cp /root/good.toml {LINE}/line.toml; systemctl reset-failed {UNIT}; systemctl start {UNIT}")
     _until_ready(installed)
@@ -197,10 +125,10 @@ def test_a_folder_with_a_problem_is_told_once_and_not_tried_again(installed: Mac
 
 @pytest.mark.urs("URS-AUD-01", "URS-SEC-06")
 def test_it_stops_in_order_and_can_not_set_the_clock(installed: Machine) -> None:
-    pid = installed.property("MainPID")
+    pid = installed.property("MainPID", UNIT)
     assert re.search(r"CapBnd:\s+0+\n", installed.run(f"cat /proc/{pid}/status"))
     installed.run(f"systemctl stop {UNIT}")
-    assert (installed.property("Result"), installed.property("ExecMainStatus")) == ("success", "0")
-    last = [json.loads(line).get("event", {}) for line in installed.gateway(f"log {LINE}").splitlines()][-2:]
+    assert (installed.property("Result", UNIT), installed.property("ExecMainStatus", UNIT)) == ("success", "0")
+    last = [json.loads(line).get("event", {}) for line in installed.gateway(f"log {LINE} --format jsonl").splitlines()][-2:]
     assert "stop" in [event.get("action") for event in last]
     assert installed.gateway(f"verify {LINE}").startswith("GOOD")

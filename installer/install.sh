@@ -1,0 +1,129 @@
+#!/bin/sh
+# Installs ebr-gateway from the folder that this file lies in. No network is used. docs/install.md says what each step is for.
+#
+#   ./install.sh                  install this version; where another one runs, it stays beside until you switch
+#   ./install.sh switch VERSION   let the lines run on an installed version: forward to a new one, or back to an old one
+#   ./install.sh list             which versions are installed, and which one is in use
+#   ./install.sh remove VERSION   remove a version that is not in use
+#   ./install.sh uninstall        remove the program; line folders and journals stay
+#
+# Exit 0: done. 1: refused or failed, in one line; what was there before is as it was.
+set -eu
+umask 022
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+opt=/opt
+current=$opt/ebr-gateway
+units=/etc/systemd/system
+starts_within_s=300
+
+refuse() { echo "install.sh: $1" >&2; exit 1; }
+say() { echo "install.sh: $1"; }
+
+has_systemd() { [ -d /run/systemd/system ]; }
+in_use() { if [ -L "$current" ]; then basename "$(readlink "$current")" | sed 's/^ebr-gateway-//'; fi; }
+installed() { for each in "$opt"/ebr-gateway-*; do [ -x "$each/bin/ebr-gateway" ] && basename "$each" | sed 's/^ebr-gateway-//'; done; true; }
+lines_that_run() {
+    if has_systemd; then systemctl list-units --plain --no-legend --state=active,activating 'ebr-gateway@*.service' | cut -d' ' -f1; fi
+}
+
+python_for() { # the first Python that is new enough and for which this folder has libraries
+    for each in python3 python3.14 python3.13 python3.12 python3.11; do
+        command -v "$each" >/dev/null 2>&1 || continue
+        "$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+        tag=$("$each" -c 'import sys; print(f"cp{sys.version_info[0]}{sys.version_info[1]}")')
+        if ls "$here"/wheels/*-"$tag"-*.whl >/dev/null 2>&1; then echo "$each"; return; fi
+    done
+}
+
+install_version() {
+    wheel=$(ls "$here"/ebr_gateway-*-py3-none-any.whl 2>/dev/null | head -n 1)
+    [ -n "$wheel" ] || refuse "no wheel of ebr-gateway lies in $here"
+    version=$(basename "$wheel" | sed 's/^ebr_gateway-\(.*\)-py3-none-any\.whl$/\1/')
+    target=$opt/ebr-gateway-$version
+    (cd "$here" && sha256sum --check --quiet --strict SHA256SUMS >/dev/null 2>&1) || refuse "a file in $here is not what SHA256SUMS says: copy the medium again"
+    [ ! -d "$current" ] || [ -L "$current" ] || refuse "$current is a folder: it was installed by hand; move it to $opt/ebr-gateway-VERSION first"
+    if [ -e "$target" ]; then refuse "version $version is installed already: ./install.sh switch $version"; fi
+    python=$(python_for)
+    [ -n "$python" ] || refuse "no Python 3.11 or newer with venv is here for which this folder has libraries: apt-get install python3-venv"
+    say "version $version with $("$python" --version)"
+    trap 'rm -rf "$target"' EXIT
+    "$python" -m venv "$target"
+    "$target/bin/pip" install --quiet --disable-pip-version-check --no-index --find-links "$here/wheels" --require-hashes -r "$here/locks/databases.txt"
+    "$target/bin/pip" install --quiet --disable-pip-version-check --no-index --no-deps "$wheel"
+    "$target/bin/ebr-gateway" --version >/dev/null
+    trap - EXIT
+    lay_around "$target"
+    if [ -n "$(in_use)" ]; then
+        say "installed beside version $(in_use), which stays in use; between two batches: ./install.sh switch $version"
+    else
+        ln -s "$target" "$current"
+        say "installed. Next: ebr-gateway new /etc/ebr-gateway/NAME, and docs: ebr-gateway docs install"
+    fi
+    "$target/bin/ebr-gateway" about || say "the supplier's signature was not verified: see 'ebr-gateway docs install', 1"
+}
+
+lay_around() { # account, unit, command, completion: the same for every version
+    share=$("$1/bin/python" -P -c 'import gateway, pathlib; print(pathlib.Path(gateway.__file__).parent / "install/systemd")')
+    install -d -m 0755 /etc/sysusers.d "$units" /etc/ebr-gateway /usr/local/bin /etc/bash_completion.d
+    install -m 0644 "$share/ebr-gateway.conf" /etc/sysusers.d/
+    install -m 0644 "$share/ebr-gateway@.service" "$units/"
+    ln -sfn "$current/bin/ebr-gateway" /usr/local/bin/ebr-gateway
+    _EBR_GATEWAY_COMPLETE=bash_source "$1/bin/ebr-gateway" >/etc/bash_completion.d/ebr-gateway || rm -f /etc/bash_completion.d/ebr-gateway
+    systemd-sysusers /etc/sysusers.d/ebr-gateway.conf
+    if has_systemd; then systemctl daemon-reload; fi
+}
+
+point_at() { ln -sfn "$opt/ebr-gateway-$1" "$current.new" && mv -T "$current.new" "$current"; }
+
+run_again() { # start the lines that ran; false if one does not come up
+    for line in $1; do
+        timeout "$starts_within_s" systemctl start "$line" || return 1
+        systemctl is-active --quiet "$line" || return 1
+    done
+}
+
+switch_to() {
+    [ -x "$opt/ebr-gateway-$1/bin/ebr-gateway" ] || refuse "version $1 is not installed; there are: $(installed | tr '\n' ' ')"
+    before=$(in_use)
+    [ "$before" != "$1" ] || refuse "version $1 is in use already"
+    lines=$(lines_that_run)
+    for line in $lines; do say "stopping $line"; systemctl stop "$line"; done
+    point_at "$1"
+    lay_around "$opt/ebr-gateway-$1"
+    if run_again "$lines"; then
+        say "version $1 is in use${before:+; back again: ./install.sh switch $before}"
+        return
+    fi
+    for line in $lines; do systemctl stop "$line" || true; done
+    [ -n "$before" ] || refuse "a line does not start on version $1: journalctl -u 'ebr-gateway@*'"
+    point_at "$before"
+    lay_around "$opt/ebr-gateway-$before"
+    run_again "$lines" || refuse "a line starts on neither $1 nor $before: journalctl -u 'ebr-gateway@*'"
+    refuse "a line does not start on version $1 (journalctl -u 'ebr-gateway@*'); all run on $before again"
+}
+
+remove_version() {
+    [ "$(in_use)" != "$1" ] || refuse "version $1 is in use"
+    [ -x "$opt/ebr-gateway-$1/bin/ebr-gateway" ] || refuse "version $1 is not installed"
+    rm -rf "$opt/ebr-gateway-$1"
+    say "version $1 is removed"
+}
+
+uninstall() {
+    for line in $(lines_that_run); do systemctl disable --now "$line"; done
+    rm -f "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway
+    for version in $(installed); do rm -rf "$opt/ebr-gateway-$version"; done
+    if has_systemd; then systemctl daemon-reload; fi
+    say "the program is removed. Line folders in /etc/ebr-gateway, journals in /var/lib/ebr-gateway and the account stay"
+}
+
+[ "$(id -u)" = 0 ] || refuse "root installs: sudo $0 $*"
+case "${1:-install}" in
+install) install_version ;;
+switch) switch_to "${2:?a version}" ;;
+list) for version in $(installed); do if [ "$version" = "$(in_use)" ]; then echo "$version  in use"; else echo "$version"; fi; done ;;
+remove) remove_version "${2:?a version}" ;;
+uninstall) uninstall ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 1 ;;
+esac

@@ -1,0 +1,139 @@
+"""The bundle on a booted machine without a network: installed, upgraded beside, switched, rolled back, removed; the journal stays whole.
+
+Skipped where no such machine can be made (no root, no nspawn, no overlay file system, no index to download the locked wheels from).
+"""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kit.machine import Machine, booted
+from kit.processes import until
+from kit.repository import ROOT
+
+LINE, UNIT = "/etc/ebr-gateway/mixer-1", "ebr-gateway@mixer-1"
+OLD, NEW, BROKEN = "0.1.0", "0.1.1", "0.1.2"
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1_800), pytest.mark.urs("URS-OPS-04")]
+
+
+def _bundle(tree: Path, form: str) -> Path:
+    done = subprocess.run([sys.executable, "tools/bundle.py", form], cwd=tree, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"the bundle can not be made here: {done.stderr.strip()}")
+    return tree / "dist" / Path(done.stdout.strip()).name
+
+
+def _carry(media: Path) -> None:
+    """Two versions as bundles, and the older one as a Debian package."""
+    media.mkdir(parents=True)
+    for version in (OLD, NEW):
+        tree = media / "tree"
+        subprocess.run(["git", "clone", "-q", ROOT, tree], check=True)
+        shutil.copytree(ROOT / "installer", tree / "installer", dirs_exist_ok=True)
+        text = (tree / "pyproject.toml").read_text("utf-8")
+        assert f'version = "{OLD}"' in text
+        (tree / "pyproject.toml").write_text(text.replace(f'version = "{OLD}"', f'version = "{version}"'), "utf-8")
+        with tarfile.open(_bundle(tree, "tar")) as tar:
+            tar.extractall(media, filter="data")
+        if version == OLD and shutil.which("dpkg-deb"):
+            shutil.move(_bundle(tree, "deb"), media / "ebr-gateway.deb")
+        shutil.rmtree(tree)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with booted(tmp_path_factory.mktemp("machine"), _carry) as made:
+        made.run("ip link set lo up; rm -rf /etc/ebr-gateway /var/lib/ebr-gateway /opt/ebr-gateway*")
+        yield made
+
+
+def install(machine: Machine, version: str, words: str = "") -> str:
+    return machine.run(f"cd /root/media/ebr-gateway-{version} && ./install.sh {words} 2>&1; echo rc=$?")
+
+
+@pytest.fixture(scope="module")
+def running(machine: Machine) -> Machine:
+    """One command, then a line of the template with its simulated PLC and an EBR."""
+    told = install(machine, OLD)
+    assert told.endswith("rc=0\n"), told
+    assert machine.run("ebr-gateway --version").strip() == f"ebr-gateway {OLD}"
+    machine.run(f"ebr-gateway new {LINE}; sed -i 's|^directory = .*|directory = \"/var/lib/ebr-gateway/mixer-1\"|' {LINE}/line.toml")
+    machine.run(f"chgrp -R ebr-gateway {LINE}; chmod -R u=rwX,g=rX,o= {LINE}")
+    machine.run(f"systemd-run -q --unit=sim /opt/ebr-gateway-{OLD}/bin/ebr-gateway simulate {LINE}")
+    machine.run(f"mkdir /root/store; systemd-run -q --unit=ebr /opt/ebr-gateway-{OLD}/bin/ebr-gateway ebr --store /root/store --http 8443")
+    machine.run(f"systemctl enable --now {UNIT}")
+    _until_ready(machine)
+    return machine
+
+
+def _until_ready(machine: Machine) -> None:
+    until(lambda: machine.run(f"runuser -u ebr-gateway -- ebr-gateway ready {LINE} && echo good", check=False).endswith("good\n"))
+
+
+def _is_whole(machine: Machine) -> None:
+    assert machine.gateway(f"verify {LINE}").startswith("GOOD")
+
+
+def test_an_upgrade_stands_beside_is_switched_to_rolled_back_and_loses_nothing(running: Machine) -> None:
+    _is_whole(running)
+    pid = running.property("MainPID", UNIT)
+    assert f"installed beside version {OLD}" in install(running, NEW)
+    assert running.property("MainPID", UNIT) == pid, "the line runs on as it did"
+    assert install(running, NEW, "list") == f"{OLD}  in use\n{NEW}\nrc=0\n"
+
+    assert f"version {NEW} is in use; back again: ./install.sh switch {OLD}" in install(running, NEW, f"switch {NEW}")
+    _until_ready(running)
+    assert running.run("ebr-gateway --version").strip() == f"ebr-gateway {NEW}"
+    _is_whole(running)
+
+    running.run(
+        f"cp -a /opt/ebr-gateway-{NEW} /opt/ebr-gateway-{BROKEN}; printf '#!/bin/sh\\nexit 2\\n' >/opt/ebr-gateway-{BROKEN}/bin/ebr-gateway"
+    )
+    told = install(running, NEW, f"switch {BROKEN}")
+    assert told.endswith("rc=1\n")
+    assert f"a line does not start on version {BROKEN}" in told
+    assert f"all run on {NEW} again" in told
+    _until_ready(running)
+
+    assert f"version {OLD} is in use" in install(running, OLD, f"switch {OLD}")
+    _until_ready(running)
+    _is_whole(running)
+    starts = running.gateway(f"log {LINE} --type audit --format jsonl").count('"action":"start"')
+    assert starts == 4, "each start is in the record, and nothing else started it"
+    assert running.gateway(f"log {LINE} --type gap").count("gateway") >= 3, "each interruption is a gap"
+    assert install(running, OLD, f"remove {OLD}").endswith("rc=1\n"), "what is in use is not removed"
+    assert install(running, OLD, f"remove {NEW}").endswith("rc=0\n")
+
+
+def test_a_medium_that_was_damaged_installs_nothing(running: Machine) -> None:
+    running.run(f"rm -rf /opt/ebr-gateway-{NEW}; cp -a /root/media/ebr-gateway-{NEW} /root/media/ebr-gateway-bad")
+    running.run("cd /root/media/ebr-gateway-bad/wheels; printf x >>$(ls | head -n 1)")
+    told = install(running, "bad")
+    assert "is not what SHA256SUMS says: copy the medium again" in told
+    assert told.endswith("rc=1\n")
+    assert install(running, OLD, "list") == f"{OLD}  in use\n{BROKEN}\nrc=0\n"
+
+
+def test_uninstalling_leaves_the_folder_and_the_journal_and_they_go_on_with_the_next_installation(running: Machine) -> None:
+    before = running.run("cd /var/lib/ebr-gateway/mixer-1; ls segments | wc -l")
+    told = install(running, OLD, "uninstall")
+    assert told.endswith("rc=0\n"), told
+    assert (
+        running.run("ls -d /opt/ebr-gateway* /usr/local/bin/ebr-gateway /etc/systemd/system/ebr-gateway@.service 2>/dev/null | wc -l")
+        == "0\n"
+    )
+    assert running.run("cd /var/lib/ebr-gateway/mixer-1; ls segments | wc -l") == before
+    running.run("systemctl stop sim ebr", check=False)
+    if running.run("ls /root/media/ebr-gateway.deb || true"):
+        running.run("dpkg -i --force-depends /root/media/ebr-gateway.deb")
+    else:
+        install(running, OLD)
+    assert running.run("ebr-gateway --version").strip() == f"ebr-gateway {OLD}"
+    _is_whole(running)
+    running.run(f"systemctl enable --now {UNIT}")
+    assert running.property("ActiveState", UNIT) == "active"
