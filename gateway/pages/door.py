@@ -72,7 +72,7 @@ class Door:
             if self._proxy is not None and (vouched := self._proxy.says(request)) is not None:
                 request[VOUCHED] = vouched
             session = await self.session(request, by_hand=WATCHING not in request.query and request.path not in PROGRAMS)
-            if session is None and VOUCHED in request and request.path in PROGRAMS:
+            if session is None and VOUCHED in request and (request.path in PROGRAMS or WATCHING in request.query):
                 await self._access.vouched(request[VOUCHED], place(request, by_proxy=True), begins=False)
             elif session is None and VOUCHED in request and request.method == "GET" and not _is_open(request.path):
                 secret, session = await self._let_in(request, request[VOUCHED])
@@ -97,13 +97,17 @@ class Door:
         return answer
 
     async def _stays(self, request: web.Request) -> bool:
-        return await self.session(request, by_hand=False) is not None
+        """Look anew whether who was logged in when a request began is so still: one may go on for long."""
+        return await self._found(request, by_hand=False) is not None
 
     async def session(self, request: web.Request, *, by_hand: bool) -> Session | None:
         """Find who is logged in; None if nobody is, or is not any more who logged in. by_hand: a person did something."""
-        if SESSION in request:
+        if SESSION in request:  # also one that began with this very request, of which the browser brought no cookie
             found: Session = request[SESSION]
             return found
+        return await self._found(request, by_hand=by_hand)
+
+    async def _found(self, request: web.Request, *, by_hand: bool) -> Session | None:
         session = self._sessions.find(request.cookies.get(self._cookie, ""), by_hand=by_hand)
         if session is None or not _named_alike(session.actor, request.get(VOUCHED)):
             return None

@@ -145,6 +145,25 @@ def test_who_proposed_a_version_decides_on_it_by_no_way_in_whatever_role_he_has_
     tell(page.folder / "data", "users-role", **says("admin"), user="engineer", role="engineer")
 
 
+@pytest.mark.bar("S10")
+@pytest.mark.urs("URS-SEC-02", "URS-SEC-01")
+def test_a_page_that_is_kept_up_to_date_ends_when_its_person_logs_out_or_is_disabled(page: Page) -> None:
+    for end in ("logout", "disabled"):
+        csrf = page.enter("viewer")
+        with closing(http.client.HTTPConnection("127.0.0.1", page.port, timeout=DEADLINE_S)) as connection:
+            cookie = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
+            connection.request("GET", "/events?watching&of=/", headers={"Cookie": cookie})
+            stream = connection.getresponse()
+            assert b"retry" in stream.readline()
+            if end == "logout":
+                assert page.ask("POST", "/logout", {"csrf": csrf})[0] == 303
+            else:
+                tell(page.folder / "data", "users-disable", **says("admin"), user="viewer")
+            kinds = [line for line in iter(stream.readline, b"") if line.startswith(b"event: ")]
+        assert kinds[-1] == b"event: out\n"
+    tell(page.folder / "data", "users-enable", **says("admin"), user="viewer")
+
+
 def test_the_list_of_forms_is_that_of_the_page() -> None:
     from gateway.pages.alarm import ACTS
     from gateway.pages.versions import COMMANDS
