@@ -29,7 +29,7 @@ demo: .venv/.ready ## run the bundled line through the gateway into a batch reco
 	@$(BIN)/ebr-gateway demo $(ARGS)
 
 # A whole suite writes what each test did, for the traceability matrix; one that ARGS narrows does not.
-RESULTS = $(if $(ARGS),,--results build/results/$@.json)
+RESULTS = $(if $(ARGS),,--results=build/results/$@.json)
 
 BESIDE = $(MAKE) --no-print-directory check
 # The checks run beside the tests; what they say stands below, and each of the two makes the run fail.
