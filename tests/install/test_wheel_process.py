@@ -114,7 +114,7 @@ def test_every_module_of_it_can_be_imported_with_the_locked_libraries_alone(inst
 @pytest.mark.urs("URS-VAL-01")
 def test_it_specifies_interfaces_outside_the_repository(installed: Path, tmp_path: Path) -> None:
     _run(installed / "ebr-gateway", "new", tmp_path / "line", cwd=tmp_path)
-    words: list[str | Path] = [installed / "ebr-gateway", "spec", tmp_path / "line", "--to", tmp_path / "spec"]
+    words: list[str | Path] = [installed / "ebr-gateway", "spec", tmp_path / "line", "--to", tmp_path / "spec", "--form", "json"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, "gap: uplink:ebr: no owner" in done.stdout) == (1, True), done.stderr
     for name, page in RULES.items():
