@@ -194,3 +194,14 @@ def test_the_risk_assessment_has_each_stop_of_the_way_and_each_row_a_test_that_c
     rows = re.findall(r"(?m)\| (URS-[A-Z]+-\d\d) \| `([^`]+)` \|", text)
     assert len(rows) > 45
     assert [row for row in rows if row[0] not in claims[row[1]]] == []
+
+
+def test_the_inspectors_page_has_twenty_questions_and_calls_open_what_is_open() -> None:
+    text = (ROOT / "docs" / "inspector.md").read_text("utf-8")
+    rows = re.findall(r"(?m)^\| (\d+) \| .* \| (.*) \|$", text)
+    assert [int(number) for number, _ in rows] == list(range(1, 21))
+    states = {row.id: row.state for row in told().requirements}
+    open_ = {urs for _, answer in rows for urs in re.findall(r"URS-[A-Z]+-\d\d", answer.partition("open")[2])}
+    assert len(open_) > 5
+    assert [urs for urs in sorted(open_) if states[urs] == "built"] == []
+    assert set(re.findall(r"--urs (URS-[A-Z]+-\d\d)", text)) <= states.keys()
