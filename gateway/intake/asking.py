@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from config import Source, Tag
-from drivers.columns import Columns, OfTags
+from drivers.columns import MOST_REMEMBERED, Columns, OfTags
 from drivers.contract import Loss, Reading
 from drivers.silence import PERIODS, Silence, observed_at, silence
 from gateway.clock import Clock
@@ -28,8 +28,6 @@ PATIENCE_NS = 10_000_000_000
 PATIENCE_PERIODS = 3
 LOOKED_AWAY_NS = 3_000_000_000
 """Who looks each second and comes later than this stood still itself: what it finds then is no driver's silence."""
-FEWEST_TOGETHER = 8
-"""Tags that are always asked together are noted as one, from so many on."""
 HUNG_NS = 60_000_000_000
 MOST_HUNG_NS = 16 * HUNG_NS
 """A driver that leaves a tag in such a gap for HUNG_NS more is started again: after twice as long each time, up to this, until it asks for
@@ -73,18 +71,35 @@ class LateCycles:
         self.longest_s, self.last_s, self.ended = max(self.longest_s, seconds), seconds, ended
 
 
+@dataclass(slots=True)
+class _Class:
+    """Tags of one period that every poll so far has observed together, or not at all. observed_ns: when; None: never.
+
+    stood: process or machine stood still since.
+    """
+
+    tags: list[int]
+    period_ns: int
+    observed_ns: int | None = None
+    stood: bool = False
+
+
 class Asked:
-    """When each tag was last observed by a poll. A source without tags counts as one."""
+    """When each tag was last observed by a poll. A source without tags counts as one.
+
+    Kept by classes: blocks of registers are asked as a whole, so what is noted of their tags is noted once. A poll of a part of a class
+    divides it, for good.
+    """
 
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         rates_ms = [source.rate_ms if tag.rate_ms is None else tag.rate_ms for tag in tags] or [source.rate_ms]
-        self._periods_ns = [rate_ms * 1_000_000 for rate_ms in rates_ms]
-        self._observed_ns: list[int | None] = [None] * len(rates_ms)
-        self._together: dict[int, tuple[frozenset[int], int]] = {}  # tags that are asked together, by identity: observed then, all of them
-        self._apart = len(rates_ms)  # tags that are in none of these
-        self._stood: set[int] = set()
-        self._was_asked = False
-        self.shortest_ns = min(self._periods_ns)
+        by_rate = {rate_ms: _Class([], rate_ms * 1_000_000) for rate_ms in rates_ms}
+        self._class_of = [by_rate[rate_ms] for rate_ms in rates_ms]
+        for tag, its in enumerate(self._class_of):
+            its.tags.append(tag)
+        self._all = list(by_rate.values())
+        self._known: dict[int, tuple[frozenset[int], list[_Class]]] = {}  # by identity of the set
+        self.shortest_ns = min(each.period_ns for each in self._all)
 
     def silent(self, poll: Poll) -> dict[int, Silence]:
         """Return the tags of a poll that were silent before it, each with its silence.
@@ -92,48 +107,19 @@ class Asked:
         An answer that took longer than two periods does not say when it was given: its tags were silent until then.
         """
         found: dict[int, Silence] = {}
-        if (together := self._together.get(id(poll.tags))) is not None and not self._stood:
-            period_ns = self._periods_ns[next(iter(poll.tags))]
-            is_slow = silence(poll.requested_ns, poll.received_ns, period_ns) is not None
-            if silence(together[1], poll.received_ns if is_slow else poll.requested_ns, period_ns) is None:
-                return found
-        self._take_apart(poll.tags)
-        for tag in poll.tags:
-            period_ns = self._periods_ns[tag]
-            is_slow = silence(poll.requested_ns, poll.received_ns, period_ns) is not None
+        for each in self._of(poll.tags):
+            is_slow = silence(poll.requested_ns, poll.received_ns, each.period_ns) is not None
             asked_ns = poll.received_ns if is_slow else poll.requested_ns
-            before = silence(self._observed_ns[tag], asked_ns, 0 if tag in self._stood else period_ns)
+            before = silence(each.observed_ns, asked_ns, 0 if each.stood else each.period_ns)
             if before is not None:
-                found[tag] = before
-        return found
+                found |= dict.fromkeys(each.tags, before)
+        return dict(sorted(found.items()))
 
     def answered(self, poll: Poll) -> None:
         """Note what the answer to a poll proves of its tags."""
-        self._was_asked = True
-        self._stood -= poll.tags
-        if id(poll.tags) in self._together or self._can_be_together(poll.tags):
-            observed_ns = observed_at(poll.requested_ns, poll.received_ns, self._periods_ns[next(iter(poll.tags))])
-            self._together[id(poll.tags)] = poll.tags, observed_ns  # held: no other set gets this identity
-            return
-        for tag in poll.tags:
-            self._observed_ns[tag] = observed_at(poll.requested_ns, poll.received_ns, self._periods_ns[tag])
-
-    def _can_be_together(self, tags: frozenset[int]) -> bool:
-        """Begin to keep these tags as one, if they have one period; whatever they are kept with otherwise is taken apart."""
-        self._take_apart(tags)
-        if len(tags) < FEWEST_TOGETHER or len({self._periods_ns[tag] for tag in tags}) > 1:
-            return False
-        self._apart -= len(tags)
-        return True
-
-    def _take_apart(self, tags: frozenset[int] | None = None) -> None:
-        """Note tag by tag what is noted of those that are kept together with one of these tags; None: of all."""
-        for key, (together, observed_ns) in list(self._together.items()):
-            if tags is None or not together.isdisjoint(tags):
-                del self._together[key]
-                self._apart += len(together)
-                for tag in together:
-                    self._observed_ns[tag] = observed_ns
+        for each in self._of(poll.tags):
+            each.observed_ns = observed_at(poll.requested_ns, poll.received_ns, each.period_ns)
+            each.stood = False
 
     def overdue(self, now_ns: int, since_ns: int) -> dict[int, Silence]:
         """Return the tags that nobody has asked for too long, each with its silence; before `since_ns` nobody looked.
@@ -141,21 +127,42 @@ class Asked:
         Only tags that were observed before: a driver may have reasons to leave one alone from the start, and says so.
         """
         found: dict[int, Silence] = {}
-        oldest_ns = min((observed_ns for _, observed_ns in self._together.values()), default=now_ns)
-        if not self._was_asked or (self._apart <= 0 and now_ns - max(oldest_ns, since_ns) <= PATIENCE_NS):
-            return found
-        self._take_apart()
-        for tag, seen_ns in enumerate(self._observed_ns):
-            patience_ns = max(PATIENCE_NS, PATIENCE_PERIODS * self._periods_ns[tag])
-            if seen_ns is not None and now_ns - max(seen_ns, since_ns) > patience_ns:
-                found[tag] = Silence(seen_ns, now_ns)
-        return found
+        for each in self._all:
+            patience_ns = max(PATIENCE_NS, PATIENCE_PERIODS * each.period_ns)
+            if each.observed_ns is not None and now_ns - max(each.observed_ns, since_ns) > patience_ns:
+                found |= dict.fromkeys(each.tags, Silence(each.observed_ns, now_ns))
+        return dict(sorted(found.items()))
 
     def stood_still(self, until_ns: int) -> None:
         """Note that process or machine stood still until then: the next poll of a tag not observed since is late, whatever its period."""
-        before_ns = until_ns - SETTLED_NS
-        self._take_apart()
-        self._stood |= {tag for tag, seen_ns in enumerate(self._observed_ns) if seen_ns is not None and seen_ns < before_ns}
+        for each in self._all:
+            each.stood = each.stood or (each.observed_ns is not None and each.observed_ns < until_ns - SETTLED_NS)
+
+    def _of(self, tags: frozenset[int]) -> list[_Class]:
+        """Return the classes that make up a set of tags."""
+        known = self._known.get(id(tags))
+        if known is not None:
+            return known[1]
+        inside: dict[int, list[int]] = {}
+        for tag in tags:
+            inside.setdefault(id(self._class_of[tag]), []).append(tag)
+        classes = [self._divided(self._class_of[some[0]], sorted(some)) for some in inside.values()]
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[id(tags)] = tags, classes  # held: no other set gets this identity
+        return classes
+
+    def _divided(self, whole: _Class, tags: list[int]) -> _Class:
+        """Return the class of just these tags of a class."""
+        if len(tags) == len(whole.tags):
+            return whole
+        part = _Class(tags, whole.period_ns, whole.observed_ns, whole.stood)
+        whole.tags = sorted({*whole.tags}.difference(tags))
+        for tag in tags:
+            self._class_of[tag] = part
+        self._all.append(part)
+        self._known.clear()
+        return part
 
 
 class Asking:

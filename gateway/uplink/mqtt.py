@@ -41,6 +41,7 @@ MIN_PACKET_BYTES = 66 * 1024
 MAX_SOCKET_QUEUE_BYTES = 4_194_304
 SESSION_S = 3_600
 ACK_SILENCE_S = 60.0
+PUBACK_WAITS_S = 0.1
 MAX_INBOX = 10_000
 RETAIN_NOT_SUPPORTED = 0x9A
 NOT_RETAINED = "the broker retains no messages: who subscribes later does not see whether this gateway is online"
@@ -71,6 +72,7 @@ class Mqtt(Transport):
     def _reset(self) -> None:
         self._failure = None
         self._sent, self._inflight = Pubacks(), MAX_INFLIGHT
+        self._later: asyncio.TimerHandle | None = None  # when a PUBACK is looked at that nothing waits for
         self._connected: asyncio.Event = asyncio.Event()
         self._subscribed: asyncio.Event = asyncio.Event()
         self._announced: asyncio.Event = asyncio.Event()
@@ -289,9 +291,19 @@ class Mqtt(Transport):
         if mid not in self._sent:
             self._announced.set()
             return
-        if (delivered := self._sent.came(mid, asyncio.get_running_loop().time())) is not None:
+        was_full = self.room().entries == 0
+        loop = asyncio.get_running_loop()
+        if (delivered := self._sent.came(mid, loop.time())) is not None:
             self.inbox.append(delivered)
-        self.wake()
+        if was_full or not self._uplink.receipts or self._uplink.profile == "records":
+            self.wake()
+        elif self._later is None:  # a receipt follows as a rule: both are looked at together
+            self._later = loop.call_later(PUBACK_WAITS_S, self._wake_later)
+
+    def _wake_later(self) -> None:
+        self._later = None
+        if self.inbox:
+            self.wake()
 
     def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
         if message.retain or len(self.inbox) >= MAX_INBOX:

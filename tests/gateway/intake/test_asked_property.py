@@ -1,4 +1,4 @@
-"""Tags that are always asked together are noted as one; what is said of each is what is noted of each alone."""
+"""What is noted of tags that are asked together is noted once; what is said of each is what is noted of each alone."""
 
 from hypothesis import given
 from hypothesis import strategies as st
