@@ -15,7 +15,7 @@ from kit.repository import ROOT
 from gateway.validation.traceability import results
 from gateway.validation.traceability.problems import of_designs, problems
 from gateway.validation.traceability.requirements import requirements
-from gateway.validation.traceability.tree import Traceability, of_tree
+from gateway.validation.traceability.tree import Traceability, dumps, of_tree
 
 HIGH = [row.id for row in requirements(ROOT) if row.risk == "high" and row.state != "planned"]
 
@@ -63,10 +63,15 @@ def test_a_high_risk_requirement_that_stands_on_nothing_fails_the_check(identifi
 
 
 @pytest.mark.urs("URS-VAL-02")
-def test_the_command_says_the_same_and_counts() -> None:
-    done = called("rtm", "check", "--tree", ROOT)
+def test_the_command_says_the_same_of_what_a_release_carries_and_counts(tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(dumps(told()), "utf-8")
+    done = called("rtm", "check", "--release", tmp_path / "good")
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("110 requirements (")
+    unclaimed = told()._replace(cases=told().cases[:-1] + (told().cases[-1]._replace(urs=("URS-DAQ-99",)),))
+    (tmp_path / "unknown").write_text(dumps(unclaimed), "utf-8")
+    done = called("rtm", "check", "--release", tmp_path / "unknown")
+    assert (done.returncode, "URS-DAQ-99 is not in docs/validation/urs.md" in done.stdout) == (1, True)
 
 
 SUITE = """
