@@ -68,7 +68,7 @@ def test_the_command_says_the_same_of_what_a_release_carries_and_counts(tmp_path
     done = called("rtm", "check", "--release", tmp_path / "good")
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("110 requirements (")
-    unclaimed = told()._replace(cases=told().cases[:-1] + (told().cases[-1]._replace(urs=("URS-DAQ-99",)),))
+    unclaimed = told()._replace(cases=(*told().cases[:-1], told().cases[-1]._replace(urs=("URS-DAQ-99",))))
     (tmp_path / "unknown").write_text(dumps(unclaimed), "utf-8")
     done = called("rtm", "check", "--release", tmp_path / "unknown")
     assert (done.returncode, "URS-DAQ-99 is not in docs/validation/urs.md" in done.stdout) == (1, True)
