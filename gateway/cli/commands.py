@@ -53,7 +53,7 @@ GROUPS = {
     "Read and prove": (
         Row("log", "records", "What happened, line by line; whole entries; CSV"),
         Row("audit", "audit", "The audit trail: list, review"),
-        Row("qualify", "qualify", "Qualification: iq, show, sign, verify"),
+        Row("qualify", "qualify", "Qualification: iq, oq, show, sign, verify"),
         Row("about", "about", "What is installed, and is it what was released"),
         Row("document", "documents", "Documents: verify, print, record, sign"),
         Row("time", "clock", "Say how far the times on record can be trusted"),
@@ -62,6 +62,7 @@ GROUPS = {
         Row("archive", "records", "Make an archive of one batch that proves itself"),
         Row("backup", "records", "Copy the journal and verify the copy"),
         Row("restore", "records", "Put a backup in the place of a journal that is gone"),
+        Row("restore-test", "qualify", "Test a backup: restore it beside, prove, compare"),
     ),
 }
 ROWS = {row.name: row for rows in GROUPS.values() for row in rows}

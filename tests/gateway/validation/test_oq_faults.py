@@ -1,0 +1,27 @@
+"""The whole operational qualification of a bundled line, as a plant plays it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kit.processes import command
+from kit.repository import ROOT
+
+from gateway.validation.bundle import document_of, problems
+
+
+@pytest.mark.faults
+@pytest.mark.urs("URS-VAL-04", "URS-VAL-07")
+def test_every_case_is_played_and_passes_on_a_bundled_line(tmp_path: Path, figure: Callable[[str, object], None]) -> None:
+    told = command("qualify", "oq", ROOT / "config" / "examples" / "granulation-2", "--to", tmp_path / "oq", timeout_s=3_000)
+    document = document_of(tmp_path / "oq")
+    counts = document["facts"]["counts"]
+    figure(
+        "cases passed, failed, not checked, not executed", [counts[name] for name in ("passed", "failed", "not checked", "not executed")]
+    )
+    assert told.returncode == 1, "what is not executed keeps it from being passed"
+    assert {one["id"]: one["verdict"] for one in document["facts"]["cases"]} == dict.fromkeys(
+        (one["id"] for one in document["facts"]["cases"]), "passed"
+    )
+    assert document["result"] == "not-complete"
+    assert problems(tmp_path / "oq", document) == []
