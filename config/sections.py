@@ -69,6 +69,7 @@ class Source(Model):
     outage_tolerance_s: Annotated[float, Field(ge=0)] = 10.0
     max_offset_s: Annotated[float, Field(gt=0)] = 2.0
     owner: str | None = None  # who answers for the data: a role or department, for the interface inventory
+    contact: str | None = None  # how that one is reached
     options: Mapping[str, Any] = {}
     folder: Path = Path()  # the line folder, for relative paths
 
@@ -224,6 +225,7 @@ class Uplink(Model):
     window_bytes: Annotated[int, Field(ge=65_536, le=MOST_BYTES)] = 8_388_608
     resend_after_s: Annotated[float, Field(gt=0)] = 10.0
     owner: str | None = None
+    contact: str | None = None
 
 
 class PushClient(Model):
@@ -239,6 +241,8 @@ class Push(Model):
 
     listen: str
     tls: Tls | None = None  # cert and key are the gateway's own; ca: clients must show a certificate that it signed
+    owner: str | None = None  # who answers for the systems that send
+    contact: str | None = None
     client: tuple[PushClient, ...] = ()
 
 
@@ -248,6 +252,8 @@ class Witness(Model):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     endpoint: str  # file:///folder, https://host/path
     tls: Tls | None = None
+    owner: str | None = None  # who answers for it
+    contact: str | None = None
 
 
 class Backup(Model):

@@ -95,7 +95,27 @@ def check(version: str) -> str:
         raise Refused(f"CHANGELOG.md says nothing below the heading of {version}")
     if (tagged := tagged_commit(version)) not in ("", run("git", "rev-parse", "HEAD")):
         raise Refused(f"v{version} is the tag of another commit, {tagged[:12]}: a version is released once")
+    if Path("docs/validation/urs.md").exists():
+        check_traceability(Path.cwd())
     return section[1].strip()
+
+
+def check_traceability(tree: Path) -> None:
+    """Refuse a commit whose traceability is missing, of other files, or says that something failed or did not run. Raises Refused."""
+    from gateway.validation.traceability.matrix import row_of
+    from gateway.validation.traceability.problems import of_results, problems
+    from gateway.validation.traceability.results import RELEASE_FILE, Results
+    from gateway.validation.traceability.tree import NoTraceability, of_release, of_tree
+
+    try:
+        carried, now = of_release(tree / RELEASE_FILE), of_tree(tree, [])
+    except NoTraceability as error:
+        raise Refused(f"{error}: run `make test`, `make faults`, `make rtm`, and commit") from None
+    if carried._replace(results=Results((), ())) != now._replace(problems=()):
+        raise Refused(f"{RELEASE_FILE} is of other files than this commit's: run `make test`, `make faults`, `make rtm`, and commit")
+    rows = [row_of(requirement, carried) for requirement in carried.requirements]
+    if found := [*problems(now), *of_results(rows)]:
+        raise Refused(f"the traceability has {len(found)} problems, the first is `{found[0]}`")
 
 
 def build(version: str, signer: keys.Signer) -> str:

@@ -261,6 +261,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "type": "config",
         "version": 12,
         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "interface_sha256": "90adabf0987ad0647bbf40f69d9e34246f99b12f3de537dc7f3734fc5bad36a0",
         "software": "0.1.0",
         "part": 1,
         "of": 1,

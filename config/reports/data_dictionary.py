@@ -221,6 +221,7 @@ def _pushed(line: Line, push: Push) -> Row:
         endpoint=push.listen,
         security="TLS" if tls is not None else "none",
         authentication="token" + (" and certificate" if tls is not None and tls.ca is not None else ""),
+        data_owner=push.owner or "",
         criticality="GMP",
         dependent_systems=", ".join(client.name for client in push.client),
     )
@@ -235,6 +236,7 @@ def _witness(line: Line, witness: Witness) -> Row:
         endpoint=witness.endpoint,
         security="TLS" if witness.endpoint.startswith("https:") else "signed notes",
         authentication=_authentication(user=None, certificate=witness.tls is not None and witness.tls.cert is not None),
+        data_owner=witness.owner or "",
         criticality="GMP",
     )
 

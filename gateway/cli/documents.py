@@ -25,6 +25,31 @@ def makes_document(command: F) -> F:
     return to(forms(person(password_option(command))))
 
 
+def may_be_document(command: F) -> F:
+    """Give a command that prints a list the options by which it becomes a document: --into, --user, --password-file.
+
+    Not --to, which says until when.
+    """
+    to = click.option("--into", "to", type=FOLDER, help="make a document of it in this folder: JSON, HTML and PDF; recorded in the journal")
+    return to(person(password_option(command)))
+
+
+def published(line: Path, drafts: Callable[[], Mapping[str, Any]], to: Path | None, user: str | None, password_file: Path | None) -> None:
+    """Make a document of what a list holds, and say where it is. Ends the program where it is too long, or no folder was named."""
+    from gateway.operation.drafts import TooLong
+
+    if to is None:
+        fail("--format pdf: into which folder? --into DIR", WRONG_INPUT)
+    try:
+        drafted = drafts()
+    except TooLong as error:
+        fail(str(error), WRONG_INPUT)
+    document, files = publish(line, drafted, to, _FORMS, user, password_file)
+    click.echo(f"{document['title']}: document {document['id']}, sha256 {document['sha256']}")
+    for file in files:
+        click.echo(file)
+
+
 def publish(
     line: Path,
     drafted: Mapping[str, Any],

@@ -9,6 +9,7 @@ import click
 
 from gateway.cli.about import read_keys, release_keys_option
 from gateway.cli.base import FINDING, FOLDER, GOOD, PATH, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, people_of, print_json
+from gateway.cli.change_impact import impact
 from gateway.cli.documents import alone, public_keys_from, publish, replace, write
 from gateway.cli.persons import password_option, person
 
@@ -18,7 +19,10 @@ bundle_folder = click.argument("folder", type=FOLDER, metavar="DIR", help="a fol
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
 def qualify() -> None:
-    """Qualification: check the installation; show, sign and verify evidence."""
+    """Qualification: check the installation; show, sign and verify evidence; what a change asks for."""
+
+
+qualify.add_command(impact)
 
 
 @qualify.command(short_help="Installation qualification, on the plant's PC; reads only")

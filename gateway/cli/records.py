@@ -97,6 +97,7 @@ def verify(path: Path, key: Path | None, checkpoint: tuple[Path, ...], unsigned_
 def archive(line: Path, batch: str, to: Path, reason: str | None, user: str | None, password_file: Path | None) -> None:
     """Make an archive of one batch that proves itself: entries, records, configuration, schemas, proofs and the verifier."""
     from buffer.archive import packing as archives
+    from buffer.verify import KEY_BESIDE
 
     if to.exists():
         fail(f"{to}: exists already", WRONG_INPUT)
@@ -106,7 +107,7 @@ def archive(line: Path, batch: str, to: Path, reason: str | None, user: str | No
         report = archives.make(data, batch, to, public_keys(data), partial(_signed, line, said))
     except archives.NotReady as error:
         fail(f"{batch}: {error}", NOT_REACHED)
-    _tell(report, f"{to}: archive of {batch}")
+    _tell(report, f"{to}: archive of {batch}; to prove it: ebr-gateway verify {to} --key {data / KEY_BESIDE}")
 
 
 @click.command()
@@ -143,7 +144,7 @@ def restore(line: Path, source: Path, ebr: Path | None, reason: str, user: str |
     if "error" in answer:
         fail(answer["error"], WRONG_INPUT)
     try:
-        report, taken = backups.restore(source, data_of(line), ebr, RestoredRows())
+        report, taken = backups.restore(source, data_of(line), ebr, RestoredRows(), config.identity(line).gateway)
     except backups.RestoreRefused as error:
         not_restored(config.identity(line), source, str(error))
         fail(str(error), WRONG_INPUT)

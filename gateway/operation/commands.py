@@ -68,5 +68,5 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         **certificate_commands(parts.audit.record),
         **quarantine_commands(parts),
         **document_commands(partial(of_parts, parts)),
-        **change_commands(parts.changes, parts.audit.record),
+        **change_commands(parts.changes, parts.audit.record, partial(of_parts, parts)),
     }

@@ -35,7 +35,9 @@ def document_commands(surroundings: Callable[[], Surroundings]) -> dict[str, Com
     async def record(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         line = surroundings()
         drafted, made = arguments.get("draft"), arguments.get("document")
-        document = await _made(line, drafted, by) if isinstance(drafted, Mapping) else _whole(made, line)
+        if isinstance(drafted, Mapping):
+            return {"document": await recorded(line, drafted, by)}
+        document = _whole(made, line)
         await line.record({**event_of(document), **_by_whom(by)})
         return {"document": document}
 
@@ -70,6 +72,13 @@ def of_parts(parts: Parts) -> Surroundings:
 
 def _by_whom(by: Actor) -> dict[str, Any]:
     return {"who": by.who, "where": by.where}
+
+
+async def recorded(line: Surroundings, drafted: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    """Make a document of a draft, and record it; on disk when it returns. Raises Declined."""
+    document = await _made(line, drafted, by)
+    await line.record({**event_of(document), **_by_whom(by)})
+    return document
 
 
 async def _made(line: Surroundings, drafted: Mapping[str, Any], by: Actor) -> dict[str, Any]:

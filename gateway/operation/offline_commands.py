@@ -46,7 +46,7 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
         "restore": _restore(offline),
         "sign-archive": _sign_archive(line, offline),
         **document_commands(lambda: _of_documents(line, offline)),
-        **change_commands(Register(_surroundings(line, offline, check)), offline.record),
+        **change_commands(Register(_surroundings(line, offline, check)), offline.record, lambda: _of_documents(line, offline)),
     }
 
     async def carried_out() -> dict[str, Any]:

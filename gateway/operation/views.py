@@ -1,4 +1,4 @@
-"""What programs read of a running gateway, at the control sockets and at the page's port: /status and /metrics."""
+"""What programs read of a running gateway, at the control sockets and at the page's port: /status, /values and /metrics."""
 
 import json
 import time
@@ -13,6 +13,8 @@ from gateway.operation.status import Status, problems
 MADE_PER_S = 5.0
 MADE_AT_ONCE = 20
 """What a port shows is made anew so often in a second: it is made in the loop that reads the sources."""
+VALUES_PER_S = 1.0
+"""The same of what tells of each tag of a line."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -42,7 +44,13 @@ def views(status: Status, made: "Made") -> list[web.RouteDef]:
             headers=HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
-    return [web.get("/status", snapshot), web.get("/metrics", numbers)]
+    slow = made.slower()
+
+    async def values(_: web.Request) -> web.Response:
+        body = slow.of("values", lambda: json.dumps(status.values()).encode())
+        return web.Response(body=body, content_type="application/json", charset="utf-8", headers=HEADERS)
+
+    return [web.get("/status", snapshot), web.get("/metrics", numbers), web.get("/values", values)]
 
 
 class Made:
@@ -51,6 +59,10 @@ class Made:
     def __init__(self, per_s: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s, self._clock = per_s, clock
         self._made: dict[str, tuple[Pace, bytes]] = {}
+
+    def slower(self) -> "Made":
+        """Make another one for what costs more: in the pace of VALUES_PER_S, if this one has a pace."""
+        return Made(None if self._per_s is None else VALUES_PER_S, self._clock)
 
     def of(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Return what `make` returns, or has returned."""

@@ -8,7 +8,7 @@ from gateway.clock.report import STAMP_POINTS, told_source_clock
 from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.pages.rendering import Frame, render
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, STRIP = 960, 230, 64, 14, 52, 12
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 960, 230, 84, 14, 52
 FOOT = HEIGHT - BOTTOM
 KINDS = {"synchronised": "good", "holdover": "warn"}
 """What is not named here is bad."""

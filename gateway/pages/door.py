@@ -9,6 +9,7 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Mapping
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -18,8 +19,9 @@ from gateway.access import Access, Actor, NotPossible, Refused, UsersUnreadable,
 from gateway.operation.views import HEADERS
 from gateway.pages.assets import FOLDER
 from gateway.pages.proxy import Proxy, Unproved, place
-from gateway.pages.rendering import WATCHING, Frame, Person, render
+from gateway.pages.rendering import FOR_PERSONS, WATCHING, Frame, Person, render
 from gateway.pages.sessions import Session, Sessions
+from gateway.pages.streams import STAYS
 from gateway.pages.views import PAGES, PERSON, html
 
 BODY_WITHIN_S = 10.0
@@ -27,8 +29,9 @@ SWEEP_EVERY_S = 30.0
 FORM_FOR_S = 3_600
 OPEN = ("/login", "/metrics")
 """What is answered without a login, beside style and scripts: the form itself, and numbers without a batch or a person, for monitoring."""
-READ_BY_PROGRAMS = "/status"
-"""What begins no session for whom a proxy names: a program that asks without a cookie would begin one each time."""
+READ_BY_PROGRAMS = frozenset({"/status", "/values", "/trend.json", "/events"})
+"""What is nobody's doing, and begins no session for whom a proxy names: a program that asks without a cookie would begin one each time."""
+PERSONS_PAGES = frozenset(address for address, _ in FOR_PERSONS)
 SESSION, VOUCHED = "session", "vouched"
 """Where a request holds who is logged in, and whom the proxy names."""
 
@@ -68,8 +71,8 @@ class Door:
         try:
             if self._proxy is not None and (vouched := self._proxy.says(request)) is not None:
                 request[VOUCHED] = vouched
-            session = await self.session(request, by_hand=WATCHING not in request.query and request.path != READ_BY_PROGRAMS)
-            if session is None and VOUCHED in request and request.path == READ_BY_PROGRAMS:
+            session = await self.session(request, by_hand=WATCHING not in request.query and request.path not in READ_BY_PROGRAMS)
+            if session is None and VOUCHED in request and request.path in READ_BY_PROGRAMS:
                 await self._access.vouched(request[VOUCHED], place(request, by_proxy=True), begins=False)
             elif session is None and VOUCHED in request and request.method == "GET" and not _is_open(request.path):
                 secret, session = await self._let_in(request, request[VOUCHED])
@@ -83,7 +86,8 @@ class Door:
         if session is not None:
             request[SESSION] = session
             request[PERSON] = person_of(session)
-        elif request.path in PAGES:
+            request[STAYS] = partial(self._stays, request)
+        elif request.path in PAGES or request.path == "/trend" or request.path in PERSONS_PAGES:
             raise web.HTTPSeeOther("/login")
         elif not _is_open(request.path) and VOUCHED not in request:
             return web.json_response({"error": "log in first: /login"}, status=401, headers=HEADERS)
@@ -92,11 +96,18 @@ class Door:
             self._set(answer, self._cookie, secret)
         return answer
 
+    async def _stays(self, request: web.Request) -> bool:
+        """Look again, while an answer goes on, whether the person is logged in still."""
+        return await self._look_up(request, by_hand=False) is not None
+
     async def session(self, request: web.Request, *, by_hand: bool) -> Session | None:
         """Find who is logged in; None if nobody is, or is not any more who logged in. by_hand: a person did something."""
         if SESSION in request:
             found: Session = request[SESSION]
             return found
+        return await self._look_up(request, by_hand=by_hand)
+
+    async def _look_up(self, request: web.Request, *, by_hand: bool) -> Session | None:
         session = self._sessions.find(request.cookies.get(self._cookie, ""), by_hand=by_hand)
         if session is None or not _named_alike(session.actor, request.get(VOUCHED)):
             return None

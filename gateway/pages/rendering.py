@@ -2,8 +2,10 @@
 
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode
 
 from gateway.operation import finding_wording, wording
+from gateway.operation.value_wording import shown
 from gateway.pages.assets import address_of
 
 if TYPE_CHECKING:
@@ -19,16 +21,25 @@ class Person(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What stands around each page. here: the page's address in NAVIGATION. is_personal: it has a place for `personal`.
+    """What stands around each page. here, query: its address, and the place in NAVIGATION. is_personal: it has a place for `personal`.
 
-    reload_s: after how long it is loaded again; None: it stays, for who reads at length or types.
+    reload_s: after how long it is loaded again where scripts do not run; None: it stays, for who reads at length or types. is_live: a
+    script keeps it up to date by the stream of its address (`gateway.pages.streams`). has_script: for what is filtered or drawn.
     """
 
     gateway: str
     here: str = ""
+    query: str = ""
     is_personal: bool = False
     reload_s: int | None = None
+    is_live: bool = False
+    has_script: bool = False
     has_navigation: bool = True
+
+    @property
+    def address(self) -> str:
+        """Return the address of the page."""
+        return f"{self.here}?{self.query}" if self.query else self.here
 
     @property
     def reload(self) -> str:
@@ -36,13 +47,24 @@ class Frame(NamedTuple):
 
         With somebody logged in, what reloads itself says so in its address: it is nobody's doing, and keeps nobody logged in.
         """
-        return f"{self.reload_s};url={self.here}?{WATCHING}" if self.is_personal else f"{self.reload_s}"
+        return f"{self.reload_s};url={self.with_word(WATCHING)}" if self.is_personal else f"{self.reload_s}"
+
+    @property
+    def stream(self) -> str:
+        """Return where the page is sent whenever it is made anew."""
+        return f"/events?{WATCHING}&{urlencode({'of': self.address})}"
+
+    def with_word(self, word: str) -> str:
+        """Return the address with one word more in its query."""
+        return f"{self.address}{'&' if self.query else '?'}{word}"
 
 
 WATCHING = "watching"
 """In the query of what a page loads by itself."""
-NAVIGATION = (("/", "Line"), ("/journal", "Journal"), ("/clock", "Clock"))
+NAVIGATION = (("/", "Line"), ("/tags", "Live values"), ("/journal", "Journal"), ("/clock", "Clock"))
 """(address, label) of the pages that are reached from everywhere, in order."""
+FOR_PERSONS = (("/config", "Configuration"), ("/review", "Review"))
+"""Those that are reached by who is logged in."""
 _PLACE = b"<!-- person -->"
 """What templates escape, so that nothing but base.html can put it into a page."""
 
@@ -61,8 +83,14 @@ def _environment() -> "Environment":
         auto_reload=False,
         cache_size=-1,
     )
-    environment.globals |= {"navigation": NAVIGATION, "address_of": address_of, "wording": wording, "finding_wording": finding_wording}
-    environment.filters |= {"grouped": "{:,}".format, "span": wording.span, "instant": wording.instant}
+    environment.globals |= {
+        "navigation": NAVIGATION,
+        "for_persons": FOR_PERSONS,
+        "address_of": address_of,
+        "wording": wording,
+        "finding_wording": finding_wording,
+    }
+    environment.filters |= {"grouped": "{:,}".format, "span": wording.span, "instant": wording.instant, "shown": shown}
     for name in environment.list_templates():
         environment.get_template(name)
     return environment

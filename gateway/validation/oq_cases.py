@@ -151,6 +151,7 @@ async def wrong_certificate(stage: Stage, told: Told, seconds: float) -> None:
         await stage.ebr.start()
         await stage.drained()
         told.step("start the right EBR", "it receives everything", f"entry {stage.store.last()[1]}", stage.store.last() > (0, 0))
+        await stage.passes(seconds * 2 / 3)
         await stage.at_rest()
     _compared(stage, told)
 

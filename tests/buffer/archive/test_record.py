@@ -335,7 +335,7 @@ def test_after_a_rotation_the_archive_carries_what_hands_the_trust_on(made: Made
     assert verify.verify(rewritten(tmp_path / "b.zip", files), made.signer.public).exit_code == 1
 
 
-@pytest.mark.urs("URS-AUD-05")
+@pytest.mark.urs("URS-AUD-06")
 def test_entries_left_out_between_others_of_the_batch_are_missed(made: Made, tmp_path: Path) -> None:
     """Any copy of the journal gives the proof for a range with a hole: that nothing was left out, only a range without holes says."""
     files = held(made.zip)

@@ -92,6 +92,28 @@ def test_a_signature_that_was_changed_or_moved_to_another_document_does_not_hold
     assert "what stands under it is no signature" in called("document", "verify", file, "--key", key).stderr
 
 
+@pytest.mark.urs("URS-VAL-02")
+def test_the_matrix_is_a_document_whose_signature_accepts_what_is_open_in_it(line: Path, tmp_path: Path) -> None:
+    told = called("rtm", "document", line, "--to", tmp_path, "--form", "json", *options("engineer", tmp_path))
+    assert told.returncode == 1, "something of it is open"
+    file = Path(told.stdout.strip())
+    document = json.loads(file.read_text())
+    assert (document["document"], document["result"], document["facts"]["counts"]["requirements"]) == (
+        "traceability-matrix",
+        "not-complete",
+        110,
+    )
+    (justified,) = [block["rows"] for block in document["body"] if block.get("titles", [""])[-1] == "What is open, or remark"]
+    open_ = {row[0] for row in justified if row[2] in {"planned", "in part"}}
+    assert open_ == {urs for urs, result in document["facts"]["results"].items() if result == "planned"} | {
+        row[0] for row in justified if row[2] == "in part"
+    }
+    assert all(row[3] for row in justified)
+    signed = called("document", "sign", line, file, "--meaning", "justifications accepted", *options("qa", tmp_path))
+    assert signed.returncode == 0, signed.stderr
+    assert called("document", "verify", file, "--key", line / "data" / "checkpoint-key.pub").returncode == 0
+
+
 def test_without_a_person_it_is_made_and_who_may_records_it_later(line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document, file = made(line, tmp_path, None)
     assert "not recorded in the journal: document record needs a person" in capsys.readouterr().err

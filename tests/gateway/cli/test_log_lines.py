@@ -20,7 +20,7 @@ from buffer import read_journal
 from drivers import Emit, LinkLost
 from drivers.contract import Finding
 from gateway.cli.base import shown
-from gateway.cli.log_lines import LONGEST_LINE, handler
+from gateway.cli.log_lines import JOURNAL, LONGEST_LINE, handler
 from gateway.entries.printable import printable
 
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -46,8 +46,22 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     logger.removeHandler(to)
 
 
+HEAD = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} (WARNING hostile: |ERROR )")
+
+
+def test_a_line_has_its_time_but_where_systemd_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = []
+    for systemd in (False, True):
+        monkeypatch.setenv(JOURNAL, "8:1234") if systemd else monkeypatch.delenv(JOURNAL, raising=False)
+        record = logging.LogRecord("hostile", logging.WARNING, __file__, 1, "text", None, None)
+        lines.append(handler(io.StringIO()).format(record))
+    assert lines[1] == "WARNING hostile: text"
+    assert HEAD.match(lines[0])
+    assert lines[0].endswith(lines[1])
+
+
 @pytest.mark.bar("S09")
-@pytest.mark.urs("URS-SEC-08")
+@pytest.mark.urs("URS-SEC-09")
 def test_a_message_is_one_line_whatever_it_quotes(log: tuple[logging.Logger, io.StringIO], figure: Callable[[str, object], None]) -> None:
     logger, stream = log
     for text in HOSTILE:
@@ -58,7 +72,7 @@ def test_a_message_is_one_line_whatever_it_quotes(log: tuple[logging.Logger, io.
         except ValueError:
             logger.exception("failed: %s", text)
     told = stream.getvalue()
-    heads = [line for line in told.split("\n") if line.startswith(("WARNING hostile: ", "ERROR "))]
+    heads = [line for line in told.split("\n") if HEAD.match(line)]
     figure("raw control characters in the log", len(ACTING.findall(told)))
     assert not ACTING.search(told)
     assert len(heads) == 3 * len(HOSTILE), "no line was forged"
@@ -92,7 +106,7 @@ class Hostile(Faulty):
 
 
 @pytest.mark.bar("S09")
-@pytest.mark.urs("URS-SEC-08")
+@pytest.mark.urs("URS-SEC-09")
 async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not_do_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str, object], None]
 ) -> None:
@@ -116,19 +130,3 @@ async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not
         assert not ACTING.search(text)
     assert "<script>alert" not in web
     assert "\\x1b[31m" in source_of(state, "bad")["detail"], "it is shown"
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def test_on_a_terminal_each_message_has_its_time_and_in_the_systems_journal_it_has_none_of_its_own() -> None:
-    record = logging.LogRecord("gateway", logging.WARNING, "", 0, "held back", None, None)
-    terminal, journal = Terminal(), io.StringIO()
-    for stream in (terminal, journal):
-        handler(stream).emit(record)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING gateway: held back\n", terminal.getvalue())
-    assert journal.getvalue() == "WARNING gateway: held back\n"

@@ -14,14 +14,41 @@ from gateway.operation.commands import commands_of
 from gateway.operation.offline_commands import works_offline
 from gateway.operation.parts import Parts
 
-READS = {"alarm-list", "quarantine-list", "quarantine-show", "users-list", "config-history", "config-show", "config-impact"}
+READS = {
+    "alarm-list",
+    "quarantine-list",
+    "quarantine-show",
+    "users-list",
+    "config-history",
+    "config-show",
+    "config-impact",
+    "config-assessment",
+}
 PARTS = cast("Parts", SimpleNamespace(access=None, changes=None, audit=SimpleNamespace(record=None)))
 LEAVES = {
-    *("about", "status", "ready", "top", "log", "verify", "backup", "recompute", "time", "check", "new", "run", "simulate", "ebr", "demo"),
+    *(
+        "about",
+        "status",
+        "ready",
+        "top",
+        "values",
+        "log",
+        "verify",
+        "backup",
+        "recompute",
+        "time",
+        "check",
+        "new",
+        "run",
+        "simulate",
+        "ebr",
+    ),
+    *("demo", "docs", "qualify impact"),
     *("browse", "import", "probe", "config diff", "config dictionary", "config inventory", "keys show", "certs show"),
     *("config history", "config show", "config impact"),
-    *("document verify", "document print", "qualify show", "qualify verify"),
-    *("alarms list", "alarms history", "audit list", "quarantine list", "quarantine show", "users list", "users report"),
+    *("document verify", "document print", "rtm export", "rtm check", "rtm document", "spec"),
+    *("qualify show", "qualify verify"),
+    *("alarms list", "alarms history", "audit list", "audit reviews", "quarantine list", "quarantine show", "users list", "users report"),
 }
 """What changes nothing of a line's record, keys, trust or users, so that nobody is asked for. A new command is put here, or into RULES."""
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from gateway.clock import Clock, Limits, SourceClock
 from gateway.clock.daemon_reading import Evidence
 from gateway.clock.report import STAMP_POINTS
@@ -16,7 +18,7 @@ S = 10**9
 
 RUNS = {
     "environment": "validation",
-    "configuration": {"version": "4", "state": None},
+    "configuration": {"version": "4", "state": None, "interface_sha256": "ab" * 32},
     "software": "1.2.3",
     "local": "2026-11-22 08:00:00",
     "timezone": "Europe/Paris",
@@ -71,6 +73,7 @@ def walked() -> tuple[Clock, Hands]:
     return clock, hands
 
 
+@pytest.mark.urs("URS-TIME-13")
 def test_the_page_shows_state_chain_history_events_sources_and_points():
     clock, hands = walked()
     card = page(looked_at(clock, hands), Frame("site-1/line-1", "/clock"))

@@ -14,6 +14,7 @@ import pytest
 from kit.commands import called
 from kit.drop_line import GATEWAY, drop_line
 from kit.processes import DEADLINE_S, free_port, running, until
+from kit.strict_schemas import wrong
 
 from buffer import Body, Journal
 from gateway.operation.control import ask, tell
@@ -28,7 +29,9 @@ class Line:
         drop_line(folder, f'[web]\nlisten = "127.0.0.1:{self.port}"\n{more}')
 
     def now(self) -> dict[str, Any]:
-        return ask(self.data)
+        now = ask(self.data)
+        assert wrong("status.json", now) == [], "what is shown stands in its schema, member by member"
+        return now
 
     def page(self, target: str = "/") -> str:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)) as connection:
@@ -103,9 +106,9 @@ def test_checkpoints_witnesses_patrol_and_backups_are_told_when_good_and_when_ba
         )
         assert f"backup: {tmp_path / 'copies'}: No such file or directory; there is none yet" in now["problems"]
         numbers = line.page("/metrics")
-        assert 'ebr_gateway_witness_away{witness="gone"} 1.0' in numbers
-        assert 'ebr_gateway_witness_away{witness="near"} 0.0' in numbers
-        assert "ebr_gateway_backup_failing 1.0" in numbers
+        assert 'ebr_gateway_witness_away{line="lyon/test-1",witness="gone"} 1.0' in numbers
+        assert 'ebr_gateway_witness_away{line="lyon/test-1",witness="near"} 0.0' in numbers
+        assert 'ebr_gateway_backup_failing{line="lyon/test-1"} 1.0' in numbers
 
     shares["gone"].mkdir()
     (tmp_path / "copies").mkdir()
@@ -174,11 +177,11 @@ def test_a_journal_that_fills_and_a_lock_of_another_program_are_told_with_their_
             now = until(lambda: (now := line.now())["journal"]["pressure"] and now)
             assert now["journal"]["pressure_cause"] == "journal-locked"
             both(line, "sources are held back: another program has locked", "in the way: another program has locked")
-            assert '<section class="state bad">' in line.page()
-            assert "ebr_gateway_journal_pressure 1.0" in line.page("/metrics")
+            assert '<section class="state bad"' in line.page()
+            assert 'ebr_gateway_journal_pressure{line="lyon/test-1"} 1.0' in line.page("/metrics")
             other.execute("ROLLBACK")
         until(lambda: line.now()["journal"]["pressure"] is None)
-        assert '<section class="state bad">' not in line.page()
+        assert '<section class="state bad"' not in line.page()
 
 
 def test_each_page_holds_no_script_or_style_loads_nothing_from_elsewhere_and_reads_well_aloud(tmp_path: Path) -> None:
