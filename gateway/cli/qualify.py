@@ -75,6 +75,8 @@ def oq(line: Path, to: Path, cases: tuple[str, ...], seconds: float, user: str |
 
     What is not played is listed as not executed. Exit 0: every case was played and passed; 1: not.
     """
+    import signal
+
     from gateway.runtime import assembly
     from gateway.validation import oq
     from gateway.validation.bundle import Bundle
@@ -85,6 +87,7 @@ def oq(line: Path, to: Path, cases: tuple[str, ...], seconds: float, user: str |
     site = assembly.load(line)
     if not site.uplinks:
         fail(f"{line}: the line has no uplink, and so no EBR that could be compared with", WRONG_INPUT)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended, in order
     try:
         drafted = oq.qualified(site, Bundle(to), cases, seconds, lambda text: click.echo(text, err=True))
     except OSError as error:
