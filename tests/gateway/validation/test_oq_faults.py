@@ -1,6 +1,5 @@
 """The whole operational qualification of a bundled line, as a plant plays it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,11 @@ from gateway.validation.bundle import document_of, problems
 
 @pytest.mark.faults
 @pytest.mark.urs("URS-VAL-04", "URS-VAL-07")
-def test_every_case_is_played_and_passes_on_a_bundled_line(tmp_path: Path, figure: Callable[[str, object], None]) -> None:
+def test_every_case_is_played_and_passes_on_a_bundled_line(tmp_path: Path) -> None:
     told = command("qualify", "oq", ROOT / "config" / "examples" / "granulation-2", "--to", tmp_path / "oq", timeout_s=3_000)
     document = document_of(tmp_path / "oq")
     counts = document["facts"]["counts"]
-    figure(
-        "cases passed, failed, not checked, not executed", [counts[name] for name in ("passed", "failed", "not checked", "not executed")]
-    )
+    print(", ".join(f"{name}: {count}" for name, count in counts.items()))  # noqa: T201 - the figures of the suite
     assert told.returncode == 1, "what is not executed keeps it from being passed"
     assert {one["id"]: one["verdict"] for one in document["facts"]["cases"]} == dict.fromkeys(
         (one["id"] for one in document["facts"]["cases"]), "passed"
