@@ -237,3 +237,38 @@ def restore_test(
     click.echo(text_of(document))
     click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
     sys.exit(GOOD if document["result"] == "passed" else FINDING)
+
+
+@click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
+def verification() -> None:
+    """The verification that is made from time to time."""
+
+
+@verification.command(name="run", short_help="Verify journal, newest backup, archives, store, witnesses")
+@line_folder
+@click.option("--archive", "archives", type=PATH, multiple=True, help="an archive of a batch, too; repeat it")
+@click.option("--ebr", type=PATH, help="the store of the EBR, too")
+@to_folder
+@person
+@password_option
+def run_verification(
+    line: Path, archives: tuple[Path, ...], ebr: Path | None, to: Path, user: str | None, password_file: Path | None
+) -> None:
+    """Verify the journal, the newest backup, archives, the EBR's store and the checkpoints of witnesses that are folders.
+
+    As a document with its evidence. The line is read only, running or not. Exit 0: each was verified and is good; 1: not.
+    """
+    import config
+    from gateway.validation.bundle import Bundle
+    from gateway.validation.verification import Given, verified
+
+    keys = "\n".join(public_keys_from(line, None))
+    given = Given(config.identity(line).gateway, config.read(line)[0], data_of(line), keys, archives, ebr)
+    try:
+        drafted = verified(given, Bundle(to))
+    except OSError as error:
+        fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
+    document = put(line, drafted, to, user, password_file)
+    click.echo(text_of(document))
+    click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
+    sys.exit(GOOD if document["result"] == "passed" else FINDING)
