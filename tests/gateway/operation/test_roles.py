@@ -53,7 +53,10 @@ LEAVES = {
 """What changes nothing of a line's record, keys, trust or users, so that nobody is asked for. A new command is put here, or into RULES."""
 
 
-BY_ANOTHER = {"qualify iq": "document-record", "qualify sign": "document-sign"}
+BY_ANOTHER = {
+    **dict.fromkeys(("qualify iq", "qualify oq", "restore-test", "verification run"), "document-record"),
+    "qualify sign": "document-sign",
+}
 """Commands that are given as one of the table: what they record or sign is a document."""
 
 
