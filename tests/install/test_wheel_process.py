@@ -28,14 +28,11 @@ def _run(*command: str | Path, cwd: Path) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy of what belongs in it."""
     tree = tmp_path_factory.mktemp("tree")
-    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "monitoring", "LICENSES"):
+    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "monitoring", "docs", "LICENSES"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tree / "locks").mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "locks/run.txt"):
         shutil.copy(ROOT / name, tree / name)
-    (tree / "docs").mkdir()
-    for name in RULES.values():
-        shutil.copy(ROOT / "docs" / name, tree / "docs" / name)
     _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tree / "dist", cwd=tree)
     (built,) = (tree / "dist").glob("*.whl")
     return built
@@ -80,6 +77,8 @@ def test_the_wheel_holds_examples_schemas_unit_and_nothing_else(wheel: Path) -> 
         "gateway/install/systemd/ebr-gateway@.service",
         "gateway/install/monitoring/prometheus-rules.yml",
         "gateway/install/monitoring/grafana-dashboard.json",
+        "gateway/manual/docs/first-line.md",
+        "gateway/manual/templates/manual.html",
         "gateway/py.typed",
         "buffer/verify.py",
     ):

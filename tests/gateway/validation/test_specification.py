@@ -132,7 +132,7 @@ def test_the_paths_of_page_and_push_are_those_that_are_served(line: Line) -> Non
     def told(description: dict[str, Any]) -> set[tuple[str, str]]:
         return {(method, path) for path, methods in description["paths"].items() for method in methods}
 
-    assert told(openapi.page(line, line.web)) == {("get", "/metrics"), ("get", "/status")} & served(page)
+    assert told(openapi.page(line, line.web)) == {("get", path) for path in ("/metrics", "/status", "/values")} & served(page)
     assert told(openapi.push(line, line.push)) == {("put", "/equipment/mixer/context")}
     assert served(orders) == {("put", "/equipment/{name}/context")}
 
