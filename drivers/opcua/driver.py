@@ -15,7 +15,7 @@ from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import Decoder
 from drivers.opcua.decoding.structures import Structures, read_structures
 from drivers.opcua.plan import ItemGroup, MonitoringPlan, decoding, joined, plan_of
-from drivers.opcua.session import paths
+from drivers.opcua.session import paths, server_limits
 from drivers.opcua.session.link import KeptSession, Link, connected, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import subscribe
@@ -129,8 +129,7 @@ class OpcUaDriver(Driver):
     async def _report_server(self, link: Link, emit: Emit) -> None:
         """Report the server's identity: a change of product or version is a change of the validated system."""
         identity = {name: str(value) for name, value in link.server.items() if name not in {"state", "start_time"}}
-        text = " ".join(identity[name] for name in ("manufacturer", "product", "version"))
-        await emit.found(Finding("server-identity", text, severity="info", evidence=identity))
+        await emit.found(Finding("server-identity", server_limits.in_words(link.server), severity="info", evidence=identity))
         if link.offset is not None:
             emit.source_offset(*link.offset)
 

@@ -34,6 +34,10 @@ class Observation:
         self._seen: list[int] = [proved or 0] * len(tags)
         self._spans = OfTags(span_of)
 
+    def of(self, tag: int) -> int | None:
+        """Return through when one tag has been observed; None if nothing proves that it ever was."""
+        return self._seen[tag] or None
+
     def tags(self, listed: frozenset[int], alive: Sequence[int] | None) -> frozenset[int]:
         """Tags that an I/O has observed; 0 stands for a source without tags. listed: those with a reading."""
         if not self._tags:

@@ -22,6 +22,7 @@ from gateway.intake.observation import Observation, observed_through
 from gateway.intake.poll_filter import PollFilter
 from gateway.intake.range_watch import RangeWatch
 from gateway.intake.readings import Instants, Origin, column_drafts, in_time, readings_drafts
+from gateway.intake.recent import Recent
 from gateway.intake.room import MOST_OPEN_CALLS, Room
 from gateway.intake.row_events import found_by, row_drafts
 from gateway.intake.source_clock import ClockWatch
@@ -32,7 +33,10 @@ _HELD_BACK = "the journal took nothing for a while: the polls after this one wer
 
 @dataclass(frozen=True, slots=True)
 class WayIn:
-    """What all ports of a line share. watermark: what was committed last under a source's name. started: in ticks, when this run began."""
+    """What all ports of a line share. watermark: what was committed last under a source's name. started: in ticks, when this run began.
+
+    remembered: how many of its latest readings each source keeps in memory, for who looks.
+    """
 
     append: Append
     clock: Clock
@@ -41,6 +45,7 @@ class WayIn:
     codes: Mapping[str, CodeTable]
     watermark: Callable[[str], Mapping[str, Any]]
     started: int
+    remembered: int
 
 
 class Port:
@@ -54,6 +59,7 @@ class Port:
         authorities = [tag.time_authority or source.time_authority for tag in tags]
         self._origin = Origin(source.name, tagset, authorities, source.max_offset_s)
         self._authority = authorities[0] if authorities and authorities.count(authorities[0]) == len(authorities) else None  # of all tags
+        self.recent = Recent(authorities, way.remembered)
         self._filter = PollFilter(tags, self._signals, way.codes)
         self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started)
         asked = Asked(source, tags)
@@ -74,6 +80,10 @@ class Port:
     def observed(self) -> int | None:
         """Ticks through which the source has been observed; None if it never was."""
         return self._observation.through
+
+    def observed_of(self, tag: int) -> int | None:
+        """Return the ticks through which one tag has been observed; None if it never was."""
+        return self._observation.of(tag)
 
     @property
     def late(self) -> LateCycles:
@@ -128,6 +138,7 @@ class Port:
         if watermark is not None and not drafts:
             drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))
+        self.recent.take(rows, io, kind, is_trusted=self._origin.trusts(self._clock_watch.member()))
         self._observation.saw(readings, alive, observed_through(rows, observed_ticks, io, self.source, self._shortest_ns))
         if poll:
             self._asking.answered(poll)

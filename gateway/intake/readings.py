@@ -41,6 +41,10 @@ class Origin:
     authorities: Sequence[Authority]
     max_offset_s: float
 
+    def trusts(self, source_clock: Mapping[str, Any]) -> bool:
+        """Return whether the source's clock is within its limit. source_clock: as it is stored with its readings."""
+        return bool(abs(source_clock.get("offset_s", 0.0)) <= self.max_offset_s)
+
 
 def in_time(readings: Sequence[Reading], signals: frozenset[int]) -> Sequence[Reading]:
     """Sort by the source's time where a context signal is among readings that all have one. Each tag's own order stays.
@@ -62,7 +66,7 @@ def readings_drafts(
     rows: Sequence[Row], turns: Sequence[int], io: Instants, origin: Origin, source_clock: Mapping[str, Any]
 ) -> Iterator[ReadingsDraft]:
     """Draft the entries of a list. turns: rows at which a context signal changes; source_clock: as it is stored with them."""
-    trusted = abs(source_clock.get("offset_s", 0.0)) <= origin.max_offset_s
+    trusted = origin.trusts(source_clock)
     for piece in cut(rows, turns):
         for some, table in tables(turned(piece), io.requested, io.received):
             yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen_of(some, io, origin.authorities, trusted=trusted), table)

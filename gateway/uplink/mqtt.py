@@ -252,7 +252,7 @@ class Mqtt(Transport):
             self._fail(Unreachable(f"{NOT_RETAINED}; connecting again without"))
             return
         if reason.is_failure:
-            self._fail(_no(reason, "the broker refused the connection", self._uplink.version))
+            self._fail(refusal(reason, "the broker refused the connection", self._uplink.version))
             return
         largest = getattr(properties, "MaximumPacketSize", None)
         if largest is not None and largest < MIN_PACKET_BYTES:
@@ -271,7 +271,7 @@ class Mqtt(Transport):
             text = f"a message of {client.oversize_bytes} bytes on {self._topic}/receipts: no receipt, not read"
             self._fail(Unreachable(f"{text}; connecting again without what the broker has queued"))
         elif reason.value in _WHO | {0x95}:
-            self._fail(_no(reason, "the broker closed the connection"))
+            self._fail(refusal(reason, "the broker closed the connection"))
         elif (broken := self._identity.broken) is not None and (why := tls.failure(broken)) is not None:
             self._fail(why)
         else:
@@ -280,13 +280,13 @@ class Mqtt(Transport):
 
     def _on_subscribe(self, _: paho.Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
         if reasons[0].is_failure:
-            self._fail(_no(reasons[0], "the broker refused the subscription to the receipts"))
+            self._fail(refusal(reasons[0], "the broker refused the subscription to the receipts"))
         self._subscribed.set()
 
     def _on_publish(self, _: paho.Client, __: Any, mid: int, reason: ReasonCode, ___: Any) -> None:
         if reason.is_failure:
             topic = f"{self._topic}/{'entries' if mid in self._sent else 'online'}"
-            self._fail(_no(reason, f"the broker refused what was published on {topic}"))
+            self._fail(refusal(reason, f"the broker refused what was published on {topic}"))
             return
         if mid not in self._sent:
             self._announced.set()
@@ -345,7 +345,8 @@ def announcement(gateway: str, online: Online, *, up: bool) -> bytes:
     return orjson.dumps({"online": up, "gateway": gateway, **online._asdict()})
 
 
-def _no(reason: ReasonCode, what: str, version: str = "") -> UplinkError:
+def refusal(reason: ReasonCode, what: str, version: str = "") -> UplinkError:
+    """Return what a reason code of a broker means: Unreachable where time may cure it, else Refused."""
     hint = '; it may speak MQTT 3.1.1 only: version = "3.1.1"' if reason.value == 0x84 and version == "5" else ""
     text = f"{what}: {reason} (0x{reason.value:02x}){hint}"
     if reason.value in _WAIT:

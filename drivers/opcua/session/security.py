@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -38,6 +39,16 @@ def application_uri(source: Source, settings: OpcUaSettings) -> str:
     return own.uri if own else f"urn:{socket.gethostname()}:ebr-gateway"
 
 
+def client_of(settings: OpcUaSettings, endpoint: str) -> Any:
+    """Make a client that connects to an endpoint and names it as the server does (`announced`)."""
+    client = Client(settings.announced or endpoint, timeout=settings.request_timeout_s)
+    client.uaclient = BoundedClient(settings.request_timeout_s)
+    if settings.announced is not None:
+        url = urlsplit(endpoint)
+        client.uaclient.reached_at = (url.hostname or "", url.port or 4840)
+    return client
+
+
 async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: str) -> tuple[x509.Certificate, ...]:
     """Prepare the client for channel and identity; return the authorities that the server showed.
 
@@ -69,35 +80,50 @@ async def _trusted(client: Any, settings: OpcUaSettings, endpoint: str, place: P
     """Return the certificate that the server shows for our endpoint, and its authorities. Raises Untrusted, BadReply."""
     offered = await _offered(client, settings, endpoint)
     server, *sent = chain_of(offered.ServerCertificate or b"")
-    refusal = refusal_of(place, settings, server, offered.Server.ApplicationUri, sent)
-    if refusal:
+    judged = _judged(place, settings, server, offered.Server.ApplicationUri, sent)
+    if judged.refusal:
         digest = certs.reject(place, server)
-        way_out = (
-            f"`ebr-gateway certs trust LINE {digest[:16]}`"
-            if refusal.startswith(trust.NOT_TRUSTED)
-            else "it is not accepted, trusted or not"
-        )
-        raise Untrusted(f"{endpoint}: {refusal}; the certificate lies in {place / 'rejected'}: {way_out}")
+        raise Untrusted(f"{endpoint}: {judged.refusal}; the certificate lies in {place / 'rejected'}: {_way_out(judged, digest)}")
     return [server, *sent]
+
+
+def _way_out(judged: trust.Judgement, digest: str) -> str:
+    """Say how a certificate that is refused can be let pass by a person, if it can."""
+    if judged.fault is not None:
+        whose, kind = judged.fault
+        row = f'accepted_certificates = [{{ sha256 = "{whose}", faults = ["{kind}"] }}]'
+        return f"it is not accepted, trusted or not, unless somebody takes that upon himself: {row} in the source (docs/opcua.md)"
+    trusting = judged.refusal is not None and judged.refusal.startswith(trust.NOT_TRUSTED)
+    return f"`ebr-gateway certs trust LINE {digest[:16]}`" if trusting else "it is not accepted, trusted or not"
 
 
 def refusal_of(
     place: Path, settings: OpcUaSettings, server: x509.Certificate, uri: str | None = None, sent: Sequence[x509.Certificate] = ()
 ) -> str | None:
     """Return the reason why a server's certificate is not accepted, or None. A folder that can not be read accepts nothing."""
+    return _judged(place, settings, server, uri, sent).refusal
+
+
+def _judged(
+    place: Path, settings: OpcUaSettings, server: x509.Certificate, uri: str | None, sent: Sequence[x509.Certificate]
+) -> trust.Judgement:
     try:
-        judgement = trust.judge(place, server, uri, sent=sent)
+        judgement = trust.judge(place, server, uri, sent=sent, accepted=accepted_of(settings))
     except trust.UnreadableFile as error:
-        return str(error)
+        return trust.Judgement(str(error))
     if judgement.refusal is None and judgement.doubts and settings.revocation == "required":
-        return f'{judgement.doubts[0]}, and revocation = "required"'
-    return judgement.refusal
+        return trust.Judgement(f'{judgement.doubts[0]}, and revocation = "required"', judgement.doubts)
+    return judgement
+
+
+def accepted_of(settings: OpcUaSettings) -> trust.Accepted:
+    """Return the faults of single certificates that the line folder lets pass."""
+    return {each.sha256: each.faults for each in settings.accepted_certificates}
 
 
 async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:
     """Return the endpoint with exactly our policy and mode, asked for on a connection of its own. Raises BadReply."""
-    asking = Client(endpoint, timeout=settings.request_timeout_s)
-    asking.uaclient = BoundedClient(settings.request_timeout_s)
+    asking = client_of(settings, endpoint)
     asking.application_uri = client.application_uri
     asking.max_messagesize, asking.max_chunkcount = client.max_messagesize, client.max_chunkcount
     is_plain = settings.security.policy == "None"

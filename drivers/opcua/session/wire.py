@@ -10,6 +10,7 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import header_from_binary, nodeid_to_binary, struct_from_binary, uatcp_to_binary
 
 from drivers.opcua.asyncua_types import status_name, ua
+from drivers.opcua.session import refusals
 from drivers.opcua.session.bounded import (
     LARGEST_CHUNK_BYTES,
     LARGEST_MESSAGE_BYTES,
@@ -92,7 +93,7 @@ class BoundedProtocol(UASocketProtocol):
             status = int(message.Error.value)
             name = status_name(status)
             reason = f" ({message.Reason})" if message.Reason and message.Reason != name else ""
-            raise ConnectionEnded(f"the server ended the connection: {name}{reason}"[:LONGEST_REASON], status)
+            raise ConnectionEnded(f"the server ended the connection: {refusals.in_words(status)}{reason}"[:LONGEST_REASON], status)
         if isinstance(message, Aborted):
             if (waiting := self._waiting(message.request)) is not None:
                 waiting.set_exception(ua.UaStatusCodeError(message.status))
@@ -212,10 +213,12 @@ class BoundedClient(UaClient):
     """UaClient over BoundedProtocol.
 
     made: the last protocol, also when asyncua has let go of it. most_sent_bytes: of one message, 0 for what the server states alone.
+    reached_at: host and port that lead to the server, where it knows itself by another URL.
     """
 
     made: BoundedProtocol | None = None
     most_sent_bytes = 0
+    reached_at: tuple[str, int] | None = None
     has_new_session = False  # made over this connection: nobody else will close it
 
     async def create_session(self, parameters: Any) -> Any:
@@ -242,7 +245,7 @@ class BoundedClient(UaClient):
         """Connect within the time-out."""
         self._set_state(UaClientState.CONNECTING)
         async with asyncio.timeout(self._timeout):
-            await asyncio.get_running_loop().create_connection(self._make_protocol, host, port)
+            await asyncio.get_running_loop().create_connection(self._make_protocol, *(self.reached_at or (host, port)))
         self._set_state(UaClientState.SOCKET_OPEN)
 
     def _make_protocol(self) -> BoundedProtocol:

@@ -98,6 +98,12 @@ def test_signed_and_encrypted_is_the_default() -> None:
     assert (told.policy, told.mode) == ("Basic256Sha256", "SignAndEncrypt")
 
 
+def test_an_announced_url_is_of_one_server():
+    both = source(endpoint=["opc.tcp://a", "opc.tcp://b"], options={"announced": "opc.tcp://c", "security": {"policy": "None"}})
+    (told,) = [problem.message for problem in OpcUaDriver.check(both, [])]
+    assert told.endswith("announced is the URL of one server, and there are 2 endpoints")
+
+
 def test_check_names_what_can_not_work() -> None:
     wrong = [Tag(tag="a", source="plc", address="other:s=T", type="float64"), Tag(tag="b", source="plc", address="plc:s=T", type="decimal")]
     told = [problem.message for problem in OpcUaDriver.check(source(endpoint="http://x"), wrong)]
@@ -111,6 +117,12 @@ def test_check_names_what_can_not_work() -> None:
 def test_sequence_numbers_wrap_without_zero(number: int, expected: int, ahead: int) -> None:
     assert sequence_ahead(number, expected) == ahead
     assert sequence_after(0xFFFFFFFF) == 1
+
+
+def test_a_server_is_called_what_it_tells_and_nothing_else():
+    told = {"manufacturer": "Plant", "product": None, "version": "1.2", "start_time": None}
+    assert server_limits.in_words(told) == "Plant 1.2"
+    assert server_limits.in_words(dict.fromkeys(told)) == "it does not tell what it is"
 
 
 def test_limits_told_table_and_usual() -> None:
