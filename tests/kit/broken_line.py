@@ -5,6 +5,7 @@ import contextlib
 import random
 import signal
 import sqlite3
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -48,7 +49,7 @@ class Story:
             took_s, memory = await self._played()
             verdict = await asyncio.to_thread(self.rig.judged)
             wrong = await asyncio.to_thread(self._wrong, verdict)
-        except (AssertionError, OSError, TimeoutError) as error:
+        except (AssertionError, OSError, TimeoutError, subprocess.TimeoutExpired) as error:
             wrong = f"{type(error).__name__}: {error}"
         finally:
             await asyncio.to_thread(self.rig.stop)
