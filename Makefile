@@ -19,25 +19,28 @@ unexport PYTHONDONTWRITEBYTECODE
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-CHECKS := check-format check-lint check-types check-imports check-words
+CHECKS := check-format check-lint check-types check-imports check-words check-trace
 
-.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench lock wheel release clean help
+.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench rtm lock wheel release clean help
 
 setup: .venv/.ready ## create .venv from the hash-locked lock file
 
 demo: .venv/.ready ## run the bundled line through the gateway into a batch record (ARGS="--serve" etc.)
 	@$(BIN)/ebr-gateway demo $(ARGS)
 
+# A whole suite writes what each test did, for the traceability matrix; one that ARGS narrows does not.
+RESULTS = $(if $(ARGS),,--results=build/results/$@.json)
+
 BESIDE = $(MAKE) --no-print-directory check
 # The checks run beside the tests; what they say stands below, and each of the two makes the run fail.
 test: .venv/.ready ## checks and the whole default test suite
 	@$(BESIDE) >.venv/check.log 2>&1 & checks=$$!; \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(ARGS); tests=$$?; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(RESULTS) $(ARGS); tests=$$?; \
 	wait $$checks; checks=$$?; cat .venv/check.log; \
 	test $$checks -eq 0 && echo "checks passed" || echo "CHECKS FAILED"; \
 	exit $$((tests | checks))
 
-check: .venv/.ready ## ruff, mypy, import-linter, codespell
+check: .venv/.ready ## ruff, mypy, import-linter, codespell, traceability
 	@$(MAKE) --no-print-directory --keep-going --output-sync=target --jobs=$(CORES) $(CHECKS)
 
 check-format:
@@ -55,15 +58,18 @@ check-imports:
 check-words:
 	@$(BIN)/codespell
 
+check-trace:
+	@told=$$($(BIN)/ebr-gateway rtm check) || { echo "$$told"; exit 1; }
+
 test-slow-disk: .venv/.ready ## the default tests on a disk whose every flush takes 20 ms (SLOW_DISK_MS), needs a C compiler
 	@$(CC) -shared -fPIC -O1 -o .venv/slow_disk.so tests/kit/slow_disk.c -ldl
 	@LD_PRELOAD=$(CURDIR)/.venv/slow_disk.so $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(ARGS)
 
 faults: .venv/.ready ## the long fault suites, and each fault of docs/fault-bar.md with its figures
-	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m "(faults or survival) and not soak" --bar F --timeout 3600 $(ARGS)
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m "(faults or survival) and not soak" --bar F --timeout 3600 $(RESULTS) $(ARGS)
 
 attacks: .venv/.ready ## each attack of docs/fault-bar.md, with its figures
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "attack and not soak" --bar S --timeout 3600 $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "attack and not soak" --bar S --timeout 3600 $(RESULTS) $(ARGS)
 
 broken-in-turn: .venv/.ready ## twelve sources, each broken in three ways while the others run (part of `make faults`)
 	@$(BIN)/python -m pytest -n 0 tests/line/test_each_broken_in_turn_faults.py -m faults -s --timeout 3600 $(ARGS)
@@ -74,6 +80,9 @@ soak: .venv/.ready ## long runs: many seeds of the whole line
 bench: .venv/.ready ## print the tables of benchmarks/
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
+rtm: .venv/.ready ## write the traceability that the next release carries, from the results of `make test` and `make faults`
+	@$(BIN)/python tools/rtm.py
+
 lock: ## resolve the dependencies anew into locks/ (needs .venv)
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o locks/run.txt >/dev/null
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra fast pyproject.toml -o locks/dev.txt >/dev/null
@@ -82,10 +91,10 @@ lock: ## resolve the dependencies anew into locks/ (needs .venv)
 wheel: .venv/.ready ## build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel
 
-release: .venv/.ready ## test, build and tag VERSION=x.y.z here; nothing is pushed
-	@$(BIN)/python tools/release.py check "$(VERSION)"
+release: .venv/.ready ## test, build, sign with KEY=FILE and tag VERSION=x.y.z here; nothing is pushed
+	@$(BIN)/python tools/release.py check "$(VERSION)" "$(KEY)"
 	@$(MAKE) --no-print-directory test ARGS=
-	@$(BIN)/python tools/release.py make "$(VERSION)"
+	@$(BIN)/python tools/release.py make "$(VERSION)" "$(KEY)"
 
 clean: ## remove everything that make made
 	rm -rf .venv dist build demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from buffer.journal import Journal, Usage
     from buffer.opening import Opened
     from buffer.origin import Origin
-    from buffer.reader import read_journal
+    from buffer.reader import held_segments, read_journal
     from buffer.receipts import Depth, Quarantined, Rejected
     from buffer.retention import Pruned, Retained
     from buffer.scrub import ScrubRound
@@ -114,6 +114,7 @@ __all__ = [
     "StorageError",
     "Usage",
     "event_type",
+    "held_segments",
     "read_journal",
     "read_watermark",
     "segment_end",
@@ -125,7 +126,7 @@ _HOMES = {
         *("CheckpointRefused", "EntryTooLarge", "JournalBusy", "JournalClosed", "JournalError", "JournalInUse", "JournalMismatch"),
         *("ReceiptRefused", "StorageError"),
     ),
-    "reader": ("read_journal",),
+    "reader": ("held_segments", "read_journal"),
     "segment": ("Entry",),
     "catalogue": ("End",),
     "watermarks": ("read_watermark",),

@@ -22,14 +22,19 @@ def read_journal(directory: Path, after: tuple[int, int] = (0, 0)) -> Iterator[E
     Beside a running gateway: what is committed; a newest segment that is just being made, or whose making a crash cut short, holds nothing.
     Raises StorageError on damage, FileNotFoundError if there is no journal.
     """
-    if not (directory / "segments").is_dir():
-        raise FileNotFoundError(f"{directory}: no journal is here")
-    names = [match for path in (directory / "segments").glob("*.db") if (match := _NAME.fullmatch(path.name))]
-    found = sorted((int(match[1]), int(match[2])) for match in names)
+    found = held_segments(directory)
     for epoch, first in found:
         if (epoch, segments.last_of(first)) > after:
             path, seq = directory / "segments" / segments.name_of(epoch, first), after[1] if epoch == after[0] else 0
             yield from _pages(path, epoch, seq, is_newest=(epoch, first) == found[-1])
+
+
+def held_segments(directory: Path) -> list[tuple[int, int]]:
+    """Return (epoch, seq of the first entry) of each segment held, in order. Raises FileNotFoundError if there is no journal."""
+    if not (directory / "segments").is_dir():
+        raise FileNotFoundError(f"{directory}: no journal is here")
+    names = [match for path in (directory / "segments").glob("*.db") if (match := _NAME.fullmatch(path.name))]
+    return sorted((int(match[1]), int(match[2])) for match in names)
 
 
 def _pages(path: Path, epoch: int, seq: int, *, is_newest: bool) -> Iterator[Entry]:

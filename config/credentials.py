@@ -46,9 +46,10 @@ def read(credential: Credential, folder: Path | None = None) -> str:
         raise CredentialMissing(f"credential `{credential.credential}` can not be read: {type(error).__name__}") from None
 
 
-def server_tls(tls: Tls, folder: Path) -> ssl.SSLContext:
+def server_tls(tls: Tls, folder: Path, may_show: str | None = None) -> ssl.SSLContext:
     """Make the context of a server of ours: its certificate, and with `ca` that clients must show one. TLS 1.2 or newer.
 
+    may_show: the authority of a certificate that clients may show, and need not; one that it did not sign is refused.
     Raises CredentialMissing, OSError, ssl.SSLError.
     """
     key = path(tls.key, folder) if isinstance(tls.key, Credential) else folder / str(tls.key)
@@ -57,6 +58,9 @@ def server_tls(tls: Tls, folder: Path) -> ssl.SSLContext:
     context.load_cert_chain(folder / str(tls.cert), key)
     if tls.ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
+    elif may_show is not None:
+        context.load_verify_locations(folder / may_show)
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 

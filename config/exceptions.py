@@ -1,7 +1,8 @@
 """What production refuses unless QA has accepted it: a row of dispositions.csv in an approved version (URS-SEC-03, URS-CFG-07).
 
 Each has a name that does not change with its place: `security:SOURCE` (an OPC UA server without SignAndEncrypt), `simulated:SOURCE` (a
-source on this machine, or at no device's address), `page:unencrypted` (the page, seen from other machines, in the clear).
+source on this machine, or at no device's address), `page:unencrypted` (the page, seen from other machines, in the clear),
+`certificate-FAULT:SOURCE:DIGITS` (one fault of one certificate of an OPC UA server, by the first 16 digits of its SHA-256).
 """
 
 from collections.abc import Iterable, Iterator
@@ -64,12 +65,28 @@ def of_source(source: Source) -> Iterator[Deviation]:
             yield Deviation(f"security:{source.name}", "security", f"source `{source.name}` without a security policy")
         elif mode != "SignAndEncrypt":
             yield Deviation(f"security:{source.name}", "security", f"source `{source.name}` with mode {mode}")
+        yield from _certificates(source)
 
 
 def of_page(web: Web | None) -> Iterator[Deviation]:
     """Yield what production refuses of the page."""
     if web is not None and web.tls is None and not is_loopback(host_of(web.listen)):
         yield Deviation("page:unencrypted", "listen", f"the page at {web.listen}, seen from other machines without encryption")
+
+
+_FAULTS = {"dates": "outside of its dates", "uri": "of another application than it says", "key": "with a short key"}
+
+
+def _certificates(source: Source) -> Iterator[Deviation]:
+    """Yield the faults of certificates that a source lets pass. What is no such row is refused by the driver's own check."""
+    rows = source.options.get("accepted_certificates", [])
+    for row in rows if isinstance(rows, list) else []:
+        sha256, faults = (row.get("sha256"), row.get("faults")) if isinstance(row, dict) else (None, None)
+        if isinstance(sha256, str) and isinstance(faults, list):
+            for fault, text in _FAULTS.items():
+                if fault in faults:
+                    name = f"certificate-{fault}:{source.name}:{sha256[:16]}"
+                    yield Deviation(name, "accepted_certificates", f"source `{source.name}` with a certificate {text} ({sha256[:16]})")
 
 
 def _split(endpoint: str) -> SplitResult | None:

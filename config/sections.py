@@ -33,6 +33,8 @@ class LineSection(Model):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     timezone: str
     environment: Literal["development", "validation", "production"] = "development"
+    # Of a start in production whose installed files no release key vouches for.
+    unverified_software: Literal["finding", "refuse"] = "finding"
 
 
 class ClockSection(Model):
@@ -67,6 +69,7 @@ class Source(Model):
     outage_tolerance_s: Annotated[float, Field(ge=0)] = 10.0
     max_offset_s: Annotated[float, Field(gt=0)] = 2.0
     owner: str | None = None  # who answers for the data: a role or department, for the interface inventory
+    contact: str | None = None  # how that one is reached
     options: Mapping[str, Any] = {}
     folder: Path = Path()  # the line folder, for relative paths
 
@@ -222,15 +225,7 @@ class Uplink(Model):
     window_bytes: Annotated[int, Field(ge=65_536, le=MOST_BYTES)] = 8_388_608
     resend_after_s: Annotated[float, Field(gt=0)] = 10.0
     owner: str | None = None
-
-
-class Web(Model):
-    """[web]: the read-only page for the panel beside the line. Absent: no port is opened."""
-
-    listen: str = "127.0.0.1:8080"
-    tls: Tls | None = None  # cert and key are the gateway's own
-    hosts: tuple[str, ...] = ()  # names by which the page may be asked for, beside addresses and the machine's own name
-    read_only_without_login: bool = True  # False: who looks at the page logs in
+    contact: str | None = None
 
 
 class PushClient(Model):
@@ -246,6 +241,8 @@ class Push(Model):
 
     listen: str
     tls: Tls | None = None  # cert and key are the gateway's own; ca: clients must show a certificate that it signed
+    owner: str | None = None  # who answers for the systems that send
+    contact: str | None = None
     client: tuple[PushClient, ...] = ()
 
 
@@ -255,6 +252,8 @@ class Witness(Model):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     endpoint: str  # file:///folder, https://host/path
     tls: Tls | None = None
+    owner: str | None = None  # who answers for it
+    contact: str | None = None
 
 
 class Backup(Model):
@@ -266,18 +265,42 @@ class Backup(Model):
 
 
 Role = Literal["viewer", "operator", "engineer", "qa", "admin"]
+Header = Annotated[str, Field(pattern=r"^[Xx]-[A-Za-z0-9-]{1,60}$")]
+
+
+class WebProxy(Model):
+    """[web.proxy]: a reverse proxy at which people log in to the site's identity provider. It proves itself by its certificate."""
+
+    ca: str  # who signed the proxy's certificate
+    certificate: Annotated[str, Field(min_length=1)]  # its common name, or one of its DNS names
+    roles: Mapping[Role, Annotated[str, Field(min_length=1)]]  # the identity provider's group of each role
+    user: Header = "X-Remote-User"
+    name: Header = "X-Remote-Name"
+    groups: Header = "X-Remote-Groups"  # separated by commas
+
+
+class Web(Model):
+    """[web]: the page for the panel beside the line. Absent: no port is opened."""
+
+    listen: str = "127.0.0.1:8080"
+    tls: Tls | None = None  # cert and key are the gateway's own
+    hosts: tuple[str, ...] = ()  # names by which the page may be asked for, beside addresses and the machine's own name
+    read_only_without_login: bool = True  # False: who looks at the page logs in
+    proxy: WebProxy | None = None
 
 
 class Notify(Model):
-    """One [[notify]] table: somebody who is told of alarms that wait for a person, by e-mail or by a webhook."""
+    """One [[notify]] table: somebody who is told of alarms that wait for a person, by e-mail, by a webhook or by an MQTT broker."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    endpoint: str  # smtp://host:587 (STARTTLS), smtps://host:465, https://host/path
+    endpoint: str  # smtp://host:587 (STARTTLS), smtps://host:465, https://host/path, mqtts://host:8883
     sender: Annotated[str | None, Field(alias="from")] = None  # e-mail
     to: tuple[str, ...] = ()  # e-mail
-    user: str | None = None  # e-mail: for AUTH, with `password`
-    password: Credential | None = None  # e-mail: for AUTH; webhook: the bearer token
-    encrypted: bool = True  # False: a server in the plant that has no TLS; in production refused
+    topic: Annotated[str, Field(pattern=r"^[^$/+#\x00-\x1f]([^+#\x00-\x1f]{0,510}[^/+#\x00-\x1f])?$")] | None = None  # MQTT
+    version: Literal["5", "3.1.1"] = "5"  # MQTT: with 3.1.1 a broker does not say that nobody is subscribed
+    user: str | None = None  # e-mail and MQTT: with `password`
+    password: Credential | None = None  # e-mail and MQTT: of the user; webhook: the bearer token
+    encrypted: bool = True  # False: a mail server in the plant that has no TLS; in production refused
     tls: Tls | None = None
     whom: tuple[Role, ...] = ()  # alarms for these roles; all without it
     after_min: Annotated[float, Field(ge=0, le=7 * 24 * 60)] = 0.0  # only what nobody has acknowledged for so long
@@ -288,6 +311,7 @@ class Users(Model):
 
     origin: Annotated[Literal["local", "os-group"], Field(alias="from")] = "local"
     roles: Mapping[Role, Annotated[str, Field(min_length=1)]] = {}  # os-group: the operating system's group of each role
+    pam: Annotated[str, Field(pattern=r"^/.{1,100}$")] | None = None  # os-group: saslauthd's socket; accounts then give their password
     socket: Annotated[str, Field(min_length=1)] | None = None  # for people: 0660, of `group`; None: none is opened
     group: Annotated[str, Field(min_length=1)] = "ebr-gateway-users"
     lock_minutes: Annotated[int, Field(ge=0, le=10_080)] = 30  # after five failures; 0: until an administrator enables

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from config import Problem, Source, Tag
-from drivers.os_words import is_refused
+from drivers.os_words import is_absent, is_refused
 
 Value = bool | int | float | str | bytes | Decimal | datetime | None
 """A value as decoded, unscaled. A Bad reading has None. A datetime is aware and UTC."""
@@ -162,7 +162,7 @@ class Emit(Protocol):
         received_ns (CLOCK_MONOTONIC). None: it was received as it came.
         watermark: committed in the same transaction as the readings and messages; merged by key into `emit.watermark`. A key with None is
         removed. Each key is stored by itself, and only when it changed: what a driver has to remember of many rows belongs into several.
-        alive: tags that this I/O observed although no reading of them is in the list (an unchanged block that the driver compared
+        alive: tags that this I/O observed, whether or not a reading of them is in the list (an unchanged block that the driver compared
         itself, a keep-alive). None: just those in the list. An empty list of readings with `alive` is a proof of life.
         observed_ticks: the source-side instant through which this I/O proves observation (an OPC UA PublishTime). A later gap of these
         tags opens here. None: the largest event time in the list, for a poll the midpoint of requested and received.
@@ -208,7 +208,7 @@ class LinkLost(DriverError):
 
 
 class NobodyListens(LinkLost):
-    """The address answers at once that nobody listens there: a device or program that starts, or is off. It is asked again soon."""
+    """It is known at once that nobody is there: a device that starts or is off, an adapter that is pulled. It is asked again soon."""
 
 
 class BadReply(DriverError):
@@ -222,6 +222,11 @@ class DriverMisconfigured(Exception):
 def link_lost(text: str, error: BaseException) -> LinkLost:
     """Make the error of a connection that could not be made. error: of the socket, or of the library that has it."""
     return NobodyListens(text) if is_refused(error) else LinkLost(text)
+
+
+def port_not_opened(text: str, error: BaseException) -> LinkLost:
+    """Make the error of a port of this machine that could not be opened. One that is not there is asked for again soon."""
+    return NobodyListens(text) if is_absent(error) else LinkLost(text)
 
 
 class Driver(ABC):

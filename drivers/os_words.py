@@ -29,6 +29,11 @@ def is_refused(error: BaseException) -> bool:
     return isinstance(error, OSError) and _numbers(error) == {errno.ECONNREFUSED}
 
 
+def is_absent(error: BaseException) -> bool:
+    """Return whether a port of this machine is not there: its adapter is pulled, or not known to the system yet."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO}
+
+
 def in_words(error: BaseException, who: str = "the device") -> str:
     """Say an error of a connection or a port in one sentence, without the system's number. who: the other end."""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):

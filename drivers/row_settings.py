@@ -10,6 +10,8 @@ from drivers.local_time import Rule, Zone
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
+_DATES = [f"{day}{year}" for day in ("dm", "db", "dB", "j") for year in "Yy"] + ["c", "x", *(f"GV{day}" for day in "uaA")]
+"""Directives of strptime that name a day together; without one it would be a day of 1900."""
 
 
 class RowTime(Model):
@@ -23,6 +25,13 @@ class RowTime(Model):
     format: str | None = None
     ambiguous: Rule = "mark"
     disorder_s: Annotated[float, Field(ge=0, le=1800)] = 60.0
+
+    @field_validator("format")
+    @classmethod
+    def _has_date(cls, form: str | None) -> str | None:
+        if form is not None and not any(all(f"%{letter}" in form for letter in letters) for letters in _DATES):
+            raise ValueError(f"`{form}` is no format of a date and time of strptime: as in %d.%m.%Y %H:%M:%S")
+        return form
 
     @field_validator("zone")
     @classmethod

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kit.random_line import Recorded
 
 pytest.register_assert_rewrite("kit")
-pytest_plugins = ["kit.bar"]  # which rows of docs/fault-bar.md were proved, the figures, what was skipped
+# Which rows of docs/fault-bar.md were proved, the figures, what was skipped; and what each test did, for the traceability matrix.
+pytest_plugins = ["kit.bar", "kit.results"]
 
 KINDS = ("property", "process", "faults", "soak")
 

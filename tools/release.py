@@ -1,12 +1,18 @@
-"""Make a release of the commit that is checked out. `make release VERSION=x.y.z` runs both steps, with the tests between them.
+"""Make a release of the commit that is checked out. `make release VERSION=x.y.z KEY=FILE` runs the steps, with the tests between them.
 
-    release.py check VERSION    refuse a version or a tree that can not be released, in one line
-    release.py make VERSION     check, write dist/ebr-gateway-VERSION/ (wheel, lock, SHA256SUMS), and tag the commit v<VERSION>
+    release.py key FILE               make the key that signs releases, and FILE.pub for plants; once, outside of any repository
+    release.py check VERSION FILE     refuse a version, a tree or a key that can not be released, in one line
+    release.py make VERSION FILE      check, write dist/ebr-gateway-VERSION/, and tag the commit v<VERSION>
 
-Both can be run again: the same commit gives the same bytes, and an existing tag is compared, never moved. Nothing is pushed.
+The folder holds the wheel (with its signed manifest), the locks, the SBOM (CycloneDX), licences.csv, and SHA256SUMS with a signed note. The
+wheel is built twice, and refused if the two differ. All can be run again: the same commit and key give the same bytes, and an existing tag
+is compared, never moved. Nothing is pushed.
 """
 
+import csv
 import hashlib
+import io
+import json
 import os
 import re
 import shutil
@@ -14,7 +20,16 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
+
+from buffer import keys
+from gateway.changes.baseline import MANIFEST
+from gateway.changes.release import manifest_text
+from gateway.validation import sbom
+
+KEY_NAME = "ebr-gateway-release"
 
 
 class Refused(Exception):
@@ -23,16 +38,41 @@ class Refused(Exception):
 
 def main() -> None:
     """Run one step. Exit 1 with one line where it is refused."""
-    if len(sys.argv) != 3 or sys.argv[1] not in ("check", "make"):
-        sys.exit("release: give a step, check or make, and a version")
-    step, version = sys.argv[1:]
+    words = sys.argv[1:]
     try:
-        changes = check(version)
-        if step == "make":
-            tag(version, changes, build(version))
+        if len(words) == 2 and words[0] == "key":
+            make_key(Path(words[1]))
+        elif len(words) == 3 and words[0] in ("check", "make"):
+            changes, signer = check(words[1]), signer_of(words[2])
+            if words[0] == "make":
+                tag(words[1], changes, build(words[1], signer))
+        else:
+            sys.exit("release: give `key FILE`, or a step, check or make, a version, and the file of the key that signs")
     except Refused as refused:
         print(f"release: {refused}", file=sys.stderr)
         sys.exit(1)
+
+
+def make_key(path: Path) -> None:
+    """Make the key that signs releases. Raises Refused inside a repository, or where there is a file."""
+    path = path.resolve()
+    if any((folder / ".git").exists() for folder in path.parents):
+        raise Refused(f"{path} is inside of a repository: a key that signs releases lies elsewhere, best on a medium of its own")
+    try:
+        signer = keys.create(path, KEY_NAME)
+    except OSError as error:
+        raise Refused(str(error)) from error
+    print(f"made {path}, and {path}.pub for plants:\n{signer.public}")
+
+
+def signer_of(name: str) -> keys.Signer:
+    """Read the key that signs. Raises Refused."""
+    if not name:
+        raise Refused("give KEY=FILE, the key that signs releases; `release.py key FILE` makes one")
+    try:
+        return keys.load(Path(name), KEY_NAME)
+    except (OSError, keys.KeyUnusable) as error:
+        raise Refused(str(error)) from error
 
 
 def check(version: str) -> str:
@@ -55,41 +95,95 @@ def check(version: str) -> str:
         raise Refused(f"CHANGELOG.md says nothing below the heading of {version}")
     if (tagged := tagged_commit(version)) not in ("", run("git", "rev-parse", "HEAD")):
         raise Refused(f"v{version} is the tag of another commit, {tagged[:12]}: a version is released once")
+    if Path("docs/validation/urs.md").exists():
+        check_traceability(Path.cwd())
     return section[1].strip()
 
 
-def build(version: str) -> str:
-    """Write the release's folder from the commit alone, whatever else lies in the tree; return its sums.
+def check_traceability(tree: Path) -> None:
+    """Refuse a commit whose traceability is missing, of other files, or says that something failed or did not run. Raises Refused."""
+    from gateway.validation.traceability.matrix import row_of
+    from gateway.validation.traceability.problems import of_results, problems
+    from gateway.validation.traceability.results import RELEASE_FILE, Results
+    from gateway.validation.traceability.tree import NoTraceability, of_release, of_tree
+
+    try:
+        carried, now = of_release(tree / RELEASE_FILE), of_tree(tree, [])
+    except NoTraceability as error:
+        raise Refused(f"{error}: run `make test`, `make faults`, `make rtm`, and commit") from None
+    if carried._replace(results=Results((), ())) != now._replace(problems=()):
+        raise Refused(f"{RELEASE_FILE} is of other files than this commit's: run `make test`, `make faults`, `make rtm`, and commit")
+    rows = [row_of(requirement, carried) for requirement in carried.requirements]
+    if found := [*problems(now), *of_results(rows)]:
+        raise Refused(f"the traceability has {len(found)} problems, the first is `{found[0]}`")
+
+
+def build(version: str, signer: keys.Signer) -> str:
+    """Write the release's folder from the commit alone, whatever else lies in the tree; return its sums. Raises Refused.
 
     The lock goes with the wheel because a plant installs both, and the sums bind them together.
     """
     folder = Path("dist") / f"ebr-gateway-{version}"
     shutil.rmtree(folder, ignore_errors=True)
+    (folder / "locks").mkdir(parents=True)
     with tempfile.TemporaryDirectory() as name:
         tree = Path(name)
         run("git", "archive", "--format=tar", f"--output={tree / 'commit.tar'}", "HEAD")
         run("tar", "-xf", "commit.tar", cwd=tree)
-        # The commit's own time in the wheel, so that whoever builds it again gets the same bytes.
-        run(
-            sys.executable,
-            "-m",
-            "hatchling",
-            "build",
-            "-t",
-            "wheel",
-            "-d",
-            str(folder.resolve()),
-            cwd=tree,
-            SOURCE_DATE_EPOCH=run("git", "log", "-1", "--format=%ct"),
-        )
-        (folder / "locks").mkdir()
+        manifest = tree / MANIFEST
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text(signer.note(manifest_text(version, files_of(wheel(tree, "plain")))), "utf-8")
+        made, again = wheel(tree, "first"), wheel(tree, "second")
+        if made.read_bytes() != again.read_bytes():
+            raise Refused("the wheel was built twice, and the two differ: something in its build depends on the moment or the machine")
+        shutil.copyfile(made, folder / made.name)
         for lock in ("run.txt", "databases.txt"):
             shutil.copyfile(tree / "locks" / lock, folder / "locks" / lock)
+        listed(tree, folder, version)
+    return summed(folder, signer)
+
+
+def wheel(tree: Path, name: str) -> Path:
+    """Build the wheel of a tree into a folder of this name, with the commit's own time in it; return it."""
+    folder = tree / "dist" / name
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=tree, SOURCE_DATE_EPOCH=commit_time())
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def files_of(built: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that a wheel installs into its packages, but for those that say what it is."""
+    with zipfile.ZipFile(built) as file:
+        names = [name for name in file.namelist() if not name.split("/")[0].endswith(".dist-info") and name != MANIFEST]
+        return {name: hashlib.sha256(file.read(name)).hexdigest() for name in names}
+
+
+def listed(tree: Path, folder: Path, version: str) -> None:
+    """Write what the release consists of: the SBOM, and its licences as a table."""
+    notice = (tree / "NOTICE").read_text("utf-8") if (tree / "NOTICE").exists() else ""
+    found = sbom.packages((tree / "locks" / "run.txt").read_text("utf-8"), notice)
+    at = f"{datetime.fromtimestamp(int(commit_time()), UTC):%Y-%m-%dT%H:%M:%SZ}"
+    wheels = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.whl")}
+    text = json.dumps(sbom.sbom(version, found, at, wheels), indent=1, ensure_ascii=False) + "\n"
+    (folder / "sbom.cdx.json").write_text(text, "utf-8")
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([("library", "version", "licence"), *sbom.licence_rows(found)])
+    (folder / "licences.csv").write_text(table.getvalue(), "utf-8")
+
+
+def summed(folder: Path, signer: keys.Signer) -> str:
+    """Write SHA256SUMS and the signed note over them; return the sums."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files)
     (folder / "SHA256SUMS").write_text(sums, "utf-8")
-    print(f"built {folder}:\n{sums}", end="")
+    (folder / "SHA256SUMS.note").write_text(signer.note(sums), "utf-8")
+    print(f"built {folder}, signed by {signer.public}:\n{sums}", end="")
     return sums
+
+
+def commit_time() -> str:
+    """Return the commit's own time in seconds: in the wheel, so that whoever builds it again gets the same bytes."""
+    return run("git", "log", "-1", "--format=%ct")
 
 
 def tag(version: str, changes: str, sums: str) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from buffer.archive.blocks import Block, Heading, Table
 from buffer.archive.texts import local_text, value_text
+from buffer.pages.blocks import Block, Heading, Table
 from buffer.segment import Entry, type_of
 
 MOST_NAMED = 10

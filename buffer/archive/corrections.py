@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from buffer.archive.blocks import Block, Form, Heading, Table, Text
 from buffer.archive.happenings import Happening
 from buffer.archive.texts import counted_text, local_text, path_text, people_text, value_text, who_text
+from buffer.pages.blocks import Block, Form, Heading, Table, Text
 
 NOTHING = {"path": "nothing but its evidence"}
 
@@ -72,8 +72,8 @@ def audit_trail(happened: Iterable[Happening], zone: str | None) -> Iterator[Blo
 
 def review(happened: Iterable[Happening], zone: str | None) -> Iterator[Block]:
     """Yield who reviewed the audit trail and what came of it, then the block that is filled in by hand on a printed copy."""
-    yield Heading(1, "Review", with_mm=75)
-    reviews = [happening for happening in happened if happening.event["type"] == "document"]
+    yield Heading(1, "Review")
+    reviews = [happening for happening in happened if happening.event.get("document") == "audit-trail-review"]
     for happening in reviews:
         yield Text(_reviewed(happening.event, zone), marked=bool(happening.event.get("deviations")))
     if not reviews:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from buffer.archive.blocks import Block, Heading, Table, Text
 from buffer.archive.happenings import Happening, running
 from buffer.archive.texts import clock_effect_text, clock_size_text, duration_text, local_text, tags_text, value_text
+from buffer.pages.blocks import Block, Heading, Table, Text
 from buffer.times import TICKS_PER_S, from_rfc3339
 
 

@@ -14,10 +14,10 @@ from buffer import entry as formats
 from buffer import verify
 from buffer.archive.configurations import files_of
 from buffer.archive.happenings import is_event
-from buffer.archive.html import html
-from buffer.archive.pdf import pdf
 from buffer.archive.record import Proof, Record
 from buffer.archive.zipped import Members, TooLarge, write
+from buffer.pages.html import html
+from buffer.pages.pdf import pdf
 from buffer.proofs import EpochTree, coded
 from buffer.reader import read_journal
 from buffer.segment import Entry, type_of
@@ -65,7 +65,13 @@ def make(
     keys = list(keys)
     if not keys:
         raise NotReady("the gateway has no signing key")
-    trees = [_Proved(EpochTree(journal, span.epoch), span) for span in spans]
+    try:
+        trees = [_Proved(EpochTree(journal, span.epoch), span) for span in spans]
+    except NotReady as error:
+        if not _has_ended(journal, batch):
+            open_ = "the batch has no end yet, and what names it goes on"
+            raise NotReady(f"{error}; {open_}: make the archive when it has ended") from error
+        raise
     spans = [span.proved(tree.checkpoint.size) for span, tree in zip(spans, trees, strict=True)]
 
     def fill(members: Members) -> None:
@@ -209,6 +215,12 @@ def spans_of(journal: Path, batch: str) -> list[Span]:
                 cited.setdefault(entry.epoch if interval[1] < entry.seq else before, set()).add(interval)
     told = gaps.of_batch()
     return [_span(epoch, first, last, cited.get(epoch, set()), told.get(epoch, set())) for epoch, (first, last) in named.items()]
+
+
+def _has_ended(journal: Path, batch: str) -> bool:
+    """Whether the journal holds an end of the batch."""
+    events = (json.loads(entry.payload)["event"] for entry in read_journal(journal) if type_of(entry.payload) == "batch")
+    return any(event.get("transition") == "end" and event.get("batch") == batch for event in events)
 
 
 def _span(epoch: int, first: int, last: int, cited: set[tuple[int, int]], gaps: set[int]) -> Span:

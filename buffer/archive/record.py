@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.archive.configurations import configuration_blocks, versions_text
 from buffer.archive.corrections import audit_trail, corrections, review
 from buffer.archive.happenings import Happening, corrected, happenings, latest, names_gone, steps_of
@@ -28,6 +27,7 @@ from buffer.archive.texts import (
     unit_text,
     value_text,
 )
+from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.segment import Entry
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from buffer.entry.answers import ANSWERS
-from buffer.entry.documents import DocumentEvent, ReviewedItem, ReviewScope, Signature
+from buffer.entry.documents import Document, DocumentEvent, MadeEvent, ReviewedItem, ReviewEvent, ReviewScope, Signature
 from buffer.entry.gateway_events import (
     AuditEvent,
     CheckpointEvent,
@@ -82,6 +82,7 @@ __all__ = [
     "Context",
     "ContextEvent",
     "Decimal",
+    "Document",
     "DocumentEvent",
     "EpochEvent",
     "Event",
@@ -98,6 +99,7 @@ __all__ = [
     "Instant",
     "ListedRecord",
     "Lot",
+    "MadeEvent",
     "MaterialEvent",
     "MessageEvent",
     "MessageRow",
@@ -107,6 +109,7 @@ __all__ = [
     "Performer",
     "ReadingsEntry",
     "RebindEvent",
+    "ReviewEvent",
     "ReviewScope",
     "ReviewedItem",
     "SampleEvent",
@@ -178,8 +181,8 @@ def parse(payload: bytes) -> ReadingsEntry | EventEntry:
 
 
 def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (file name, JSON Schema with a full example) of every kind of entry and of event."""
-    from buffer.entry.examples import EVENTS, READINGS_ENTRY, event_entry
+    """Yield (file name, JSON Schema with a full example) of every kind of entry and of event, of answers, and of a document as a file."""
+    from buffer.entry.examples import DOCUMENT, EVENTS, READINGS_ENTRY, event_entry
 
     yield "entry-readings.json", _schema(ReadingsEntry, READINGS_ENTRY, "entry-readings")
     yield "entry-event.json", _schema(EventEntry, event_entry(EVENTS["gap"]), "entry-event")
@@ -187,14 +190,16 @@ def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"event-{kind}.json", _schema(EVENT_MODELS[kind], example, f"event-{kind}")
     for name, (model, example) in ANSWERS.items():
         yield f"uplink-{name}.json", _schema(model, example, f"uplink-{name}")
+    yield "document.json", _schema(Document, DOCUMENT, "document")
 
 
-def _schema(model: type[BaseModel], example: dict[str, Any], name: str) -> dict[str, Any]:
-    made = model.model_json_schema(by_alias=True)
+def _schema(model: Any, example: dict[str, Any], name: str) -> dict[str, Any]:
+    """Make a schema. model: a model, or a union of them."""
+    made = TypeAdapter(model).json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:ebr-gateway:{name}:1", **made, "examples": [example]}
 
 
-EVENT_MODELS: dict[str, type[Event]] = {
+EVENT_MODELS: dict[str, Any] = {
     "step": StepEvent,
     "batch": BatchEvent,
     "material": MaterialEvent,

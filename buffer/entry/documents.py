@@ -1,6 +1,6 @@
 """Documents of persons, as entries of the journal, and what they put under them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -56,8 +56,8 @@ class ReviewScope(Open):
     batch_had_ended: bool | None
 
 
-class DocumentEvent(Event):
-    """A document that a person made and signed; the only one so far is the review of an audit trail.
+class ReviewEvent(Event):
+    """The review of an audit trail, whole, as a person signed it.
 
     sha256, and `over` in each signature, are of the canonical JSON of the event without type, part, of, sliced, sha256, signatures, who,
     where and site_zone, with its items whole. items: every row that had to be looked at; not_reviewed: how many others, and why.
@@ -89,3 +89,133 @@ class DocumentEvent(Event):
     part: int = 1
     of: int = 1
     sliced: list[str] = []
+
+
+class Software(Open):
+    """What made a document. sha256: of the list of its installed files, one line `SHA-256  name` each, sorted by name."""
+
+    version: Name
+    sha256: Hex64
+
+
+class DocumentConfiguration(Open):
+    """The line folder in force. version null: it was given none. state: of the version, null where versions are not controlled."""
+
+    version: int | None
+    sha256: Hex64
+    state: str | None = None
+
+
+class Covered(Open):
+    """Entries that a document rests on; last 0: the epoch held none."""
+
+    epoch: int
+    first: int
+    last: int
+
+
+class MadeAt(Open):
+    """When a document was made, and how far that can be trusted. clock `unknown`: no gateway ran that could say."""
+
+    time: AwareDatetime
+    local: AwareDatetime
+    zone: Name
+    clock: Literal["synchronised", "holdover", "unsynchronised", "unknown"]
+    bound_s: str | None
+
+
+class MadeBy(Open):
+    """Who made a document. kind `system`: an account or the gateway, and no person has said that it was him. station: the machine."""
+
+    user: Name
+    name: str | None
+    role: str | None
+    kind: Literal["person", "system"]
+    station: Name
+
+
+class DocumentHead(Open):
+    """What the head of every document says. journal []: none was read. result null: the document judges nothing."""
+
+    document: Name
+    schema_: Literal["ebr-gateway/document/1"] = Field(alias="schema")
+    title: Name
+    id: Name
+    line: Name
+    gateway: Name
+    environment: str | None
+    software: Software
+    configuration: DocumentConfiguration | None
+    journal: list[Covered]
+    made_at: MadeAt
+    made_by: MadeBy
+    batch: str | None
+    result: Literal["passed", "finding", "not-complete"] | None
+    sha256: Hex64
+    signatures: list[Signature]
+
+
+class Section(Open):
+    """A heading; what follows belongs to it. level: 1 for a chapter, 2 for a part of one."""
+
+    kind: Literal["section"]
+    level: int
+    title: str
+
+
+class Paragraph(Open):
+    """A paragraph. marked: a person should look at it."""
+
+    kind: Literal["text"]
+    text: str
+    marked: bool
+
+
+class Values(Open):
+    """Names and values, in pairs."""
+
+    kind: Literal["values"]
+    rows: list[tuple[str, str]]
+
+
+class TableBlock(Open):
+    """A table. widths: relative, one per column. marked: indexes of rows that a person should look at."""
+
+    kind: Literal["table"]
+    titles: list[str]
+    widths: list[int]
+    rows: list[list[str]]
+    marked: list[int]
+
+
+class FormBlock(Open):
+    """A table that is filled in by hand, one row for each label."""
+
+    kind: Literal["form"]
+    titles: list[str]
+    widths: list[int]
+    labels: list[str]
+
+
+class Document(DocumentHead):
+    """A document of the product as a file (docs/documents.md). HTML and PDF are made from it, and say nothing else.
+
+    sha256, and `over` in each signature, are of the canonical JSON of the document without sha256 and signatures. body: what people read.
+    facts: the same for programs, by type of document; numbers with fractions are texts.
+    """
+
+    facts: dict[str, Any]
+    body: list[Section | Paragraph | Values | TableBlock | FormBlock]
+
+
+class MadeEvent(DocumentHead, Event):
+    """A document of the product: its head, its digest, its length as a file without white space between members, and who recorded it."""
+
+    type: Literal["document"]
+    bytes: int
+    who: Who
+    where: Where
+    site_zone: str
+
+
+DocumentEvent = Annotated[ReviewEvent | MadeEvent, Field(discriminator="schema_")]

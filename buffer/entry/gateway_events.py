@@ -68,6 +68,8 @@ class ConfigEvent(Event):
     Where a version begins (and not where it is only stated again) it says what it changes: `follows` is the configuration before it, `diff`
     has at most 500 of `changes`; null: they could not be compared, and `not_compared` says why. approved_by null: nobody that is known.
 
+    interface_sha256: of what all interfaces of the line promise to their other sides, as this release speaks them (docs/specification.md).
+
     Of a version that is controlled (docs/changes.md): `state` in which it began, who wrote it, `signatures` (the approvals, as signed notes
     over its digest), the number of the change, the digest of its impact assessment and the tests that this asks for, the version whose
     content it brought back, whether it was put into force in an emergency, and which batches were open then.
@@ -77,6 +79,7 @@ class ConfigEvent(Event):
     version: int
     sha256: Hex64
     software: str
+    interface_sha256: Hex64 | None = None
     files: list[ConfigFile] | dict[str, str]
     follows: ConfigVersion | None = None
     changes: int | None = None
@@ -113,14 +116,16 @@ class Who(Open):
 
     user: the unique id of a person, `os:<account>` of an account, `system:<gateway>` for the gateway itself, or `unknown` for somebody at
     the page who did not prove to be anybody. kind `person`: one that proved it by `auth`; then `name` is the printed name and `role` the
-    role of that moment. kind `system`: nobody vouches that one person did it. auth null: nothing was proved.
+    role of that moment. kind `system`: nobody vouches that one person did it. auth `password`: one that was looked at here; `os`: the
+    account that the kernel names; `proxy`: a reverse proxy that proved itself says it, by the site's identity provider. null: nothing was
+    proved.
     """
 
     user: Name
     name: str | None
     role: Literal["viewer", "operator", "engineer", "qa", "admin"] | None
     kind: Literal["person", "system"]
-    auth: Literal["password", "os", "certificate"] | None
+    auth: Literal["password", "os", "certificate", "proxy"] | None
 
 
 class Where(Open):

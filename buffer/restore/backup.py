@@ -115,9 +115,12 @@ def _write_sums(folder: Path) -> None:
     (folder / SUMS).write_text(text, encoding="ascii")
 
 
-def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learner | None = None) -> tuple[verify.Report, Import]:
+def restore(
+    source: Path, journal: Path, ebr: Path | None = None, learner: Learner | None = None, gateway: str | None = None
+) -> tuple[verify.Report, Import]:
     """Put a backup in the place of a journal that is gone. The next start begins a new epoch.
 
+    gateway: `site/line` of the line whose journal it is to be: a backup of another one is refused, for no start would take it.
     ebr: the store of an EBR (`from_ebr`): its entries beyond the backup are taken over under the old identities, and `learner` gets each.
     Without it, what was sent after the backup was made keeps its identities at the EBR, and is never sent as new, but the gateway does not
     know what it had read. What the EBR had not confirmed when the backup was made is sent again under the old identities. Raises
@@ -129,6 +132,11 @@ def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learn
         raise RestoreRefused(
             f"{journal}/segments holds entries: of a journal, then start the gateway, it makes journal.db anew; or of a restore cut "
             "at its end, then move them away first"
+        )
+    if gateway is not None and (theirs := gateway_of(source)) not in (None, gateway):
+        raise RestoreRefused(
+            f"{source} is a backup of {theirs}, and this line is {gateway}: restore it into the folder of that line, or write its site and "
+            "name into [line]"
         )
     report = verify.verify(source)
     if report.exit_code == 1:

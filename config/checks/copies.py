@@ -9,6 +9,7 @@ from config.sections import Notify, Witness
 from config.toml.text import Path_
 
 SCHEMES = ("file", "https", "http")
+MESSAGES = ("smtp", "smtps", "https", "http", "mqtts", "mqtt")
 
 
 def check(parts: ParsedFolder) -> None:
@@ -56,21 +57,26 @@ def _is_production(parts: ParsedFolder) -> bool:
 
 def _notify(notify: Notify, *, is_production: bool) -> Iterator[tuple[str, str]]:
     url = _split(notify.endpoint)
-    if url is None or url.scheme not in ("smtp", "smtps", "https", "http") or not url.hostname:
-        yield "endpoint", f"endpoint `{notify.endpoint[:80]}`: smtp://host:587, smtps://host:465 or https://host/path is meant"
+    if url is None or url.scheme not in MESSAGES or not url.hostname:
+        meant = "smtp://host:587, smtps://host:465, https://host/path, mqtts://host:8883 or mqtt://host:1883"
+        yield "endpoint", f"endpoint `{notify.endpoint[:80]}`: {meant} is meant"
         return
-    if url.username is not None or url.fragment or (url.scheme.startswith("smtp") and (url.path.strip("/") or url.query)):
-        yield "endpoint", "an address without user and fragment is meant, and of a mail server without a path"
-    is_mail = url.scheme.startswith("smtp")
+    is_mail, is_mqtt = url.scheme.startswith("smtp"), url.scheme.startswith("mqtt")
+    if url.username is not None or url.fragment or ((is_mail or is_mqtt) and (url.path.strip("/") or url.query)):
+        yield "endpoint", "an address without user and fragment is meant, and of a mail server or a broker without a path"
     if is_mail and (not notify.sender or not notify.to):
         yield "from" if not notify.sender else "to", "an e-mail needs `from` and `to`"
     if any("@" not in one or any(sign.isspace() for sign in one) for one in (*notify.to, *filter(None, [notify.sender]))):
         yield "to", "`from` and `to` are addresses, as shift@plant.example"
-    if not is_mail and (notify.sender or notify.to or notify.user):
-        yield "endpoint", "`from`, `to` and `user` are for e-mail alone"
-    if is_mail and (notify.user is None) != (notify.password is None):
+    if not is_mail and (notify.sender or notify.to):
+        yield "endpoint", "`from` and `to` are for e-mail alone"
+    if not is_mqtt and (notify.topic or notify.version != "5"):
+        yield "topic" if notify.topic else "version", "`topic` and `version` are for MQTT alone"
+    if not (is_mail or is_mqtt) and notify.user:
+        yield "user", "`user` is for e-mail and MQTT; a webhook has `password` alone, its bearer token"
+    if (is_mail or is_mqtt) and (notify.user is None) != (notify.password is None):
         yield "user", "`user` and `password` belong together"
-    clear = url.scheme == "http" or (url.scheme == "smtp" and not notify.encrypted)
+    clear = url.scheme in ("http", "mqtt") or (url.scheme == "smtp" and not notify.encrypted)
     if clear and notify.password is not None:
         yield "password", "would cross the network unencrypted"
     if clear and is_production:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from config.checks import clock, line, materials, parameters, transform_vectors, users
+from config.checks import clock, line, materials, parameters, transform_vectors, unlikely, users
 from config.checks.conditions import active_problems
 from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import INTEGERS, NUMBERS
@@ -26,6 +26,7 @@ def check(parts: ParsedFolder) -> list[Problem]:
     problems += _bounded(_alarms(parts, tags))
     problems += _bounded(materials.check(parts, tags))
     problems += _bounded(_listed_twice(parts))
+    problems += _bounded(unlikely.check(parts))
     line.check(parts, tags)
     clock.check(parts)
     users.check(parts)

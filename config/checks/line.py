@@ -112,6 +112,9 @@ def _endpoint(endpoint: str, schemes: tuple[str, ...] | None) -> Iterator[str]:
     if url is None or not url.scheme:
         yield f"endpoint `{_shown(endpoint)}` is no address such as {(schemes or ('scheme',))[0]}://..."
         return
+    if "${" in endpoint:
+        yield f"endpoint `{_shown(endpoint)}`: variables are not replaced in line.toml; write the address itself"
+        return
     if schemes is not None and url.scheme not in schemes:
         yield f"endpoint `{_shown(endpoint)}`: {' or '.join(f'{scheme}://' for scheme in schemes)} is meant"
     if url.password is not None or _SECRET_IN_QUERY.search(endpoint):

@@ -23,8 +23,11 @@ def check(parts: ParsedFolder) -> None:
             parts.document.error(("users", "socket"), "this is the gateway's own control socket: people need one of their own")
     if users.origin == "os-group":
         _groups(parts, users)
-    elif users.roles:
+        return
+    if users.roles:
         parts.document.error(("users", "roles"), 'groups have roles only with from = "os-group"; local users get theirs by `users add`')
+    if users.pam is not None:
+        parts.document.error(("users", "pam"), 'PAM knows accounts of the operating system: it is for from = "os-group"')
 
 
 def _groups(parts: ParsedFolder, users: Users) -> None:
@@ -33,6 +36,15 @@ def _groups(parts: ParsedFolder, users: Users) -> None:
         parts.document.error(("users", "from"), message)
     if users.socket is None:
         parts.document.error(("users", "from"), 'from = "os-group" needs socket: only there the kernel can say which person comes')
+    if users.pam is None and parts.environment == "production":
+        message = (
+            "without `pam` accounts give no password, so nobody can approve a version or sign a review here: "
+            'run saslauthd, and add pam = "/run/saslauthd/mux"'
+        )
+        parts.document.warning(("users", "from"), message)
+    if users.pam is not None and users.lock_minutes == 0:
+        message = "0 is for local users, whom an administrator lets in again; an account is locked for good by its own directory"
+        parts.document.error(("users", "lock_minutes"), message)
     seen: dict[str, str] = {}
     for role, group in users.roles.items():
         if (other := seen.setdefault(group, role)) != role:

@@ -48,7 +48,7 @@ class OpcUaAddress:
         return replace(self, index=(), field=())
 
 
-_NAMESPACE = re.compile(r"nsu=(?P<uri>[^;]*);|ns=(?P<index>[0-9]+);|(?P<short>[A-Za-z][A-Za-z0-9_-]*):(?=[isgb]=)")
+_NAMESPACE = re.compile(r"nsu=(?P<uri>[^;]*);|ns=(?P<index>[0-9]+);|(?P<short>[A-Za-z][A-Za-z0-9_-]*):(?=(?:[isgb]|s64)=)")
 
 
 _STEP = r"\[[0-9]{1,9}(?:,[0-9]{1,9})*\]"
@@ -63,6 +63,9 @@ _SUFFIX = re.compile(rf"#(?:(?P<end>/)|(?P<index>{_STEP})?(?P<field>(?:/{_MEMBER
 _FIELD_STEP = re.compile(rf"{_STEP}|{_MEMBER}")
 
 
+_MISSING = "an identifier i=, s=, g= or b= is missing, as in plc:s=Name or nsu=urn:example;i=7"
+
+
 _PREFIX = re.compile(r"(?P<prefix>[A-Za-z][A-Za-z0-9_-]*|[0-9]{1,5}):(?=.)")
 
 
@@ -72,7 +75,8 @@ _SMART_QUOTES = re.compile("[\u201c\u201d\u201e\u00ab\u00bb]")
 def parse_opcua(text: str) -> OpcUaAddress:
     """Parse `plc:s="DB"."Speed"`, `nsu=urn:x;i=7`, `ns=2;s=..`, `i=2258`, `path=/plc:DB/plc:Speed`; then `#[3]`, `#/Pv` or `#/Items[3]/Pv`.
 
-    An identifier that itself ends like such a suffix is closed by `#/`.
+    An identifier that itself ends like such a suffix is closed by `#/`. `s64=` is a string identifier in Base64, for those that no cell of
+    a table keeps: empty, with blanks at an end, with line breaks.
     """
     if text.startswith("path="):
         index, field, body = _suffix(text[5:])
@@ -80,8 +84,12 @@ def parse_opcua(text: str) -> OpcUaAddress:
     head = _NAMESPACE.match(text)
     body = text[head.end() :] if head else text
     index, field, body = _suffix(body)
-    if len(body) < 3 or body[1] != "=" or body[0] not in "isgb":
-        raise AddressError("an identifier i=, s=, g= or b= is missing, as in plc:s=Name or nsu=urn:example;i=7")
+    if body.startswith("s64="):
+        body = f"s={_base64_text(body)}"
+    elif body.startswith("s="):
+        _check_string(body[2:])
+    elif len(body) < 3 or body[1] != "=" or body[0] not in "isgb":
+        raise AddressError(_MISSING)
     named = head.groupdict() if head else {}
     if head and named["uri"] == "":
         raise AddressError("nsu= needs a namespace URI")
@@ -154,7 +162,7 @@ def _browse_path_text(path: tuple[tuple[str, str], ...]) -> str:
 
 def _identifier(kind: str, text: str) -> int | str | UUID | bytes:
     if kind == "s":
-        return _checked_string(text)
+        return text
     try:
         if kind == "i":
             return _uint32(text)
@@ -170,8 +178,17 @@ def _uint32(text: str) -> int:
     return int(text)
 
 
-def _checked_string(text: str) -> str:
+def _base64_text(body: str) -> str:
+    try:
+        return base64.b64decode(body.removeprefix("s64="), validate=True).decode()
+    except ValueError:  # binascii.Error and UnicodeDecodeError are such
+        raise AddressError(f"`{body}`: Base64 of a text in UTF-8 is meant") from None
+
+
+def _check_string(text: str) -> None:
     """Refuse a string identifier with damaged quotation marks: a PLC's quoted name is the first thing a spreadsheet damages."""
+    if not text:
+        raise AddressError(_MISSING)
     if _SMART_QUOTES.search(text):
         raise AddressError('curly quotation marks, a word processor changed them: write " instead')
     if text.startswith('"'):
@@ -179,7 +196,15 @@ def _checked_string(text: str) -> str:
             raise AddressError('doubled quotation marks, a spreadsheet added them: write each " once (twice only inside a quoted CSV cell)')
         if text.count('"') % 2:
             raise AddressError('a quotation mark is missing: each name stands in two, as in "DB_GRN"."Speed"')
-    return text
+
+
+def _is_plain(text: str) -> bool:
+    """True if a cell keeps a string identifier as it stands, and it is not taken for a damaged one."""
+    try:
+        _check_string(text)
+    except AddressError:
+        return False
+    return text == text.strip() and all(ord(character) >= 32 for character in text)
 
 
 def _escaped(uri: str) -> str:
@@ -203,11 +228,13 @@ def opcua_text(address: OpcUaAddress) -> str:
         head = f"nsu={_escaped(address.namespace_uri)};"
     else:
         head = f"ns={address.namespace_index};" if address.namespace_index else ""
-    identifier = address.identifier
+    identifier, kind = address.identifier, str(address.kind)
+    if isinstance(identifier, str) and not _is_plain(identifier):
+        identifier, kind = identifier.encode(), "s64"
     body = base64.b64encode(identifier).decode() if isinstance(identifier, bytes) else str(identifier)
     if suffix:
-        return f"{head}{address.kind}={body}#{suffix}"
-    return f"{head}{address.kind}={body}{_closed(f'{address.kind}={body}')}"
+        return f"{head}{kind}={body}#{suffix}"
+    return f"{head}{kind}={body}{_closed(f'{kind}={body}')}"
 
 
 def _closed(body: str) -> str:

@@ -122,6 +122,30 @@ def as_json(gap_report: CoverageReport) -> dict[str, Any]:
     return {"gaps": gaps, "open": len(gap_report.open), "fields": gap_report.fields, "stale": [row.gap for row in gap_report.stale]}
 
 
+def decided(line: Line) -> list[dict[str, Any]]:
+    """List every gap with who decided about it, and what production does by an acceptance alone; for people who look at a version."""
+    gaps = [(gap.name, gap.text, gap.disposition, gap.is_open) for gap in report(line).gaps]
+    known = {name for name, _, _, _ in gaps}
+    named = exceptions.names(line.sources, line.web)
+    gaps += [
+        (row.gap, "what production refuses without it", row, False)
+        for row in line.dispositions
+        if row.gap in named and row.gap not in known
+    ]
+    return [
+        {
+            "gap": name,
+            "text": text,
+            "open": is_open,
+            "disposition": None if row is None else row.disposition,
+            "accepted_by": None if row is None else row.accepted_by,
+            "accepted_on": None if row is None else row.accepted_on,
+            "reason": None if row is None else row.reason,
+        }
+        for name, text, row, is_open in gaps
+    ]
+
+
 def _state(gap: CoverageGap) -> str:
     return "open" if gap.disposition is None else gap.disposition.disposition
 

@@ -190,7 +190,7 @@ def _page(line: Line, web: Web) -> Row:
         protocol="HTTP" if web.tls is None else "HTTPS",
         endpoint=web.listen,
         security="none" if web.tls is None else "TLS",
-        authentication="none" if web.read_only_without_login else "user and password",
+        authentication="none" if web.read_only_without_login else f"user and password{_by_proxy(web)}",
         criticality="none",
         exception="; ".join(each.text for each in exceptions.accepted(line) if each.source is None),
     )
@@ -221,6 +221,7 @@ def _pushed(line: Line, push: Push) -> Row:
         endpoint=push.listen,
         security="TLS" if tls is not None else "none",
         authentication="token" + (" and certificate" if tls is not None and tls.ca is not None else ""),
+        data_owner=push.owner or "",
         criticality="GMP",
         dependent_systems=", ".join(client.name for client in push.client),
     )
@@ -235,8 +236,13 @@ def _witness(line: Line, witness: Witness) -> Row:
         endpoint=witness.endpoint,
         security="TLS" if witness.endpoint.startswith("https:") else "signed notes",
         authentication=_authentication(user=None, certificate=witness.tls is not None and witness.tls.cert is not None),
+        data_owner=witness.owner or "",
         criticality="GMP",
     )
+
+
+def _by_proxy(web: Web) -> str:
+    return "" if web.proxy is None else f", or the site's identity provider by the proxy {web.proxy.certificate}"
 
 
 def _notify(line: Line, notify: Notify) -> Row:
@@ -247,7 +253,7 @@ def _notify(line: Line, notify: Notify) -> Row:
         direction="out",
         protocol=scheme,
         endpoint=notify.endpoint,
-        security="none" if scheme == "http" or not notify.encrypted else "TLS",
+        security="none" if scheme in ("http", "mqtt") or not notify.encrypted else "TLS",
         authentication="password" if notify.password is not None else "none",
         criticality="GMP",
     )

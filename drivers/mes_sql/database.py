@@ -21,8 +21,9 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from config import Source
-from drivers.contract import BadReply, DriverMisconfigured, LinkLost, link_lost
+from drivers.contract import BadReply, DriverMisconfigured, LinkLost, NobodyListens
 from drivers.mes_sql import dialects
+from drivers.mes_sql.refusals import is_refused
 from drivers.mes_sql.select import escaped
 from drivers.mes_sql.settings import Settings
 from drivers.mes_sql.worker import Worker
@@ -221,7 +222,7 @@ class Database:
                 raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
             raise
         except Exception as error:  # whatever a driver raises when it can not connect
-            raise link_lost(f"{self._name}: {_brief(error)}", error) from error
+            raise (NobodyListens if is_refused(error) else LinkLost)(f"{self._name}: {_brief(error)}") from error
 
     async def _dropped(self, made: list[Connection]) -> None:
         for lent in made:

@@ -3,14 +3,14 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
-from drivers.contract import Driver, DriverMisconfigured, Emit
+from drivers.contract import Driver, DriverError, DriverMisconfigured, Emit
 from drivers.lasting import lasting
-from drivers.modbus.frames import Request, request_for
+from drivers.modbus.frames import ModbusException, NoAnswer, Request, WrongAnswer, request_for
 from drivers.modbus.outlet import SharedEmit
 from drivers.modbus.plan import Block, ReadLimits, Value, block_of, plan
 from drivers.modbus.probe import ProbeReport, Readable, probe
@@ -79,7 +79,18 @@ class ModbusDriver(Driver):
             link.close()
 
     async def probe(self) -> ProbeReport:
-        """Compare the tag map with the device, see probe.py. Raises LinkLost."""
+        """Compare the tag map with the device, see probe.py. Raises LinkLost, BadReply."""
+        try:
+            report = await self._probed()
+        except DriverError as error:
+            if (otherwise := await self._otherwise()) is not None:
+                raise type(error)(f"{error}; {otherwise}") from error
+            raise
+        if all(tag.state in ("silent", "wrong-answer") for tag in report.tags):
+            report.otherwise = await self._otherwise()
+        return report
+
+    async def _probed(self) -> ProbeReport:
         values = [value_of(index, tag, self.settings) for index, tag in enumerate(self.tags)]
         link = self._link()
         try:
@@ -90,8 +101,25 @@ class ModbusDriver(Driver):
         finally:
             link.close()
 
-    def _link(self) -> _ClosableLink:
-        its, endpoint = self.settings, self._endpoint
+    async def _otherwise(self) -> str | None:
+        """Ask a device in the network by the other framing: whether a converter passes RTU frames on is not seen from outside."""
+        kind: Literal["tcp", "rtu-tcp"] = "rtu-tcp" if self._endpoint.kind == "tcp" else "tcp"
+        if self._endpoint.kind == "rtu" or not self.tags:
+            return None
+        link = self._link(self._endpoint._replace(kind=kind))
+        try:
+            await link.open()
+            await link.read(request_for(block_of([value_of(0, self.tags[0], self.settings)])))
+        except ModbusException:
+            pass  # an answer, too
+        except (DriverError, NoAnswer, WrongAnswer):
+            return None
+        finally:
+            link.close()
+        return f"it answers as {kind}://{self._endpoint.host}:{self._endpoint.port}"
+
+    def _link(self, endpoint: Endpoint | None = None) -> _ClosableLink:
+        its, endpoint = self.settings, endpoint or self._endpoint
         timeout_s, turnaround_s = its.timeout_ms / 1000, its.turnaround_ms / 1000
         if endpoint.kind == "tcp":
             in_flight = 1 if turnaround_s else its.in_flight

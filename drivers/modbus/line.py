@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import serial
 
-from drivers.contract import LinkLost
+from drivers.contract import LinkLost, port_not_opened
 from drivers.modbus.settings import Endpoint
 from drivers.os_words import in_words
 
@@ -36,7 +36,7 @@ class SerialLine:
                 exclusive=True,
             )
         except (OSError, ValueError, termios.error) as error:  # serial.SerialException is an OSError, termios.error is not
-            raise LinkLost(f"{path}: {_why(error)}") from error
+            raise port_not_opened(f"{path}: {_why(error)}", error) from error
         self._fd = self._serial.fileno()
         asyncio.get_running_loop().add_reader(self._fd, self._readable)
 

@@ -95,11 +95,14 @@ class ProbeReport:
     reads: list[ReadCost]
     alone: int = 0
     """Tags without neighbours, for no other tag names them and nothing declares that reading them has no effect."""
+    otherwise: str | None = None
+    """How else it does answer, where it is silent as it is asked."""
 
     @property
     def findings(self) -> list[str]:
-        """Planned reads that the device does not give as they are planned."""
-        return [f"{read.read}: {read.problem}" for read in self.reads if read.problem is not None]
+        """Planned reads that the device does not give as they are planned, and how else it would answer."""
+        found = [f"{read.read}: {read.problem}" for read in self.reads if read.problem is not None]
+        return found if self.otherwise is None else [*found, self.otherwise]
 
     @property
     def requests_per_s(self) -> float:
@@ -119,6 +122,8 @@ class ProbeReport:
             lines.append(
                 f"{self.alone} tags without neighbours: hole_registers and hole_bits above 0 declare that reading others has no effect"
             )
+        if self.otherwise is not None:
+            lines.append(f"!! {self.otherwise}")
         return [*lines, f"{self.requests_per_s:.1f} requests/s, the device busy with them {self.busy:.1%} of the time"]
 
 

@@ -15,13 +15,14 @@ from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import Decoder
 from drivers.opcua.decoding.structures import Structures, read_structures
 from drivers.opcua.plan import ItemGroup, MonitoringPlan, decoding, joined, plan_of
-from drivers.opcua.session import paths
+from drivers.opcua.session import paths, server_limits
 from drivers.opcua.session.link import KeptSession, Link, connected, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import subscribe
 from drivers.opcua.subscription.history import keep_filling
 from drivers.opcua.subscription.making import Making
 from drivers.opcua.subscription.messages import Messages, SubscriptionGone
+from drivers.opcua.subscription.newest import Newest
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.stream import Stream
@@ -44,7 +45,7 @@ class OpcUaDriver(Driver):
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         self._plan: MonitoringPlan = plan_of(source, self.settings, self.tags)
-        self._state = SessionState(Semantics(self.tags), last=[None] * len(self.tags))
+        self._state = SessionState(Semantics(self.tags), last=Newest(len(self.tags)))
         self._kept: KeptSession | None = None
         self._next_endpoint = 0
         self._most_sent_bytes = 0  # of one message, where the server refused a larger one
@@ -128,8 +129,7 @@ class OpcUaDriver(Driver):
     async def _report_server(self, link: Link, emit: Emit) -> None:
         """Report the server's identity: a change of product or version is a change of the validated system."""
         identity = {name: str(value) for name, value in link.server.items() if name not in {"state", "start_time"}}
-        text = " ".join(identity[name] for name in ("manufacturer", "product", "version"))
-        await emit.found(Finding("server-identity", text, severity="info", evidence=identity))
+        await emit.found(Finding("server-identity", server_limits.in_words(link.server), severity="info", evidence=identity))
         if link.offset is not None:
             emit.source_offset(*link.offset)
 

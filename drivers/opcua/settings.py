@@ -47,6 +47,18 @@ class AlarmSource(BaseModel):
         return self
 
 
+class AcceptedCertificate(BaseModel):
+    """accepted_certificates = [{ sha256 = "..", faults = [".."] }]: faults of one certificate that are let pass, and nothing else of it.
+
+    dates: it has expired, or is not valid yet. uri: it is another application's, or none's. key: RSA of 1024 to 2047 bits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    faults: Annotated[tuple[Literal["dates", "uri", "key"], ...], Field(min_length=1)]
+
+
 class OpcUaSettings(BaseModel):
     """The keys of an OPC UA source beside those that every source has."""
 
@@ -59,6 +71,7 @@ class OpcUaSettings(BaseModel):
     namespaces: dict[str, str] = {}
     certificates: str = "certs"  # the managed folder: own/, trusted/, issuers/, rejected/
     revocation: Literal["told", "required"] = "told"  # a missing or outdated revocation list of an authority: a finding, or a refusal
+    accepted_certificates: Annotated[list[AcceptedCertificate], Field(max_length=16)] = []  # see there; production wants a named person
     publish_ms: Annotated[int, Field(ge=10, le=10_000)] | None = None  # publishing interval; default from the rate
     keep_alive_s: Annotated[float, Field(ge=0.2, le=60)] = 2.0  # a silent link is found after 1.5 of these
     request_timeout_s: Annotated[float, Field(ge=0.5, le=120)] = 10.0
@@ -76,6 +89,15 @@ class OpcUaSettings(BaseModel):
             raise ValueError("user and user_certificate: one identity only")
         if self.user_certificate is not None and self.security.policy == "None":
             raise ValueError("user_certificate with security policy None would be shown to a server that nobody knows; choose a policy")
+        return self
+
+    @model_validator(mode="after")
+    def _certificates(self) -> "OpcUaSettings":
+        named = [each.sha256 for each in self.accepted_certificates]
+        if len(set(named)) < len(named):
+            raise ValueError("accepted_certificates: a certificate stands twice; write all its faults into one row")
+        if named and self.security.policy == "None" and self.user is None:
+            raise ValueError("accepted_certificates: with security policy None no certificate is looked at")
         return self
 
 

@@ -54,7 +54,7 @@ class SerialDriver(Driver):
     async def run(self, emit: Emit) -> None:
         """Open the port and read it until cancelled; see Driver.run. Raises LinkLost or BadReply."""
         dialect = dialect_of(self.settings)
-        port = Port(self._endpoint, dialect.terminator, self.settings.timeout_ms / 1000)
+        port = Port(self._endpoint, dialect.terminator, self.settings.timeout_ms / 1000, self.settings.check_bytes)
         await port.connect()
         try:
             session = Session(self.tags, dialect, self._period_s, self.settings, port, emit)
@@ -66,7 +66,7 @@ class SerialDriver(Driver):
     async def probe(self) -> ProbeReport:
         """Show what the instrument says, and which tag takes what; see probe.py. Raises LinkLost, BadReply."""
         dialect = dialect_of(self.settings)
-        port = Port(self._endpoint, dialect.terminator, self.settings.timeout_ms / 1000)
+        port = Port(self._endpoint, dialect.terminator, self.settings.timeout_ms / 1000, self.settings.check_bytes)
         await port.connect()
         try:
             return await probe(port, self.tags, dialect, self.settings)

@@ -1,7 +1,8 @@
 """Cuts a stream of bytes into lines, and knows of each whether its beginning was seen. Pure.
 
-A line is what stands between two terminators. What stands before the first one is the rest of a line that nobody knows: the port was
-opened in its middle, bytes were dropped, or bytes were lost. It is cut out like any other, and says that it has no beginning.
+A line is what stands between two terminators; where a checksum follows the terminator, that and the terminator are part of it. What
+stands before the first one is the rest of a line that nobody knows: the port was opened in its middle, bytes were dropped, or bytes were
+lost. It is cut out like any other, and says that it has no beginning.
 """
 
 from typing import NamedTuple
@@ -25,8 +26,9 @@ class Cut(NamedTuple):
 class Framer:
     """The place in a stream of lines. At first it is in the middle of a line."""
 
-    def __init__(self, terminator: bytes) -> None:
-        self._terminator = terminator
+    def __init__(self, terminator: bytes, behind: int = 0) -> None:
+        """behind: so many bytes follow each terminator that belong to its line, whatever they are: a checksum."""
+        self._terminator, self._behind = terminator, behind
         self._waits = bytearray()
         self._begun = self._under_way = False
 
@@ -63,7 +65,7 @@ class Framer:
 
     def feed(self, data: bytes) -> list[Cut]:
         """Return the lines that end in these bytes. The memory is bounded: of a longer line the parts are returned as faults."""
-        *ended, rest = (bytes(self._waits) + data).split(self._terminator)
+        *ended, rest = self._split(bytes(self._waits) + data)
         cuts: list[Cut] = []
         for text in ended:
             cuts.append(Cut(text, self._begun, _fault(text)))
@@ -73,6 +75,16 @@ class Framer:
             cuts.append(Cut(rest, self._begun, f"{len(rest)} bytes without a terminator"))
             self.lose()
         return cuts
+
+    def _split(self, data: bytes) -> list[bytes]:
+        """Return the lines that are whole, and what is left. What stands behind a terminator is never looked at as one."""
+        if not self._behind:
+            return data.split(self._terminator)
+        parts, at = [], 0
+        while (end := data.find(self._terminator, at)) >= 0 and (end := end + len(self._terminator) + self._behind) <= len(data):
+            parts.append(data[at:end])
+            at = end
+        return [*parts, data[at:]]
 
 
 def _fault(text: bytes) -> str | None:

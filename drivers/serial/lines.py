@@ -4,6 +4,9 @@ A group `unit` names the unit of the number that stands before it, `x_unit` that
 or a group `moving` that matched something, makes numbers Uncertain, else they are Good. What the expression does not match as a whole is
 no answer.
 
+A group `bcc` is a block check character (ISO 1155): the exclusive or of the characters that the group `checked` matched, as one byte or as
+two hexadecimal digits. A line in which it differs is no answer.
+
 The expression must be of a kind that ends in time proportional to the line's length, however hostile the line: every repetition of
 variable length is possessive (`\d++`, ` *+`), there are no back references and no look-around, and the ways in which its alternatives can
 be taken are few. Alternatives of which one line can match one at most (`ST|US|OL`, `g|kg|mg`) are one way.
@@ -11,7 +14,9 @@ be taken are few. Alternatives of which one line can match one at most (`ST|US|O
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from itertools import combinations, takewhile
+from operator import xor
 from re import _constants, _parser  # type: ignore[attr-defined]  # the expression's own parse tree; the public module has no other door
 from typing import Any
 
@@ -21,6 +26,7 @@ from drivers.serial.answer import DYNAMIC, Answer, Field, NotAnAnswer
 MOST_CHARACTERS = 500
 MOST_WAYS = 64
 _MARKS = ("stable", "moving")
+_CHECK = ("checked", "bcc")
 _ONCE = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN, _constants.AT, _constants.CATEGORY)
 
 
@@ -31,9 +37,12 @@ class UnsafePattern(ValueError):
 def fields_of(pattern: str) -> list[str]:
     """List the fields of an expression, in their order. Raises UnsafePattern with the reason and a way to write it safely.
 
-    They are its named groups, and `stable` in place of `moving`.
+    They are its named groups, and `stable` in place of `moving`; what the checksum needs is none.
     """
-    names = names_in(pattern)
+    every = names_in(pattern)
+    names = [name for name in every if name not in _CHECK]
+    if len(every) - len(names) == 1:
+        raise UnsafePattern("a checksum needs both groups: checked, the characters that it covers, and bcc, the checksum itself")
     if set(names) >= set(_MARKS):
         raise UnsafePattern("stable and moving say the same: one of them is enough")
     if not names:
@@ -47,7 +56,7 @@ def units_of(pattern: str) -> dict[str, str]:
     A unit stands behind its number (SI Brochure, 5.4.3): `unit` belongs to the nearest group before it; to the first one behind it if it
     stands in front of all. `x_unit` belongs to `x`, wherever it stands.
     """
-    names = [name for name in re.compile(pattern.encode("ascii")).groupindex if name not in _MARKS]
+    names = [name for name in re.compile(pattern.encode("ascii")).groupindex if name not in (*_MARKS, *_CHECK)]
     units = {name[: -len("_unit")]: name for name in names if name.endswith("_unit") and name[: -len("_unit")] in names}
     if "unit" in names:
         at = names.index("unit")
@@ -116,6 +125,8 @@ def reader(pattern: str) -> Callable[[bytes], Answer]:
         if match is None:
             raise NotAnAnswer(f"does not match the pattern: {line[:48].hex(' ')}")
         groups = match.groupdict()
+        if "bcc" in groups:
+            _verify(groups.pop("checked") or b"", groups.pop("bcc") or b"")
         marks = {name: bool((groups.pop(name) or b"").strip()) for name in _MARKS if name in groups}
         moving = not marks.get("stable", True) or marks.get("moving", False)
         fields: dict[str, Field] = {name: (_text(text), DYNAMIC if moving else GOOD) for name, text in groups.items()}
@@ -127,6 +138,13 @@ def reader(pattern: str) -> Callable[[bytes], Answer]:
         return Answer(fields)
 
     return read
+
+
+def _verify(checked: bytes, bcc: bytes) -> None:
+    """Compare the block check character with the characters that it covers. Raises NotAnAnswer."""
+    right = reduce(xor, checked, 0)
+    if bcc.upper() != b"%02X" % right if len(bcc) == 2 else bcc != bytes([right]):
+        raise NotAnAnswer(f"wrong checksum: {bcc.hex(' ') or 'none'}, right would be {right:02X}, of {checked[:48].hex(' ')}")
 
 
 def _text(text: bytes | None) -> str:

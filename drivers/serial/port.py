@@ -62,14 +62,18 @@ class Port:
         endpoint: SerialEndpoint,
         terminator: bytes = b"\r\n",
         silence_s: float = 2.0,
+        behind: int = 0,
         now: Callable[[], Now] = Now.read,
         overruns: Callable[[Wire], int | None] = lambda wire: wire.overruns(),
     ) -> None:
-        """now, overruns: the clocks, and the wire's count of bytes that were lost on it (None where it counts none)."""
+        """behind: bytes that follow each terminator, see Framer.
+
+        now, overruns: the clocks, and the wire's count of bytes that were lost on it (None where it counts none).
+        """
         self._endpoint, self._now, self._overruns = endpoint, now, overruns
         self._silence_ns = round(silence_s * 1e9)
         self._wire: Wire | None = None
-        self._framer = Framer(terminator)
+        self._framer = Framer(terminator, behind)
         self._lines: deque[Line | Unframed] = deque()
         self._wake = asyncio.Event()
         self._failure: LinkLost | None = None

@@ -32,6 +32,8 @@ class SerialSettings(BaseModel):
     """Protocol line: what asks for a line, its ending included. Without it the instrument speaks by itself."""
     terminator: Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[\x00-\x7f]*$")] = "\r\n"
     """Protocol line: what ends each line, one to eight characters: \\u0003 is ETX."""
+    check_bytes: Annotated[int, Field(ge=0, le=2)] = 0
+    """Protocol line: so many characters of a checksum follow the terminator (STX text ETX BCC). Pattern and line then hold both."""
     decimal: Literal[".", ","] = "."
     """Protocol line: the decimal sign of its numbers. Texts are not changed."""
     ignore: Annotated[tuple[str, ...], Field(max_length=16)] = ()
@@ -60,7 +62,7 @@ class SerialSettings(BaseModel):
     @model_validator(mode="after")
     def _of_its_protocol(self) -> Self:
         of_scales = {"command", "serial_number"}
-        of_lines = {"instrument", "pattern", "request", "terminator", "decimal", "ignore", "begin", "end", "pause_s"}
+        of_lines = {"instrument", "pattern", "request", "terminator", "check_bytes", "decimal", "ignore", "begin", "end", "pause_s"}
         allowed = {"mt-sics": of_scales, "sbi": set(), "line": of_lines}[self.protocol]
         if foreign := self.model_fields_set & (of_lines | of_scales) - allowed:
             raise ValueError(f"{', '.join(sorted(foreign))}: not a key of protocol {self.protocol}")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import serial
 
-from drivers.contract import LinkLost, link_lost
+from drivers.contract import LinkLost, link_lost, port_not_opened
 from drivers.keepalive import watch
 from drivers.os_words import in_words
 from drivers.serial.overruns import overruns_of
@@ -60,7 +60,7 @@ class SerialWire:
                 exclusive=True,
             )
         except (OSError, ValueError, termios.error) as error:
-            raise LinkLost(f"{endpoint.path}: {_why(error)}") from error
+            raise port_not_opened(f"{endpoint.path}: {_why(error)}", error) from error
         self.fd = self._port.fileno()
         try:
             _set(self.fd, marks=not is_terminal)

@@ -6,9 +6,11 @@ password stands in the journal, in an answer but the one that gives it out, or i
 nobody in.
 """
 
-from gateway.access.actor import Actor, Peer, account, myself, of_the_gateway, peer_of
+from gateway.access.actor import Actor, Peer, Vouched, account, myself, of_the_gateway, peer_of
+from gateway.access.boottime import boottime_s
 from gateway.access.gate import Access, Refused, replaced
 from gateway.access.offline import Offline, alone, forget, stated, take_over
+from gateway.access.pam import PamAway
 from gateway.access.roles import LEAST_REASON, ROLES, RULES, Rule
 from gateway.access.signatures import NotSigned
 from gateway.access.store import UsersUnreadable
@@ -24,13 +26,16 @@ __all__ = [
     "NotPossible",
     "NotSigned",
     "Offline",
+    "PamAway",
     "Peer",
     "Refused",
     "Rule",
     "User",
     "UsersUnreadable",
+    "Vouched",
     "account",
     "alone",
+    "boottime_s",
     "forget",
     "myself",
     "of_the_gateway",

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from config.sections import Role
 
 Interface = Literal["cli", "page", "push"]
+Auth = Literal["password", "os", "proxy"]
+"""How a person proved who it is: a password that was looked at here, the account that the kernel names, a proxy that proved itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,16 @@ def myself() -> Peer:
     return _named(os.geteuid())
 
 
-def person(user: str, name: str | None, role: Role, auth: Literal["password", "os"], where: dict[str, Any], reason: str | None) -> Actor:
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A person as a proxy names him that has proved itself: by the site's identity provider. roles: those of his groups."""
+
+    user: str
+    name: str | None
+    roles: tuple[Role, ...]
+
+
+def person(user: str, name: str | None, role: Role, auth: Auth, where: dict[str, Any], reason: str | None) -> Actor:
     """Make the actor of a person whose identity was proved."""
     return Actor({"user": user, "name": name, "role": role, "kind": "person", "auth": auth}, where, reason, user)
 

@@ -3,17 +3,19 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 from buffer.times import now_ticks
 from config import Identity, Line, Users
-from gateway.access import groups, passwords
-from gateway.access.actor import Actor, Interface, Peer, account, nobody, person, place
-from gateway.access.login import Login, login
+from gateway.access import groups, pam, passwords
+from gateway.access.actor import Actor, Interface, Peer, Vouched, account, nobody, person, place
+from gateway.access.logged_in import mark
+from gateway.access.proving import Came, Looks, OsPasswords, OwnPasswords
 from gateway.access.refusals import Refusals
 from gateway.access.roles import BREAK_GLASS, RULES, Rule, reason_problem
+from gateway.access.signatures import NotSigned, may_sign
 from gateway.access.store import NAME, Store, UsersUnreadable
 from gateway.access.users import MOST_FAILURES, Directory, NotPossible, User, with_password
 from gateway.entries.findings import Announcer, finding
@@ -66,6 +68,8 @@ class Access:
         """alarm: appends a finding. recorded: digest of the list of users as the record left it, None if it never told. clock: ticks."""
         self.settings, self.production = line.users or Users(), line.line.environment == "production"
         self._store, self._record, self._alarm, self._now = Store(line.data), record, alarm, clock
+        by_pam = self.settings.pam is not None
+        self._passwords: Looks = OsPasswords(self.settings) if by_pam else OwnPasswords(self._store, self.settings, clock)
         self._one = asyncio.Lock()
         self._waiting, self._next_look_s = 0, 0.0
         self._refusals = Refusals()
@@ -88,24 +92,35 @@ class Access:
             await self._refused(command, refused, refused.by or account(peer, interface, reason))
             raise
 
-    async def in_session(self, command: str, by: Actor, reason: str) -> Actor:
-        """Return who gives a command that RULES names at the page, where he is logged in. Raises Refused, after it was written down."""
-        rule, said = RULES[command], reason.strip()
-        if (wrong := reason_problem(said)) is not None:
+    async def in_session(self, command: str, by: Actor, reason: str, password: str = "", *, asks: bool = False) -> Actor:
+        """Return who gives a command that RULES names at the page, where he is logged in; password: given in the very form, if it was.
+
+        asks: the password is needed, but of whom a proxy names, who has none here.
+
+        Raises Refused, after it was written down; UsersUnreadable.
+        """
+        rule, said = RULES[command], reason.strip() or None
+        if (rule.reason or said) and (wrong := reason_problem(said or "")) is not None:
             raise Refused(wrong)
-        actor = replace(by, reason=said)
         try:
+            actor = replace(by, reason=said)
+            if password:
+                actor = await self._by_password(command, str(by.user), password, by.where, said)
             _fits(rule, actor)
+            if asks and not actor.password_now and actor.who["auth"] != "proxy":
+                raise Refused("give your password: what is done here is done in your name", "no-password", by.user, actor)  # noqa: TRY301
         except Refused as refused:
-            await self._refused(command, refused, actor)
+            await self._refused(command, refused, refused.by or replace(by, reason=said))
             raise
         return actor
 
-    async def entered(self, user: str, password: str, where: dict[str, Any], new_password: str = "") -> tuple[User, Actor]:
+    async def entered(self, user: str, password: str, where: dict[str, Any], new_password: str = "") -> Actor:
         """Let a person in at the page, and change the password on the way if a new one is given. Both are written down.
 
         Raises Refused, after it was written down; NotPossible of a new password, UsersUnreadable.
         """
+        if new_password:
+            self.local()
         try:
             actor = await self._by_password("users-password" if new_password else "login", user, password, where, None)
         except Refused as refused:
@@ -114,8 +129,37 @@ class Access:
         if new_password:
             await self.change("user-password", user, actor, lambda all_, now: with_password(all_, user, new_password, now, own=True))
         actor = replace(actor, password_now=False)  # what comes later in this session has none of its own
-        await self._record("login", {}, actor, target=f"user {user}")
-        return (await asyncio.to_thread(self._store.read)).named(user), actor
+        await self._record("login", {}, actor, target=f"user {actor.user}")
+        return actor
+
+    async def vouched(self, who: Vouched, where: dict[str, Any], *, begins: bool = True) -> Actor:
+        """Let a person in whom a proxy names that has proved itself. begins: a session, which is written down.
+
+        Raises Refused, after it was written down; UsersUnreadable.
+        """
+        users = await asyncio.to_thread(self._store.read)
+        own = users.get(who.user)
+        try:
+            _one_role(who, own)
+        except Refused as refused:
+            await self._refused("login", refused, nobody(where))
+            raise
+        actor = person(who.user, who.name, who.roles[0], "proxy", where, None)
+        if begins:
+            await self._record("login", {}, actor, target=f"user {who.user}")
+        return actor
+
+    async def unproved(self, where: dict[str, Any]) -> None:
+        """Write down that somebody said to be a person as only the proxy may say it."""
+        await self._refused("login", Refused("no proof", "no-proof"), nobody(where))
+
+    def marks(self, actors: Iterable[Actor]) -> list[str | None]:
+        """Return of each who is logged in what must stay as it is for him to stay so; None: he is let in no more. For a thread.
+
+        Raises UsersUnreadable.
+        """
+        users = self._store.read()
+        return [mark(actor, users, self.settings) for actor in actors]
 
     async def left(self, by: Actor, cause: str) -> None:
         """Write down that somebody is no longer logged in at the page. cause: why, `logout` where it was the person's own doing."""
@@ -132,7 +176,7 @@ class Access:
         self, command: str, rule: Rule, arguments: Mapping[str, Any], peer: Peer, interface: Interface, reason: str | None
     ) -> Actor:
         user, where = str(arguments.get("as_user") or "").strip(), place(peer, interface)
-        if self.settings.origin == "os-group":
+        if self.settings.origin == "os-group" and (self.settings.pam is None or not user):
             actor = await asyncio.to_thread(self._by_group, rule, peer, interface, where, reason)
         elif user:
             actor = await self._by_password(command, user, str(arguments.get("password") or ""), where, reason)
@@ -148,6 +192,8 @@ class Access:
         """Take the account's person. Root and the service's account are no persons; what stands before a gateway, they may do."""
         if rule.first and peer.uid in {0, os.geteuid()}:
             return account(peer, interface, reason)
+        if self.settings.pam is not None:
+            raise Refused(f"{rule.words} needs a person: say who you are with --user", "nobody-named")
         found = groups.of_uid(peer.uid, self.settings.roles)
         if found is None or peer.uid == os.geteuid():
             raise Refused(f"{peer.account} is no person: come under your own account, over {self.settings.socket}", "no-person")
@@ -174,19 +220,23 @@ class Access:
         self._alarm(finding("break-glass-used", "alarm", text, {"command": rule.words, "user": user}))
 
     async def _by_password(self, command: str, user: str, password: str, where: dict[str, Any], reason: str | None) -> Actor:
-        came = await self._login(user, password)
+        came = await self._looked(user, password)
         if came.cause == "locked":
-            raise Refused(f"user {user} is locked after {MOST_FAILURES} failures: wait, or ask an administrator", "locked", user)
+            raise Refused(f"user {came.user} is locked after {MOST_FAILURES} failures: wait, or ask an administrator", "locked", came.user)
         if came.cause == "disabled":
-            raise Refused(f"user {user} is disabled", "disabled", user)
+            raise Refused(f"user {came.user} is disabled", "disabled", came.user)
         if came.cause is not None or came.user is None:
-            raise Refused("user or password is wrong", came.cause, None if came.user is None else user)
-        actor = person(user, came.user.name, came.user.role, "password", where, reason)
+            raise Refused("user or password is wrong", came.cause, came.user)
+        if len(came.roles) != 1:
+            raise Refused(
+                f"{came.user} is in groups of the roles {' and '.join(came.roles)}: exactly one is needed", "no-one-role", came.user
+            )
+        actor = person(came.user, came.name, came.roles[0], "password", where, reason)
         if came.must_change and command != "users-password":
             raise Refused(f"change your password first: ebr-gateway users password LINE --user {user}", "must-change", user, actor)
         return replace(actor, password_now=True)
 
-    async def _login(self, user: str, password: str) -> Login:
+    async def _looked(self, user: str, password: str) -> Came:
         """Look at a password, one after the other, and keep what came of it."""
         if self._waiting >= MOST_WAITING:
             raise Refused("too many ask at once: try again", "busy")
@@ -194,32 +244,28 @@ class Access:
         try:
             async with self._one:
                 await asyncio.sleep(self._next_look_s - time.monotonic())
-                came = await asyncio.to_thread(self._looked_at, user, password)
+                came = await asyncio.to_thread(self._passwords.look, user, password)
                 if came.cause in {"wrong-password", "unknown-user"}:
                     self._next_look_s = time.monotonic() + PAUSE_S
-                if came.cause is None and came.user is not None and passwords.outdated(came.user.hash):
-                    await self._hash_anew(came.user, password)
+                if came.outdated:
+                    await self._hash_anew(user, password)
+        except pam.PamAway as error:
+            raise Refused(str(error), "pam-away") from error
         finally:
             self._waiting -= 1
-        if came.now_locked and came.user is not None:
+        if came.now_locked:
             what = {"failures": MOST_FAILURES, "minutes": self.settings.lock_minutes or None}
-            await self._record("user-locked", what, target=f"user {user}", old="active", new="locked")
+            await self._record("user-locked", what, target=f"user {came.user}", old="active", new="locked")
         return came
 
-    async def _hash_anew(self, user: User, password: str) -> None:
+    async def _hash_anew(self, user: str, password: str) -> None:
         """Keep a password by the parameters of today; the list is another one then, which the record says first."""
         before = await asyncio.to_thread(self._store.read)
         fresh = await asyncio.to_thread(passwords.hashed, password)
-        after = before.put(before.named(user.user).model_copy(update={"hash": fresh}))
+        after = before.put(before.named(user).model_copy(update={"hash": fresh}))
         lists = {"list_before": before.digest(), "list_sha256": after.digest()}
-        await self._record("user-rehashed", lists, target=f"user {user.user}")
+        await self._record("user-rehashed", lists, target=f"user {user}")
         await asyncio.to_thread(self._store.replace, before, after)
-
-    def _looked_at(self, user: str, password: str) -> Login:
-        before = self._store.read()
-        came = login(before, user, password, self.settings, self._now())
-        self._store.replace(before, came.after)
-        return came
 
     async def change(self, action: str, user: str, by: Actor, transition: Callable[[Directory, int], Directory]) -> User:
         """Change the list of users: decide, write it down, do it. transition: of the list and the time in ticks.
@@ -253,11 +299,13 @@ class Access:
         """Tell each minute of the refusals that got no entry of their own, and look whether the list of users can be read, until cancelled.
 
         done: called after each such look.
-        Raises UsersUnreadable: somebody must hear of it before nobody is let in.
+        Raises UsersUnreadable, and pam.PamAway where accounts give their passwords: somebody must hear of it before nobody is let in.
         """
         while True:
             await self.tell_refusals()
             await self.compare()
+            if self.settings.pam is not None:
+                await asyncio.to_thread(pam.listens, self.settings.pam)
             done()
             await asyncio.sleep(TELL_EVERY_S)
 
@@ -293,6 +341,20 @@ def _fits(rule: Rule, actor: Actor) -> None:
     if role is not None and role not in rule.roles:
         who = f"{actor.who['user']} has the role {role}"
         raise Refused(f"{rule.words} is for {' and '.join(rule.roles)}; {who}", "role", actor.user, actor)
+    if rule.signs:
+        try:
+            may_sign(actor)
+        except NotSigned as error:
+            raise Refused(str(error), "no-password" if actor.who["kind"] == "person" else "nobody-named", actor.user, actor) from error
+
+
+def _one_role(who: Vouched, own: User | None) -> None:
+    """Raise Refused for whom a proxy names, if he has not one role, or if the line's own list says otherwise. own: of the same id."""
+    if own is not None and own.state != "active":
+        raise Refused(f"user {who.user} is disabled", "disabled", who.user)
+    if len(who.roles) != 1 or (own is not None and own.role != who.roles[0]):
+        held = " and ".join(dict.fromkeys((*who.roles, *([] if own is None else [own.role])))) or "none"
+        raise Refused(f"{who.user} has the roles {held}: exactly one is needed", "no-one-role")
 
 
 def replaced(how: str) -> dict[str, Any]:

@@ -29,6 +29,15 @@ def of_uid(uid: int, roles: Mapping[Role, str]) -> OsUser | None:
     return _user(entry, roles)
 
 
+def of_name(name: str, roles: Mapping[Role, str]) -> OsUser | None:
+    """Find the person of an account by its name, by the name that the operating system has for it; None if there is none, and for root."""
+    try:
+        entry = pwd.getpwnam(name)
+    except (KeyError, ValueError):  # none, or no name at all: a NUL, half a character
+        return None
+    return None if entry.pw_uid == 0 else _user(entry, roles)
+
+
 def everybody(roles: Mapping[Role, str]) -> list[OsUser]:
     """List who has a role: members of the groups, and accounts whose own group is one of them."""
     ids: set[int] = set()

@@ -112,12 +112,13 @@ def forget(data: Path) -> None:
 
 
 def _event(line: bytes) -> dict[str, Any]:
-    """Read a line. One that is no whole event of the two forms is an event that quotes it: the fold and every reader trust the form."""
-    from buffer.entry import AuditEvent, FindingEvent  # as late as this: hardly ever does something wait
+    """Read a line. One that is no whole event of the three forms is an event that quotes it: the fold and every reader trust the form."""
+    from buffer.entry import AuditEvent, Event, FindingEvent, MadeEvent  # as late as this: hardly ever does something wait
 
+    models: dict[str, type[Event]] = {"audit": AuditEvent, "document": MadeEvent}
     try:
         event = orjson.loads(line)
-        (AuditEvent if event["type"] == "audit" else FindingEvent).model_validate({**_FILLED, **event})
+        models.get(event["type"], FindingEvent).model_validate({**_FILLED, **event})
         orjson.dumps([[event]])  # two levels deep it stands in its entry; what can not be written must not get that far
     except (ValueError, KeyError, TypeError):
         text = line[:200].decode(errors="replace")

@@ -18,7 +18,8 @@ class Rule(NamedTuple):
     """What a command asks for.
 
     words: as typed after `ebr-gateway`. reason: whether the person must say why. first: whether root or the service's account may give it
-    while no administrator is there who could.
+    while no administrator is there who could. signs: whether it is a signature, so that the password must come with the very command
+    (`gateway.access.signatures`).
     """
 
     words: str
@@ -26,6 +27,7 @@ class Rule(NamedTuple):
     does: str
     reason: bool = True
     first: bool = False
+    signs: bool = False
 
 
 RULES: dict[str, Rule] = {
@@ -38,12 +40,14 @@ RULES: dict[str, Rule] = {
     "alarm-shelve": Rule("alarms shelve", ("engineer", "qa"), "take an alarm out of the banner for a time"),
     "alarm-unshelve": Rule("alarms unshelve", ("operator", "engineer", "qa"), "take a shelved alarm back before its time"),
     "notify-test": Rule("alarms test-message", ("operator", "engineer", "qa", "admin"), "send a test message", reason=False),
-    "audit-review": Rule("audit review", ("qa",), "sign the review of an audit trail", reason=False),
+    "audit-review": Rule("audit review", ("qa",), "sign the review of an audit trail", reason=False, signs=True),
     "rotate-key": Rule("keys rotate", ("admin",), "sign with a new key"),
     "sign-archive": Rule("archive", ("operator", "engineer", "qa", "admin"), "sign the archive of a batch", reason=False),
+    "document-record": Rule("document record", ("operator", "engineer", "qa", "admin"), "record a document in the journal", reason=False),
+    "document-sign": Rule("document sign", ("operator", "engineer", "qa", "admin"), "sign a document", reason=False, signs=True),
     "config-propose": Rule("config propose", ("engineer",), "freeze the line folder as the next version"),
-    "config-approve": Rule("config approve", ("qa",), "sign a version that somebody else proposed", reason=False),
-    "config-reject": Rule("config reject", ("qa",), "refuse a version that somebody else proposed", reason=False),
+    "config-approve": Rule("config approve", ("qa",), "sign a version that somebody else proposed", reason=False, signs=True),
+    "config-reject": Rule("config reject", ("qa",), "refuse a version that somebody else proposed", reason=False, signs=True),
     "config-activate": Rule("config activate", ("engineer", "qa"), "put an approved version into force", reason=False),
     "config-rollback": Rule("config rollback", ("engineer", "qa"), "go back to an earlier approved version"),
     "certs-make": Rule("certs make", ("engineer", "admin"), "make the gateway's own OPC UA certificate", reason=False),

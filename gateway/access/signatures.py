@@ -46,13 +46,23 @@ def sign(content: Mapping[str, Any], by: Actor, meaning: str, signer: Signer, *,
 
     by: the actor of the command, whose password came with it. now: ticks. Raises NotSigned; ValueError, as `canonical` does.
     """
-    if by.who["kind"] != "person" or not by.password_now:
-        raise NotSigned("a signature needs a person of the line's users, and the password with this very command")
+    may_sign(by)
     if not (3 <= len(meaning) <= MOST_MEANING and meaning.isprintable() and meaning == meaning.strip()):
         raise NotSigned(f"the meaning of a signature is one line of 3 to {MOST_MEANING} characters, as `reviewed and approved`")
     stated = {**{name: by.who[name] for name in ("user", "name", "role", "auth")}, "meaning": meaning, **_when(now, site_zone)}
     over = digest(content)
     return {**stated, "over": over, "note": signer.note(_text(stated, over))}
+
+
+def may_sign(by: Actor) -> None:
+    """Raise NotSigned for who is no person, and for who did not give the password with this very command (21 CFR 11.200(a)(1)).
+
+    The one rule for everything that is signed with a meaning, whoever keeps the password: the line's list of users or the operating system.
+    """
+    if by.who["kind"] != "person":
+        raise NotSigned(f"{by.who['user']} is an account and no person: say who you are with --user")
+    if not by.password_now:
+        raise NotSigned("a signature needs your password with this very command")
 
 
 def problem(signature: Mapping[str, Any], content: Mapping[str, Any], public: str) -> str | None:

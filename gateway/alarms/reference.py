@@ -28,7 +28,7 @@ happened is over at once, and waits for the acknowledgement alone. Nothing is de
     ebr-gateway alarms ack LINE ID --comment "sender called, file comes again" --user otto
     ebr-gateway alarms shelve LINE ID --until 2026-12-01T06:00+01:00 --reason "pump is being changed, order 4711" --user edda
     ebr-gateway alarms unshelve LINE ID --reason "pump is changed" --user edda
-    ebr-gateway alarms history LINE --batch B2026-0417 --format csv       or --from, --to; text, csv, json
+    ebr-gateway alarms history LINE --batch B2026-0417 --format csv       or --from, --to; text, csv, json; pdf --into DIR
 
 Every alarm that nobody has acknowledged, and every one that stands, is a problem of `status` (exit 1), page and `top`. A shelved
 alarm is none until its end, 72 h at most, also if it comes again meanwhile; then it comes back by itself.

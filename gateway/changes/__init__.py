@@ -10,7 +10,7 @@ event is durable; a production line runs a version that was put into force, and 
 """
 
 from gateway.changes.acts import Act, Signed
-from gateway.changes.baseline import Baseline, installed
+from gateway.changes.baseline import Baseline, installed, software
 from gateway.changes.book import Book, NotAllowed, Version
 from gateway.changes.choice import Choice, choice
 from gateway.changes.impact import OpenBatch
@@ -34,4 +34,5 @@ __all__ = [
     "known_act",
     "missing",
     "place_of",
+    "software",
 ]

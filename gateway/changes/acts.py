@@ -1,8 +1,8 @@
 """Acts on a version, as they are signed: who did what to which content, when, and what he meant by it (21 CFR 11.50, 11.70).
 
 An act is a C2SP signed note: a first line that names the form, the act as one line of JSON, and the gateway's Ed25519 signature over both.
-The gateway signs what a person, whose password was asked for that very act, has done; the text holds the digest of the version's content
-and that of the act before it, so it can be moved to no other content, version, gateway or place.
+The gateway signs what a person has done, who proved it by `auth`; what has a meaning, only with the password of that very act. The text
+holds the digest of the version's content and that of the act before it, so it can be moved to no other content, version, gateway or place.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class Person(BaseModel):
     user: str
     name: str | None
     role: str
-    auth: Literal["password", "os"]
+    auth: Literal["password", "os", "proxy"]
 
 
 class Act(BaseModel):

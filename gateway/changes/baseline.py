@@ -13,6 +13,8 @@ from typing import Any
 PACKAGES = ("gateway", "drivers", "buffer", "config", "simulators")
 UNITS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"), Path("/run/systemd/system"))
 FORM = "ebr-gateway/baseline/1"
+MANIFEST = "gateway/install/MANIFEST.note"
+"""The supplier's list of all other files, signed; it can not list itself (`release`)."""
 Baseline = Mapping[str, Any]
 """software: version. files, units: name -> SHA-256. libraries: name -> version."""
 
@@ -26,6 +28,21 @@ def installed(line: str, units: tuple[Path, ...] = UNITS) -> dict[str, Any]:
         "libraries": dict(sorted((each.metadata["Name"], each.version) for each in distributions())),
         "units": dict(sorted(_units(line, units))),
     }
+
+
+def sums(files: Mapping[str, str]) -> str:
+    """Write the files of an installation as lines `SHA-256  name`, sorted by name, as sha256sum does."""
+    return "".join(f"{files[name]}  {name}\n" for name in sorted(files))
+
+
+def software() -> dict[str, str]:
+    """Identify what is installed: the version, and the SHA-256 of `sums` over its files. For a thread."""
+    return {"version": version("ebr-gateway"), "sha256": hashlib.sha256(sums(dict(package_files())).encode()).hexdigest()}
+
+
+def package_files() -> Iterator[tuple[str, str]]:
+    """Yield (name, SHA-256) of each installed file that a manifest lists. For a thread."""
+    yield from ((name, digest) for name, digest in _packages() if name != MANIFEST)
 
 
 def differences(before: Baseline, now: Baseline) -> list[str]:

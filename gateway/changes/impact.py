@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from config import Line
 from config.reports.diff import Change, changes
+from gateway.interfaces import Digests, digests
 
 FORM = "ebr-gateway/impact/1"
 EVERYWHERE = "*"
@@ -51,8 +52,12 @@ class OpenBatch(NamedTuple):
     equipments: frozenset[str]
 
 
-def impact(old: Line | None, new: Line, software: Sequence[str] = ()) -> dict[str, Any]:
-    """Assess what `new` changes against `old`, None for a first version. software: files and libraries that are not as they were."""
+def impact(old: Line | None, new: Line, software: Sequence[str] = (), promised: Digests | None = None) -> dict[str, Any]:
+    """Assess what `new` changes against `old`, None for a first version. software: files and libraries that are not as they were.
+
+    promised: the digests of the interfaces of the version in force as they were when it was proposed, perhaps by another release; None: not
+    known, then they are what this release makes of `old`.
+    """
     found = changes(old, new) if old is not None else []
     rows = [_row(change, old, new) for change in found[:MOST_CHANGES] if old is not None]
     touched = {name for row in rows for name in row["equipment"]} if old is not None else {EVERYWHERE}
@@ -65,9 +70,16 @@ def impact(old: Line | None, new: Line, software: Sequence[str] = ()) -> dict[st
         "software": list(software),
         "equipment": sorted(touched | ({EVERYWHERE} if software else set())),
         "interfaces": sorted({name for row in rows for name in row["interfaces"]}),
+        "contracts": _contracts(promised or ({} if old is None else digests(old)), digests(new)),
         "tests": sorted({test for row in rows for test in row["tests"]} | ({"qualification of the release"} if software else set())),
         "criticality": max(_criticalities(rows, new, whole=old is None or bool(software)), key=RANK.index, default="none"),
     }
+
+
+def _contracts(before: Digests, after: Digests) -> dict[str, Any]:
+    """Say at which interfaces the other side must look again: what it relies on is not what it was. digests: of the new version."""
+    changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    return {"digests": after, "changed": [{"interface": name, "old": before.get(name), "new": after.get(name)} for name in changed]}
 
 
 def _criticalities(rows: Sequence[Mapping[str, Any]], new: Line, *, whole: bool) -> Iterator[str]:
@@ -140,9 +152,17 @@ def text(assessed: Mapping[str, Any], batches: Sequence[str]) -> str:
         ("tests required", "tests"),
     )
     told += [f"{words}: {', '.join(assessed[name])}" for words, name in lists if assessed[name]]
+    told += _looked_at(assessed["contracts"]["changed"]) if "contracts" in assessed else []
     told.append(f"highest criticality: {assessed['criticality']}")
     told.append(f"open batches concerned: {', '.join(batches) or 'none'}")
     return "\n".join(told)
+
+
+def _looked_at(changed: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not changed:
+        return ["contracts: no interface changes what its other side relies on"]
+    rows = (f"    {row['interface']}: {(row['old'] or '(none)')[:16]} -> {(row['new'] or '(none)')[:16]}" for row in changed)
+    return ["contracts that change; the other side must look again (ebr-gateway spec):", *rows]
 
 
 def _paragraph(row: Mapping[str, Any]) -> str:

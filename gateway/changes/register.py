@@ -13,9 +13,11 @@ import orjson
 from buffer.keys import Signer
 from buffer.times import TICKS_PER_S, now_ticks, rfc3339
 from config import ConfigError, Line, Problem
+from config.reports import coverage
 from gateway.access import Actor
 from gateway.access.gate import Record
 from gateway.access.roles import reason_problem
+from gateway.access.signatures import NotSigned, may_sign
 from gateway.changes import acts, baseline, impact
 from gateway.changes.acts import Act, Person, Signed
 from gateway.changes.book import Book, NotAllowed, Version
@@ -110,7 +112,7 @@ class Register:
 
     async def decide(self, deed: Deed, number: int, by: Actor, *, meaning: str) -> Version:
         """Approve or reject a version, in the name of a person who had no hand in it. Raises NotAllowed, OSError."""
-        _person(by, signs=True)
+        _signer(by)
         _words("meaning", meaning)
         async with self._one:
             book = await asyncio.to_thread(self.book)
@@ -189,7 +191,8 @@ class Register:
         rows = [described(version, read.book, with_notes=number is not None) for version in found[-MOST_TOLD:]]
         wrong = read.wrong or missing(read.book, self._around.known())
         left_out = len(found) - len(rows)
-        return {"versions": rows, "left_out": left_out, "active": read.book.active and read.book.active.number, "wrong": wrong}
+        gaps = {} if number is None else {"gaps": self._gaps(found[0])}
+        return gaps | {"versions": rows, "left_out": left_out, "active": read.book.active and read.book.active.number, "wrong": wrong}
 
     def impact(self, number: int) -> dict[str, Any]:
         """Return a version's impact against what is in force now, with the open batches concerned. Raises NotAllowed. For a thread."""
@@ -202,6 +205,18 @@ class Register:
             "impact": assessed,
             "batches": batches,
         }
+
+    def keep_assessment(self, document: Mapping[str, Any]) -> None:
+        """Keep the document of a version's impact assessment. Raises OSError. For a thread."""
+        self._store.keep_assessment(document)
+
+    def assessment(self, number: int) -> dict[str, Any]:
+        """Return the document of a version's impact assessment, as it was recorded. Raises NotAllowed. For a thread."""
+        version = self._store.read(self._around.gateway).book.named(number)
+        found = self._store.assessment(number, version.begun.impact)
+        if found is None:
+            raise NotAllowed(f"no document of the impact assessment of version {number} is kept; `config impact` tells it anew")
+        return found
 
     # ---- inside --------------------------------------------------------------------------------------------------------------------
 
@@ -220,7 +235,17 @@ class Register:
         if active is not None and active.sha256 == line.sha256 and not software:
             raise NotAllowed(f"the folder holds what is in force as version {active.number}, and nothing else was installed")
         old = None if active is None else self._whole(active)
-        return Frozen(line, impact.impact(old, line, software[:MOST_TOLD]), now)
+        return Frozen(line, impact.impact(old, line, software[:MOST_TOLD], self._promised(active)), now)
+
+    def _promised(self, version: Version | None) -> dict[str, str] | None:
+        """Read what the interfaces of a version promised when it was proposed; None if its assessment, or nobody any more, says so."""
+        if version is None or version.begun.impact is None:
+            return None
+        try:
+            told: dict[str, str] | None = self._store.read_document(version.begun.impact).get("contracts", {}).get("digests")
+        except NotAllowed:
+            return None
+        return told
 
     def _baseline(self, version: Version | None) -> dict[str, Any] | None:
         return None if version is None or version.begun.baseline is None else self._store.read_document(version.begun.baseline)
@@ -233,11 +258,20 @@ class Register:
             raise NotAllowed(f"version {version.number} is not taken by this release: {first}")
         return line
 
+    def _gaps(self, version: Version) -> list[dict[str, Any]] | None:
+        """List what a version's mapping leaves open, and who has accepted it; None where this release does not read it."""
+        try:
+            line = self._whole(version)
+        except NotAllowed:
+            return None
+        return coverage.decided(line)
+
     def _impact_of(self, book: Book, version: Version, line: Line) -> dict[str, Any]:
         active, now = book.active, self._baseline(version)
         before = self._baseline(active)
         software = baseline.differences(before, now) if before is not None and now is not None else []
-        return impact.impact(None if active is None else self._whole(active), line, software[:MOST_TOLD])
+        old = None if active is None else self._whole(active)
+        return impact.impact(old, line, software[:MOST_TOLD], self._promised(active))
 
     def _signed(self, book: Book, deed: Deed, number: int, sha256: str, by: Actor, **more: Any) -> Signed:
         """Sign an act, if it may be done. Raises NotAllowed."""
@@ -347,12 +381,18 @@ def stated(version: Version, book: Book) -> dict[str, Any]:
     }
 
 
-def _person(by: Actor, *, signs: bool = False) -> None:
-    """Raise NotAllowed for who is no person; signs: or whose password did not come with this very command (21 CFR 11.200)."""
+def _person(by: Actor) -> None:
+    """Raise NotAllowed for who is no person."""
     if by.who["kind"] != "person":
         raise NotAllowed(f"{by.who['user']} is an account and no person: say who you are with --user (`users add` adds people)")
-    if signs and by.who["auth"] == "password" and not by.password_now:
-        raise NotAllowed("a signature needs your password with this very command")
+
+
+def _signer(by: Actor) -> None:
+    """Raise NotAllowed for who can not sign."""
+    try:
+        may_sign(by)
+    except NotSigned as error:
+        raise NotAllowed(str(error)) from error
 
 
 def _words(name: str, text: str) -> None:

@@ -146,6 +146,27 @@ class Store:
             keys.sync(path.parent)
         return sha256
 
+    def keep_assessment(self, document: Mapping[str, Any]) -> None:
+        """Keep the document of an impact assessment (`gateway.documents`), as it was recorded in the journal. Raises OSError."""
+        path = self._folder / "documents" / f"assessment-{document['sha256']}.json"
+        self._made(self._folder)
+        self._made(path.parent)
+        part = path.with_name(f".{path.name}.part")
+        self._put(part, json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n")
+        part.replace(path)
+        keys.sync(path.parent)
+
+    def assessment(self, number: int, impact: str | None) -> dict[str, Any] | None:
+        """Find the document of a version's impact assessment; None if there is none. impact: the digest that the version's acts name."""
+        for path in sorted((self._folder / "documents").glob("assessment-*.json")):
+            try:
+                told = json.loads(path.read_bytes())
+                if (told["facts"]["version"], told["facts"]["impact"]) == (number, impact):
+                    return dict(told)
+            except (OSError, ValueError, KeyError, TypeError):  # what was changed is found by who reads the document: its digest
+                continue
+        return None
+
     def read_document(self, sha256: str) -> dict[str, Any]:
         """Read a document, if it still has its digest. Raises NotAllowed."""
         path = self._folder / "documents" / f"{sha256}.json"

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.base import FINDING, GOOD, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, print_json, shown
+from gateway.cli.documents import may_be_document, published
 from gateway.cli.persons import by_person, password_option, person, told
 
 alarm_id = click.argument("alarm", metavar="ID", help="the alarm's id, as `alarms list` shows it")
@@ -93,8 +94,18 @@ def test_message(line: Path, to: str, user: str | None, password_file: Path | No
 @click.option("--batch", help="what stood or happened while this batch ran")
 @click.option("--from", "begin", help="from this time on; without an offset the line's wall clock")
 @click.option("--to", "end", help="before this time")
-@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", help="text, csv or json")
-def history(line: Path, batch: str | None, begin: str | None, end: str | None, form: str) -> None:
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json", "pdf"]), default="text", help="pdf: with --into")
+@may_be_document
+def history(
+    line: Path,
+    batch: str | None,
+    begin: str | None,
+    end: str | None,
+    form: str,
+    to: Path | None,
+    user: str | None,
+    password_file: Path | None,
+) -> None:
     """Tell of each alarm when it was raised, who acknowledged it and how, when it ended. Reads the journal; no gateway is needed."""
     from gateway.cli.tables import instant_of, line_of, write_csv
     from gateway.evidence import alarm_history
@@ -104,7 +115,12 @@ def history(line: Path, batch: str | None, begin: str | None, end: str | None, f
         rows = alarm_history.rows(data_of(line), line_of(line)[1], batch, *span)
     except alarm_history.NotFound as error:
         fail(str(error), WRONG_INPUT)
-    if form == "json":
+    if form == "pdf" or to is not None:
+        from gateway.operation.drafts import of_alarms
+
+        asked = [(name, text) for name, text in (("batch", batch), ("from", begin), ("to", end)) if text]
+        published(line, lambda: of_alarms(rows, asked, batch), to, user, password_file)
+    elif form == "json":
         print_json(rows)
     elif form == "csv":
         write_csv(alarm_history.COLUMNS, rows)

@@ -1,14 +1,16 @@
-"""Defines the commands on the audit trail: see it, and review it."""
+"""Defines the commands on the audit trail: see it, review it, see its reviews."""
 
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway.cli.base import FINDING, GOOD, PATH, WRONG_INPUT, Words, data_of, fail, line_folder
+from gateway.cli.documents import may_be_document, published
 from gateway.cli.persons import password_option, person, told
 
 SORTED_BY = {"who": "user", "what": "what", "object": "object", "why": "reason", "type": "type", "critical": "critical"}
@@ -16,7 +18,7 @@ SORTED_BY = {"who": "user", "what": "what", "object": "object", "why": "reason",
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
 def audit() -> None:
-    """The audit trail: list, review."""
+    """The audit trail: list, review, reviews."""
 
 
 @audit.command(name="list", short_help="List who changed what, when, where and why")
@@ -31,7 +33,8 @@ def audit() -> None:
 @click.option("--to", "end", help="before this time")
 @click.option("--critical", is_flag=True, help="only what a reviewer has to look at")
 @click.option("--sort", type=click.Choice([*SORTED_BY]), help="by a column; else in the journal's order")
-@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", help="text, csv or json")
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json", "pdf"]), default="text", help="pdf: with --into")
+@may_be_document
 def list_(
     line: Path,
     who: str | None,
@@ -45,12 +48,16 @@ def list_(
     critical: bool,
     sort: str | None,
     form: str,
+    to: Path | None,
+    user: str | None,
+    password_file: Path | None,
 ) -> None:
     """List who changed what, when, where and why, from what to what. Reads the journal; no gateway is needed."""
     from gateway.cli.tables import instant_of, line_of, write_csv
     from gateway.cli.trail_text import cell, text_of
     from gateway.evidence import trail
     from gateway.evidence.trail_rows import COLUMNS, KINDS
+    from gateway.operation.drafts import of_trail
 
     if unknown := sorted(set(kind) - set(KINDS)):
         fail(f"--type: {unknown[0][:60]} is none; there are {', '.join(KINDS)}", WRONG_INPUT)
@@ -59,7 +66,20 @@ def list_(
     wanted = trail.Wanted(who, what, about, why, batch, frozenset(kind), first, last, critical)
     try:
         rows = trail.ordered(trail.rows(data_of(line), zone, gateway, wanted), SORTED_BY[sort] if sort else None)
-        if form == "json":
+        if form == "pdf" or to is not None:
+            told = {
+                "batch": batch,
+                "who": who,
+                "what": what,
+                "object": about,
+                "why": why,
+                "type": ", ".join(kind),
+                "from": begin,
+                "to": end,
+            }
+            asked = [(name, text) for name, text in {**told, "critical": "only" if critical else None, "sort": sort}.items() if text]
+            published(line, lambda: of_trail(rows, asked, batch), to, user, password_file)
+        elif form == "json":
             _write_json(rows)
         elif form == "csv":
             write_csv(COLUMNS, ({name: cell(row[name]) for name in COLUMNS} for row in rows))
@@ -117,3 +137,34 @@ def review(
     told_of = f"{answer['items']} items, {answer['questioned']} questioned"
     click.echo(f"audit trail reviewed: {told_of}; document {answer['id']}, sha256 {answer['sha256']}")
     sys.exit(FINDING if answer["questioned"] else GOOD)
+
+
+@audit.command(short_help="List who reviewed what, when, with which result")
+@line_folder
+@click.option("--batch", help="reviews of this batch's audit trail")
+@may_be_document
+def reviews(line: Path, batch: str | None, to: Path | None, user: str | None, password_file: Path | None) -> None:
+    """List the reviews that the journal holds, and whether each signature holds; with --into each is printed: JSON, HTML and PDF.
+
+    Exit 1 if one questions something or does not hold, and where a batch was named that nobody has reviewed. No gateway is needed.
+    """
+    from gateway.access.signatures import problem
+    from gateway.cli.keys import public_keys
+    from gateway.evidence import review as held
+    from gateway.operation.drafts import of_review
+
+    found, bad = held.reviews(data_of(line), batch), False
+    for one in found:
+        event, signature = one.event, one.event["signatures"][0]
+        wrong = [problem(signature, held.signed(event), public) for public in public_keys(data_of(line))]
+        holds = wrong[-1] if wrong and all(wrong) else None if wrong else "no public key of the gateway is known"
+        bad = bad or holds is not None or bool(event["deviations"])
+        of = f"batch {event['batch']}" if event["batch"] else f"from {event['scope']['from']}"
+        click.echo(f"{signature['local']}  {one.where}  {of}: {len(event['items'])} items, {len(event['deviations'])} questioned")
+        click.echo(f"    {signature['meaning']}: {signature['name']} ({signature['user']}, {signature['role']}); ", nl=False)
+        click.echo("the signature holds" if holds is None else f"THE SIGNATURE DOES NOT HOLD: {holds}")
+        if to is not None:
+            published(line, partial(of_review, event, one.where, holds), to, user, password_file)
+    if not found:
+        click.echo(f"nobody has reviewed the audit trail of batch {batch}" if batch else "no audit trail was reviewed")
+    sys.exit(FINDING if bad or (batch is not None and not found) else GOOD)

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, as_json, line_folder, print_json
+from gateway.cli.base import FINDING, FOLDER, GOOD, as_json, line_folder, print_json
+from gateway.cli.documents import may_be_document, published, write
 from gateway.cli.persons import by_person, password_option, person, told, with_purpose
 
 number = click.argument("version", type=click.IntRange(1), metavar="VERSION", help="the number of a version")
@@ -28,14 +29,21 @@ def propose(line: Path, change_no: str, author: str | None, reason: str, user: s
     touched = f"{answer['changes']} changes in the folder, highest criticality {answer['criticality']}"
     click.echo(f"version {answer['version']}: proposed, {touched}\nsha256 {answer['sha256']}")
     click.echo(f"what it touches: ebr-gateway config impact {line} {answer['version']}")
+    if answer["document"]:
+        click.echo(f"impact assessment: document {answer['document']['id']}, sha256 {answer['document']['sha256']}")
 
 
 @click.command(short_help="Say what a version changes and touches")
 @line_folder
 @number
 @as_json
-def impact(line: Path, version: int, as_json: bool) -> None:
+@click.option("--into", "to", type=FOLDER, help="write what was recorded with the proposal into this folder: JSON, HTML and PDF")
+def impact(line: Path, version: int, as_json: bool, to: Path | None) -> None:
     """Say what a version changes against the one in force: objects, old, new, criticality, what depends on them, tests, open batches."""
+    if to is not None:
+        for file in write(told(line, "config-assessment", version=str(version))["document"], to, ("json", "html", "pdf")):
+            click.echo(file)
+        return
     answer = told(line, "config-impact", version=str(version))
     if as_json:
         print_json(answer)
@@ -127,11 +135,16 @@ def history(line: Path, as_json: bool) -> None:
 @line_folder
 @number
 @as_json
-def show(line: Path, version: int, as_json: bool) -> None:
+@may_be_document
+def show(line: Path, version: int, as_json: bool, to: Path | None, user: str | None, password_file: Path | None) -> None:
     """Show a version with every signature: printed name, user, role, meaning, times, key. Exit 1 if the list was damaged."""
     answer = told(line, "config-show", version=str(version))
     (row,) = answer["versions"]
-    if as_json:
+    if to is not None:
+        from gateway.operation.drafts import of_version
+
+        published(line, lambda: of_version(answer), to, user, password_file)
+    elif as_json:
         print_json(answer)
     else:
         click.echo(f"version {row['version']}: {row['state']}, change {row['change_no'] or 'none'}\nsha256 {row['sha256']}")
@@ -143,6 +156,11 @@ def show(line: Path, version: int, as_json: bool) -> None:
             for name, text in words:
                 if text:
                     click.echo(f"    {name}: {text}")
+        for gap in answer["gaps"] or ():
+            decided = (
+                f"{gap['disposition']} by {gap['accepted_by']}, {gap['accepted_on']}: {gap['reason']}" if gap["disposition"] else "open"
+            )
+            click.echo(f"gap {gap['gap']}: {decided}")
     sys.exit(FINDING if answer["wrong"] else GOOD)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, PATH, WRONG_INPUT, as_json, data_of, fail, line_folder, people_of, print_json
+from gateway.cli.base import FINDING, GOOD, PATH, as_json, data_of, line_folder, people_of, print_json
 
 
 @click.command()
 @line_folder
-@click.option("--from", "begin", help="from this time on (RFC 3339)")
-@click.option("--to", "end", help="up to this time (RFC 3339)")
+@click.option("--from", "begin", help="from this time on; without an offset the line's wall clock")
+@click.option("--to", "end", help="before this time")
 @click.option("--chrony", type=PATH, default="/etc/chrony/chrony.conf", help="the installed chrony configuration")
 @as_json
 def time(line: Path, begin: str | None, end: str | None, chrony: Path, as_json: bool) -> None:
@@ -25,15 +25,14 @@ def time(line: Path, begin: str | None, end: str | None, chrony: Path, as_json: 
     import config
     from config.sections import ClockSection
     from gateway.cli import journal_log
+    from gateway.cli.tables import instant_of
     from gateway.clock import report as reports
     from gateway.clock.baseline import check_baseline
     from gateway.operation.control import NotRunning, ask
 
     data = data_of(line)
-    try:
-        made = reports.report(journal_log.entries(data, journal_log.Limits.of(None, begin, end)))
-    except ValueError as error:
-        fail(str(error), WRONG_INPUT)
+    first, last = (None if text is None else instant_of(line, text) for text in (begin, end))
+    made = reports.report(journal_log.entries(data, journal_log.Limits(begin=first, end=last)))
     try:
         now = ask(data, people_of(line))
     except NotRunning:

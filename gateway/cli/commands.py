@@ -29,6 +29,7 @@ GROUPS = {
         Row("probe", "sources", "Connect to every tag and compare it with the map"),
         Row("certs", "certificates", "Certificates for OPC UA: make, show, trust"),
         Row("config", "configuration", "Versions: propose, approve, activate; diff, inventory"),
+        Row("spec", "specification", "Specify every interface, for its other side"),
     ),
     "Run it": (
         Row("run", "line", "Run a line until SIGTERM or Ctrl-C"),
@@ -40,6 +41,7 @@ GROUPS = {
         Row("status", "running", "Say how it is; exit 1: something needs attention"),
         Row("ready", "running", "Exit 0 when every source and uplink is connected"),
         Row("top", "running", "Show it live; Ctrl-C leaves"),
+        Row("values", "values", "Show the present value of each tag"),
     ),
     "Decide": (
         Row("release-hold", "running", "Let a held batch go"),
@@ -51,14 +53,19 @@ GROUPS = {
         Row("keys", "keys", "The key that signs checkpoints: show, rotate"),
     ),
     "Read and prove": (
-        Row("log", "records", "Read the journal, whole entries or CSV"),
-        Row("audit", "audit", "The audit trail: list, review"),
+        Row("log", "records", "What happened, line by line; whole entries; CSV"),
+        Row("audit", "audit", "The audit trail: list, review, reviews"),
+        Row("qualify", "qualify", "Qualification: impact, iq, show, sign, verify"),
+        Row("about", "about", "What is installed, and is it what was released"),
+        Row("docs", "manual", "The documentation: here, or as a site"),
+        Row("document", "documents", "Documents: verify, print, record, sign"),
         Row("time", "clock", "Say how far the times on record can be trusted"),
         Row("verify", "records", "Prove that nothing was changed or removed"),
         Row("recompute", "records", "Decide everything again and compare"),
         Row("archive", "records", "Make an archive of one batch that proves itself"),
         Row("backup", "records", "Copy the journal and verify the copy"),
         Row("restore", "records", "Put a backup in the place of a journal that is gone"),
+        Row("rtm", "traceability", "Requirements, their tests, their results"),
     ),
 }
 ROWS = {row.name: row for rows in GROUPS.values() for row in rows}

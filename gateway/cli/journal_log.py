@@ -1,17 +1,16 @@
-"""Reads the journal for people and spreadsheets: whole entries as stored, or one row per reading."""
+"""Selects entries of the journal, and makes a row of each reading."""
 
-import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from buffer import read_journal
 from gateway.cli.tables import safe
 from gateway.entries.ticks import from_rfc3339, rfc3339
 
-FORMATS = ("jsonl", "csv")
 COLUMNS = (
     "epoch",
     "seq",
@@ -30,44 +29,71 @@ COLUMNS = (
 )
 
 
+READINGS = "readings"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Selects the entries to show, by batch and by time. Times are those of the entries, in ticks."""
+    """Selects the entries to show. begin, end: of the entries' times, in ticks; kinds: types of events, or `readings`; empty: not asked.
+
+    tags: patterns of tag names, `*` and `?`: readings of them, and the events that name them. quiet: kinds left out unless asked for.
+    """
 
     batch: str | None = None
     begin: int | None = None
     end: int | None = None
+    kinds: frozenset[str] = frozenset()
+    tags: tuple[str, ...] = ()
+    source: str | None = None
+    quiet: frozenset[str] = frozenset()
 
-    @classmethod
-    def of(cls, batch: str | None, begin: str | None, end: str | None) -> "Limits":
-        """Make limits from the command line's texts. Raises ValueError."""
-        return cls(batch, None if begin is None else from_rfc3339(begin), None if end is None else from_rfc3339(end))
+    @property
+    def are_set(self) -> bool:
+        """Whether anything is asked for in particular."""
+        return any((self.batch, self.begin is not None, self.end is not None, self.kinds, self.tags, self.source))
 
     def hold(self, entry: Mapping[str, Any]) -> bool:
-        """True if the entry is to be shown."""
+        """True if the entry is to be shown, as far as its own members say: of readings the tags are looked at one by one."""
         time = from_rfc3339(entry["time"])
         if (self.begin is not None and time < self.begin) or (self.end is not None and time >= self.end):
             return False
-        return self.batch is None or self.batch in _batches(entry)
+        if self.source is not None and self.source != entry.get("source", entry.get("event", {}).get("source")):
+            return False
+        if self.batch is not None and self.batch not in _batches(entry):
+            return False
+        return self.wants(entry["event"]["type"] if "event" in entry else READINGS) and self._is_tagged(entry)
+
+    def wants(self, kind: str) -> bool:
+        """True if entries of this kind are to be shown."""
+        return kind in self.kinds if self.kinds else kind not in self.quiet or (kind == READINGS and bool(self.tags))
+
+    def names(self, tag: str) -> bool:
+        """True if a tag is one of those asked for."""
+        return not self.tags or any(fnmatchcase(tag, pattern) for pattern in self.tags)
+
+    def _is_tagged(self, entry: Mapping[str, Any]) -> bool:
+        if not self.tags or "readings" in entry:
+            return True
+        named = [*_listed(entry["event"].get("tags")), entry["event"].get("tag")]
+        return any(isinstance(tag, str) and self.names(tag) for tag in named)
 
 
-def write(data: Path, limits: Limits, form: str, out: TextIO) -> None:
-    """Write the journal's entries within the limits to `out`. A gateway may be running on it. Raises JournalError."""
-    writer = csv.writer(out)
-    if form == "csv":
-        writer.writerow(COLUMNS)
-    tagsets: dict[str, dict[int, dict[str, Any]]] = {}
-    for stored in read_journal(data):
-        entry = json.loads(stored.payload)
+class TagTables:
+    """Knows the tables of tags that entries refer to: each segment of the journal states them again."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[int, dict[str, Any]]] = {}
+
+    def take(self, entry: Mapping[str, Any]) -> None:
+        """Look at an entry that may hold a table, or a part of one."""
         event = entry.get("event", {})
         if event.get("type") == "tagset":
-            tagsets.setdefault(event["tagset"], {}).update(enumerate(event["tags"], event["first"]))
-        if not limits.hold(entry):
-            continue
-        if form == "jsonl":
-            out.write(stored.payload.decode() + "\n")
-        elif "readings" in entry:
-            writer.writerows(rows(entry, tagsets.get(entry["tagset"], {})))
+            self._tables.setdefault(event["tagset"], {}).update(enumerate(event["tags"], event["first"]))
+
+    def rows(self, entry: Mapping[str, Any], limits: Limits) -> Iterator[list[Any]]:
+        """Yield a row per reading that is asked for, in the order of COLUMNS."""
+        named = COLUMNS.index("tag")
+        return (row for row in rows(entry, self._tables.get(entry["tagset"], {})) if limits.names(row[named]))
 
 
 def entries(data: Path, limits: Limits) -> Iterator[dict[str, Any]]:
@@ -114,3 +140,7 @@ def _batches(entry: Mapping[str, Any]) -> set[Any]:
     found = {context.get("batch") for context in entry.get("contexts", {}).values()}
     found.add(entry.get("event", {}).get("batch"))
     return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -2,23 +2,32 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from gateway.cli.base import FOLDER, NOT_REACHED, PATH, PORT, WRONG_INPUT, as_json, fail, line_folder, logging_to_stderr, print_json
 
+if TYPE_CHECKING:
+    from config import Line
+
 
 @click.command()
 @click.argument("line", type=FOLDER, metavar="LINE", help="the folder to make")
-def new(line: Path) -> None:
+@click.option("--like", default="new", help="begin as an example: granulation-2, bioreactor-3, tablet-press-1; else one PLC and one mixer")
+@click.option(
+    "--separator", type=click.Choice([",", ";"]), default=",", help="between the cells of the tables, as your spreadsheets have it"
+)
+def new(line: Path, like: str, separator: str) -> None:
     """Make a line folder to start from; the line is called as the folder."""
     from config import examples
 
     if line.exists():
         fail(f"{line}: exists already", WRONG_INPUT)
+    if like not in examples.names():
+        fail(f"--like {like[:60]}: there is none; there are {', '.join(examples.names())}", WRONG_INPUT)
     try:
-        examples.begin(line)
+        examples.begin(line, like, separator)
     except ValueError as error:
         fail(str(error), WRONG_INPUT)
     click.echo(f"{line}: made. Next: edit tags.csv, then: ebr-gateway check {line}")
@@ -83,14 +92,15 @@ def run(line: Path, verbose: bool) -> None:
 
     logging_to_stderr(verbose=verbose)
     again = True
-    found = choosing.chosen(line)
+    found = choosing.to_start(line)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             while again:
                 for problem in found.line.warnings:
                     logging.getLogger(__name__).warning("%s", problem)
+                click.echo(_about(found.line, line), err=True)
                 again = runner.run(gateway.run(found.line, found))
-                found = choosing.chosen(line) if again else found
+                found = choosing.to_start(line) if again else found
     except BaseExceptionGroup as group:
         # The journal first: what else failed on the same disk while all ended (a socket's file that can not be removed) is not the cause.
         if (faults := group.subgroup((gateway.StorageFault, JournalError))) is not None:
@@ -98,20 +108,33 @@ def run(line: Path, verbose: bool) -> None:
         raise
 
 
+def _about(found: "Line", folder: Path) -> str:
+    """Say what a gateway that starts is going to do, and where it can be watched. Nothing of it has been done yet."""
+    web = found.web
+    page = "no page, for line.toml has no [web]" if web is None else f"page {'https' if web.tls else 'http'}://{web.listen}/"
+    parts = [f"{len(found.sources)} sources, {len(found.uplinks)} uplinks", page, f"journal {found.data}"]
+    return f"{found.gateway} starts: {'; '.join(parts)}\n  how it is: ebr-gateway status {folder}; Ctrl-C ends it"
+
+
 @click.command()
 @line_folder
 @click.option("--to", type=FOLDER, help="copy the folder there, with loopback addresses, and serve that")
 @click.option("--truth", type=FOLDER, help="folder for the ground-truth logs")
 @click.option("--seed", type=int, default=1, help="same seed, same line")
-def simulate(line: Path, to: Path | None, truth: Path | None, seed: int) -> None:
-    """Serve every source of a line, with devices that answer at the addresses of its tag map."""
+@click.option("--only", multiple=True, metavar="SOURCE", help="serve this source alone; may be given more than once")
+@click.option("--skip", multiple=True, metavar="SOURCE", help="do not serve this source; may be given more than once")
+def simulate(line: Path, to: Path | None, truth: Path | None, seed: int, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
+    """Serve the sources of a line, with devices that answer at the addresses of its tag map.
+
+    One source fails while the others go on if it is served by itself: --skip it in one terminal, --only it in another, and end that one.
+    """
     import logging
 
     from simulators import line as simulated
 
     logging_to_stderr(verbose=False)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # why it can not serve is said in one line
-    sys.exit(simulated.simulate(line, to, truth, seed=seed))
+    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip))
 
 
 @click.command()

@@ -1,10 +1,13 @@
 """Writes the log: one line a message, whatever it quotes."""
 
 import logging
+import os
 from typing import TextIO
 
 from gateway.entries.printable import printable
 
+JOURNAL = "JOURNAL_STREAM"
+"""Set by systemd for a service whose standard error goes to its journal, which gives each line a time by itself."""
 LONGEST_LINE = 4_000
 """Characters of a message that are kept: a device may send a megabyte."""
 
@@ -26,5 +29,6 @@ class OneLine(logging.Formatter):
 def handler(stream: TextIO) -> logging.Handler:
     """Return what writes to a stream in this form."""
     made: logging.Handler = logging.StreamHandler(stream)
-    made.setFormatter(OneLine("%(levelname)s %(name)s: %(message)s"))
+    time = "" if JOURNAL in os.environ else "%(asctime)s "
+    made.setFormatter(OneLine(f"{time}%(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
     return made

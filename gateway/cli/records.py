@@ -15,22 +15,51 @@ from gateway.cli.persons import answered, by_person, credentials, offline, with_
 
 @click.command()
 @line_folder
-@click.option("--batch", help="only this batch")
-@click.option("--from", "begin", help="from this time on (RFC 3339)")
-@click.option("--to", "end", help="up to this time (RFC 3339)")
-@click.option("--format", "form", default="jsonl", help="jsonl: whole entries; csv: one row per reading")
-def log(line: Path, batch: str | None, begin: str | None, end: str | None, form: str) -> None:
-    """Read the journal, running or not: entries as they are stored, or readings as CSV."""
-    from gateway.cli import journal_log
+@click.option("--batch", help="only what names this batch")
+@click.option("--from", "begin", help="from this time on; without an offset the line's wall clock")
+@click.option("--to", "end", help="before this time")
+@click.option("--type", "kinds", multiple=True, help="kinds of events, or readings: gap, finding,alarm; may be given more than once")
+@click.option("--tag", "tags", multiple=True, help="readings of these tags, and events that name them; * and ? stand for any")
+@click.option("--source", help="only of this source")
+@click.option("--last", type=click.IntRange(1, 100_000), help="only so many lines, the newest")
+@click.option("-f", "--follow", is_flag=True, help="go on with what is written from now on; Ctrl-C leaves")
+@click.option(
+    "--format", "form", default="text", help="text: a line per event; jsonl: whole entries; csv: a row per reading", show_default=True
+)
+def log(
+    line: Path,
+    batch: str | None,
+    begin: str | None,
+    end: str | None,
+    kinds: tuple[str, ...],
+    tags: tuple[str, ...],
+    source: str | None,
+    last: int | None,
+    follow: bool,
+    form: str,
+) -> None:
+    """Read the journal, running or not: what happened, a line per event; or whole entries; or readings as CSV.
 
-    if form not in journal_log.FORMATS:
-        fail(f"--format {form}: one of {', '.join(journal_log.FORMATS)}", WRONG_INPUT)
+    Exit 1 if nothing in it is what was asked for.
+    """
+    from gateway.cli import journal_log, journal_show, journal_text
+    from gateway.cli.tables import instant_of, zone_of
+
+    if form not in ("text", "jsonl", "csv"):
+        fail(f"--format {form[:60]}: one of text, jsonl, csv", WRONG_INPUT)
+    wanted = frozenset(kind.strip() for each in kinds for kind in each.split(","))
+    if unknown := sorted(wanted - journal_text.KINDS):
+        fail(f"--type {unknown[0][:60]}: there is none; there are {', '.join(sorted(journal_text.KINDS))}", WRONG_INPUT)
+    first, until = (None if time is None else instant_of(line, time) for time in (begin, end))
+    quiet = journal_text.QUIET if form == "text" else frozenset[str]()
+    limits = journal_log.Limits(batch, first, until, wanted, tags, source, quiet)
+    make = journal_show.FORMS.get(form) or partial(journal_show.Text, zone_of(line))
     try:
-        limits = journal_log.Limits.of(batch, begin, end)
-    except ValueError as error:
-        fail(str(error), WRONG_INPUT)
-    data = data_of(line)
-    journal_log.write(data, limits, form, sys.stdout)
+        found = journal_show.show(data_of(line), limits, make, sys.stdout, last=last, follow=follow)
+    except KeyboardInterrupt:  # who follows it leaves so
+        sys.exit(GOOD)
+    if not found and limits.are_set:
+        fail("nothing in the journal is what was asked for", FINDING)
 
 
 @click.command()
@@ -68,6 +97,7 @@ def verify(path: Path, key: Path | None, checkpoint: tuple[Path, ...], unsigned_
 def archive(line: Path, batch: str, to: Path, reason: str | None, user: str | None, password_file: Path | None) -> None:
     """Make an archive of one batch that proves itself: entries, records, configuration, schemas, proofs and the verifier."""
     from buffer.archive import packing as archives
+    from buffer.verify import KEY_BESIDE
 
     if to.exists():
         fail(f"{to}: exists already", WRONG_INPUT)
@@ -77,7 +107,7 @@ def archive(line: Path, batch: str, to: Path, reason: str | None, user: str | No
         report = archives.make(data, batch, to, public_keys(data), partial(_signed, line, said))
     except archives.NotReady as error:
         fail(f"{batch}: {error}", NOT_REACHED)
-    _tell(report, f"{to}: archive of {batch}")
+    _tell(report, f"{to}: archive of {batch}; to prove it: ebr-gateway verify {to} --key {data / KEY_BESIDE}")
 
 
 @click.command()
@@ -114,7 +144,7 @@ def restore(line: Path, source: Path, ebr: Path | None, reason: str, user: str |
     if "error" in answer:
         fail(answer["error"], WRONG_INPUT)
     try:
-        report, taken = backups.restore(source, data_of(line), ebr, RestoredRows())
+        report, taken = backups.restore(source, data_of(line), ebr, RestoredRows(), config.identity(line).gateway)
     except backups.RestoreRefused as error:
         not_restored(config.identity(line), source, str(error))
         fail(str(error), WRONG_INPUT)

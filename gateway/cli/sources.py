@@ -10,11 +10,28 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, NOT_REACHED, PATH, WRONG_INPUT, as_json, fail, line_folder, logging_to_stderr, print_json
+from gateway.cli.base import (
+    FINDING,
+    GOOD,
+    NOT_REACHED,
+    PATH,
+    WRONG_INPUT,
+    as_json,
+    data_of,
+    fail,
+    line_folder,
+    logging_to_stderr,
+    people_of,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from config import Line
     from drivers import Driver
+
+
+TAKES_FEW = ("modbus", "serial", "opcua")
+"""Drivers whose devices may take one connection, or few."""
 
 
 @click.command()
@@ -76,7 +93,7 @@ def probe(line: Path, source: str | None, as_json: bool) -> None:
             report = asyncio.run(driver.probe())
         except DriverError as error:
             unreached += 1
-            reports[configured.name] = {"unreached": str(error)}
+            reports[configured.name] = {"unreached": f"{error}{_held(line) if configured.driver in TAKES_FEW else ''}"}
             continue
         reports[configured.name] = report
         bad += len(getattr(report, "findings", ()))
@@ -85,6 +102,17 @@ def probe(line: Path, source: str | None, as_json: bool) -> None:
         fail(f"{source or line}: no source that can be probed", WRONG_INPUT)
     _tell(reports, as_json=as_json)
     sys.exit(NOT_REACHED if unreached else FINDING if bad else GOOD)
+
+
+def _held(line: Path) -> str:
+    """Say that the gateway of this line runs, where it does: it may hold the one connection that a device takes."""
+    from gateway.operation.control import NotRunning, ask
+
+    try:
+        ask(data_of(line), people_of(line))
+    except NotRunning:
+        return ""
+    return "; the gateway of this line is running, and a port or a small device takes one connection: stop it to probe"
 
 
 def _driver(folder: Path, name: str) -> "tuple[Line, Driver]":

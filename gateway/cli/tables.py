@@ -40,6 +40,18 @@ def line_of(line: Path) -> "tuple[str, ZoneInfo]":
     return identity.gateway, ZoneInfo(identity.line.timezone)
 
 
+def zone_of(line: Path) -> "ZoneInfo":
+    """Return the line's time zone; UTC of a folder that can not say it: its journal can be read all the same. Each time has its offset."""
+    from zoneinfo import ZoneInfo
+
+    from config import ConfigError
+
+    try:
+        return line_of(line)[1]
+    except ConfigError:
+        return ZoneInfo("UTC")
+
+
 def instant_of(line: Path, text: str) -> int:
     """Read a time that somebody typed, as ticks. Ends the program if it is none."""
     try:

@@ -19,27 +19,36 @@ _STYLES = {"": "", "good": "green", "warn": "yellow", "bad": "bold red"}
 
 def status_text(now: dict[str, Any]) -> str:
     """Render the snapshot as plain text, for pipes and screens alike."""
+    return plain(picture(now))
+
+
+def plain(drawn: Group) -> str:
+    """Return what is drawn as plain text."""
     console = Console(width=140, no_color=True)
     with console.capture() as capture:
-        console.print(picture(now))
+        console.print(drawn)
     return capture.get().rstrip()
 
 
-def live(ask: Callable[[], dict[str, Any]]) -> None:
-    """Show the snapshot each second until Ctrl-C. Waits for a gateway that goes away meanwhile: it may be starting again."""
+def live(ask: Callable[[], dict[str, Any]], draw: Callable[[dict[str, Any]], Group] | None = None) -> None:
+    """Show the snapshot each second until Ctrl-C. Waits for a gateway that goes away meanwhile: it may be starting again.
+
+    draw: `picture`, or another way to draw what was asked for.
+    """
+    draw = draw or picture
     # Blocked and waited for: as an exception the interrupt could be raised, and be lost, in a destructor or in the screen's own code.
     former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with Live(picture(ask()), refresh_per_second=2, screen=True) as screen:
+        with Live(draw(ask()), refresh_per_second=2, screen=True) as screen:
             while signal.sigtimedwait({signal.SIGINT}, 1) is None:
-                screen.update(_now(ask))
+                screen.update(_now(ask, draw))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
-def _now(ask: Callable[[], dict[str, Any]]) -> Group:
+def _now(ask: Callable[[], dict[str, Any]], draw: Callable[[dict[str, Any]], Group]) -> Group:
     try:
-        return picture(ask())
+        return draw(ask())
     except NotRunning as error:
         return Group(Text(str(error), style="bold yellow"), Text("waiting for it; Ctrl-C leaves"))
 
@@ -48,7 +57,7 @@ def picture(now: dict[str, Any]) -> Group:
     """Render one screen: what needs attention, equipment, sources, uplinks, journal, evidence, clock."""
     clock = now["clock"]
     bound = "unknown" if clock["bound_s"] is None else f"{clock['bound_s'] * 1000:.1f} ms"
-    which = f"{now['environment']}  configuration {now['configuration']['version']}"
+    which = f"{now['environment']}  configuration {now['configuration']['version']}  {wording.interfaces(now)}"
     head = Text(f"{now['gateway']}  {which}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
     state = Text("In order", style="bold green") if not now["problems"] else Text("\n".join(now["problems"]), style="bold yellow")
     foot = Text(f"clock: {clock['status']}, bound {bound}")

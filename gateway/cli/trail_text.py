@@ -8,7 +8,7 @@ from gateway.entries.printable import printable_all
 
 
 def text_of(row: Mapping[str, Any]) -> str:
-    """Write a row for people: a paragraph of two to four lines. Reasons and values do nothing to the terminal, and make no line of their own."""
+    """Write a row for people: a paragraph of two to four lines. Reasons and values can neither act on the terminal nor make lines."""
     row = printable_all(dict(row))
     name = f" ({row['name']}, {row['role']})" if row["name"] else f" ({row['role']})" if row["role"] else ""
     head = f"{row['local']}  {row['epoch']}/{row['seq']}  {row['type']}{'  CRITICAL' if row['critical'] else ''}  {row['what']}"

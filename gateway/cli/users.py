@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gateway.cli.base import PATH, Words, as_json, line_folder, print_json
+from gateway.cli.documents import may_be_document, published
 from gateway.cli.persons import by_person, credentials, password_option, secret, told
 from gateway.cli.tables import safe
 
@@ -17,7 +18,7 @@ new_password = click.option("--new-password-file", type=PATH, help="file with th
 glass = click.option("--break-glass", is_flag=True, help="root, in an emergency, past the administrators; raises an alarm")
 
 READS = (
-    "status, top, ready, alarms list and history, audit list, config history, show and impact,"
+    "status, top, ready, alarms list and history, audit list and reviews, config history, show and impact,"
     " quarantine list and show, users list and report"
 )
 
@@ -141,11 +142,16 @@ def list_(line: Path, as_json: bool) -> None:
 
 @users.command(short_help="Report who may do what, for the review of access")
 @line_folder
-@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", help="text, csv or json")
-def report(line: Path, form: str) -> None:
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json", "pdf"]), default="text", help="pdf: with --into")
+@may_be_document
+def report(line: Path, form: str, to: Path | None, user: str | None, password_file: Path | None) -> None:
     """Report who may do what: for the review of access that an inspector asks for. Disabled users stand in it too."""
     found = told(line, "users-list")
-    if form == "json":
+    if form == "pdf" or to is not None:
+        from gateway.operation.drafts import of_users
+
+        published(line, lambda: of_users(found, READS), to, user, password_file)
+    elif form == "json":
         print_json(found)
     elif form == "csv":
         writer = csv.DictWriter(sys.stdout, fieldnames=[*(found["users"] or [{}])[0]], lineterminator="\n")

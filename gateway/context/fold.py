@@ -27,6 +27,7 @@ from gateway.context.records.final_records import FinalRecords
 from gateway.context.records.late_results import LateResults
 from gateway.context.records.run_memory import RETIRE_EVERY_TICKS
 from gateway.context.records.runs import Runs
+from gateway.context.records.so_far import so_far
 from gateway.context.set_clock import SetClock
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.occupancy import Occupancy
@@ -155,8 +156,8 @@ class Fold:
         return self._contexts.of_source(source)
 
     def context(self, equipment: str) -> dict[str, Any]:
-        """Tell where one equipment is, for the status page."""
-        return self._contexts.context(self.plan.units[equipment])
+        """Tell where one equipment is, and what its batch lacks so far, for the status page."""
+        return {**self._contexts.context(self.plan.units[equipment]), "so_far": so_far(self.state, self.plan, equipment)}
 
     def reviewed(self, batch: str) -> str | None:
         """Give the id of the document by which the audit trail of a batch was reviewed after its end; None if it was not, or long ago."""

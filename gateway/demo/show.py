@@ -1,5 +1,7 @@
 """Prints the demo's opening and its last page."""
 
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -166,14 +168,23 @@ def _paths(setting: Setting, result: Result) -> str:
         "ground truth": _near(setting.truth),
         "logs": _near(setting.folder / "logs"),
     }
+    gateway = typed(sys.argv[0])
     return "\n".join(f"{name:<14}{path}" for name, path in places.items()) + (
         "\n\nTry next:\n"
-        "  open the batch record in a browser, or keep it running: ebr-gateway demo --serve\n"
-        f"  ebr-gateway log {line} --batch {result.batch} --format csv | head\n"
-        f"  ebr-gateway verify {line}\n"
+        f"  open the batch record in a browser, or keep it running: {gateway} demo --serve\n"
+        f"  {gateway} log {line} --batch {result.batch}\n"
+        f"  {gateway} verify {line}\n"
         f"  change one byte in {_near(setting.line.data)}/segments, and verify again\n"
-        "  ebr-gateway new my-line; ebr-gateway simulate my-line --to copy"
+        f"  {gateway} new my-line; {gateway} simulate my-line --to copy"
     )
+
+
+def typed(called: str) -> str:
+    """Return how the program can be called again from the current folder: by its name, where that is this one. called: as it was now."""
+    name = Path(called).name
+    found = shutil.which(name)
+    is_found = found is not None and Path(found).resolve() == Path(called).resolve()
+    return name if is_found else _near(Path(called))
 
 
 def _near(path: Path) -> str:

@@ -54,6 +54,10 @@ class Keyring:
         """Where the private key's file lies."""
         return key_place(self._data)
 
+    def publics(self) -> list[str]:
+        """Return all public keys so far, the present one last."""
+        return [*(key for key in (self._data / PUBLIC).read_text("ascii").split() if key != self.signer.public), self.signer.public]
+
     def _provide(self, journal_key: str | None) -> bool:
         """See to it that there is a key file; True if it was made just now.
 

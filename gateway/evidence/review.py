@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.entries.printable import printable
 from gateway.entries.ticks import rfc3339
+from gateway.evidence.journal_events import Stored, events
 from gateway.evidence.trail import NotPossible, Wanted, rows, span_of
 
 DOCUMENT = "audit-trail-review"
@@ -23,6 +24,7 @@ LEAST_COMMENT = 10
 MOST_COMMENT = 1_000
 _KEPT = ("time", "local", "type", "what", "user", "name", "role", "object", "reason")
 MOST_TEXT = 2_000
+_NOT_SIGNED = frozenset({"type", "part", "of", "sliced", "sha256", "signatures", "who", "where", "site_zone"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,38 @@ def to_review(data: Path, zone: ZoneInfo, gateway: str, scope: Scope) -> ToRevie
         if len(items) > MOST_ITEMS:
             raise NotPossible(f"more than {MOST_ITEMS:,} items: review a shorter time, --from and --to")
     return ToReview(items, routine, through or last, is_open)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A review that the journal holds, whole. where: its entries, for people."""
+
+    where: str
+    event: dict[str, Any]
+
+
+def reviews(data: Path, batch: str | None = None) -> list[Held]:
+    """Read every review, in order, or those of one batch. One that was cut into parts is joined again, and left out if a part is missing.
+
+    Raises JournalError, FileNotFoundError.
+    """
+    parts: dict[tuple[int, str], list[Stored]] = {}
+    for stored in events(data, {"document"}):
+        if stored.event["document"] == DOCUMENT and batch in (None, stored.event["batch"]):
+            parts.setdefault((stored.epoch, stored.event["id"]), []).append(stored)
+    return [_joined(held) for held in parts.values() if len(held) == held[0].event.get("of", 1)]
+
+
+def _joined(held: Sequence[Stored]) -> Held:
+    sliced = held[0].event.get("sliced") or []
+    lists = {name: [item for stored in held for item in stored.event[name]] for name in sliced}
+    seqs = f"{held[0].seq}" if len(held) == 1 else f"{held[0].seq}-{held[-1].seq}"
+    return Held(f"{held[0].epoch}/{seqs}", {**held[0].event, **lists})
+
+
+def signed(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the signature under a review is over."""
+    return {name: value for name, value in event.items() if name not in _NOT_SIGNED}
 
 
 def _item(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,11 +22,13 @@ The order of one call of a port (`Port.__call__`), which is that of its entries:
 2. draft the gaps of tags that it asked for too late (`asking`), that the source went on without loss, then the rows of a MES
    (`row_events`);
 3. judge the source's clock by the list's stamps (`source_clock`): an alarm is an append of its own, before the list;
-4. put the readings in time, normalise them, leave out unchanged polls (`poll_filter`): from here on the list counts as stored;
+4. put the readings in time, normalise them, leave out unchanged polls (`poll_filter`): from here on the list counts as stored. A list by
+   column is taken at once (`by_column`), or in doubt as any other: the entries are the same;
 5. draft its entries (`readings`), cut where a context signal changes, then what was found among its values (`findings`); a list that
    moves the watermark and has none of these drafts an event for it;
 6. `append`, see below;
-7. note what has been observed (`observation`): after 4, for a list proves observation through its latest row, and after 6;
+7. remember the list for who looks (`recent`), and note what has been observed (`observation`): after 4, for a list proves observation
+   through its latest row, and after 6;
 8. open a gap, if polls were held back before this one: after 7, for it begins at the last observation.
 
 The order of one append (`Intake.append`), for each draft, with configuration and tag tables (`preamble`) before the first of a segment:
@@ -47,5 +49,6 @@ from gateway.intake.intake import Intake
 from gateway.intake.port import Port
 from gateway.intake.preamble import software_version
 from gateway.intake.push_tokens import PushTokens
+from gateway.intake.recent import Point
 
-__all__ = ["Intake", "LateCycles", "Port", "PushTokens", "software_version"]
+__all__ = ["Intake", "LateCycles", "Point", "Port", "PushTokens", "software_version"]

@@ -35,6 +35,8 @@ from gateway.intake.drafts import (
 from gateway.intake.flow import Flow, flow_event
 from gateway.intake.port import Port, WayIn
 from gateway.intake.preamble import config_events, tagset_events
+from gateway.intake.recent import share
+from gateway.interfaces import digests, whole
 
 STATE_EVERY_S = 60.0
 
@@ -62,6 +64,7 @@ class Intake:
         self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
         self._on_fault, self._on_caused = on_fault, on_caused
         self._registered = registered or Registered()
+        self.interfaces = digests(line)
         self._fixed: dict[str, Any] = {}  # what ends the head of every entry of this run
         self._tables = {source.name: tagset_of(line.tags_of(source.name)) for source in line.sources}
         self._change: dict[str, Any] | None = None  # what this configuration changes, while it begins
@@ -72,7 +75,7 @@ class Intake:
         self.last_append_s = self.last_heartbeat_s = time.monotonic()
         self._waiting: deque[float] = deque()
         self.flow = Flow(journal, self._flow_turned)
-        way = WayIn(self.append, clock, fold, self.flow, line.codes, journal.watermark, clock.stamp().ticks)
+        way = WayIn(self.append, clock, fold, self.flow, line.codes, journal.watermark, clock.stamp().ticks, share(len(line.sources)))
         self.ports = {source.name: Port(source, line.tags_of(source.name), self._tables[source.name][0], way) for source in line.sources}
 
     def begin(self) -> None:
@@ -193,7 +196,8 @@ class Intake:
         return [*self._configuration(), *(draft for source in self._tables for draft in self._table(source))]
 
     def _configuration(self) -> Iterator[Draft]:
-        return (EventDraft(event) for event in config_events(self.line, self._fixed["config"], self._change))
+        version = {**self._fixed["config"], "interface_sha256": whole(self.interfaces)}
+        return (EventDraft(event) for event in config_events(self.line, version, self._change))
 
     def _table(self, source: str) -> Iterator[Draft]:
         return (EventDraft(event) for event in tagset_events(source, *self._tables[source]))

@@ -19,8 +19,9 @@ def software_version() -> str:
 
 
 def config_events(line: Line, version: Mapping[str, Any], change: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-    """Give the files of the line folder. version: the configuration's number and digest, as in the head of every entry.
+    """Give the files of the line folder.
 
+    version: the configuration's number and digest, as in the head of every entry, and the digest of what its interfaces promise.
     change: what it changes, where the events begin a configuration; None where they only state it again.
     """
     pieces = [("files", piece) for name, content in line.files.items() for piece in pieces_of(name, content)]

@@ -30,11 +30,24 @@ MAX_WRONG_TOKENS = 5
 LOCKED_S = 60.0
 MAX_PEERS = 1_024
 
+REFUSALS = {
+    400: "the body is no JSON",
+    401: "no header `Authorization: Bearer TOKEN` with a known token",
+    403: "this client may not send for this equipment",
+    404: "no equipment of this name waits for order parameters",
+    408: f"the body did not come within {BODY_S:g} s",
+    413: f"the body is longer than {MAX_BODY_BYTES} bytes",
+    422: "not exactly the members that this equipment waits for, each a printable text or null",
+    429: f"{MAX_WRONG_TOKENS} wrong tokens from this address: locked for {LOCKED_S:.0f} s, for wrong ones only; Retry-After says when",
+    503: "the journal is full, or tokens are not read yet after a start: send again, Retry-After says when",
+}
+"""Status of an answer that takes nothing -> why. Each is a finding `push-refused`, too."""
+
 Happened = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class _Refused(Exception):
-    """status: HTTP; code: what the finding is named after."""
+    """status: HTTP, one of REFUSALS; code: what the finding is named after."""
 
     def __init__(self, status: int, code: str, reason: str) -> None:
         super().__init__(reason)

@@ -43,6 +43,11 @@ def trial(gateway: str, name: str) -> Message:
     return Message(f"{gateway}: test message", f"A test message to `{name}`. Nothing has happened; nothing is to be done.", [])
 
 
+def posted(gateway: str, message: Message) -> dict[str, Any]:
+    """Return a message as programs get it: a webhook's body, an MQTT payload."""
+    return {"gateway": gateway, "subject": message.subject, "text": message.text, "alarms": message.alarms}
+
+
 def _lines(held: Held, zone: ZoneInfo) -> list[str]:
     code = code_of(held.code)
     since = datetime.fromtimestamp(held.since / TICKS_PER_S, zone).isoformat(sep=" ", timespec="seconds")

@@ -10,7 +10,8 @@ from config.sections import Notify
 from gateway.alarms import Found
 from gateway.entries.findings import Announcer, finding
 from gateway.notify.messages import due, trial, written
-from gateway.notify.targets import NotDelivered, target
+from gateway.notify.targets import target
+from gateway.notify.undelivered import NotDelivered
 
 LOOK_EVERY_S = 1.0
 

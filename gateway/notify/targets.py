@@ -1,6 +1,7 @@
-"""Delivers one message: by SMTP (RFC 5321, with STARTTLS or TLS from the beginning), or by a POST to a webhook."""
+"""Delivers one message: by SMTP (RFC 5321, with STARTTLS or TLS from the beginning), by a POST to a webhook, or to an MQTT broker."""
 
 import asyncio
+from collections.abc import Callable
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
@@ -11,15 +12,11 @@ import aiohttp
 import aiosmtplib
 
 from config.sections import Notify
-from gateway.notify.messages import Message
+from gateway.notify.broker import Broker
+from gateway.notify.messages import Message, posted
+from gateway.notify.undelivered import WITHIN_S, NotDelivered
 from gateway.uplink.errors import UplinkError
 from gateway.uplink.tls import Identity
-
-WITHIN_S = 30.0
-
-
-class NotDelivered(Exception):
-    """A message did not arrive, as far as anybody knows; the text says why."""
 
 
 class Target(Protocol):
@@ -31,7 +28,8 @@ class Target(Protocol):
 
 def target(settings: Notify, folder: Path) -> Target:
     """Make the target of a [[notify]] table. folder: the line folder, for TLS files and secrets."""
-    return Mail(settings, folder) if settings.endpoint.startswith("smtp") else Hook(settings, folder)
+    kinds: dict[str, Callable[[Notify, Path], Target]] = {"smtp": Mail, "smtps": Mail, "mqtt": Broker, "mqtts": Broker}
+    return kinds.get(settings.endpoint.partition(":")[0], Hook)(settings, folder)
 
 
 class Mail:
@@ -80,7 +78,7 @@ class Hook:
 
     async def deliver(self, gateway: str, message: Message) -> None:
         """Post one message."""
-        told = {"gateway": gateway, "subject": message.subject, "text": message.text, "alarms": message.alarms}
+        told = posted(gateway, message)
         try:
             context = self._identity.context() if self._settings.endpoint.startswith("https:") else None
             token = self._identity.password()

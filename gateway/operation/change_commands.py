@@ -9,15 +9,17 @@ from config import ConfigError
 from gateway.access import Actor
 from gateway.access.gate import Record
 from gateway.changes import NotAllowed, Register, Version
+from gateway.operation import drafts
 from gateway.operation.command import Command, Declined, needed, number
+from gateway.operation.document_commands import Surroundings, recorded
 
 MOST_NAMED = 20
 
 
-def change_commands(register: Register, record: Record) -> dict[str, Command]:
-    """Return the commands by name. record: appends an audit event, of what is refused."""
+def change_commands(register: Register, record: Record, documents: Callable[[], Surroundings]) -> dict[str, Command]:
+    """Return the commands by name. record: appends an audit event, of what is refused. documents: what making one needs of the line."""
     done: dict[str, Command] = {
-        "config-propose": partial(_propose, register),
+        "config-propose": partial(_propose, register, documents),
         "config-approve": partial(_decide, register, "approve"),
         "config-reject": partial(_decide, register, "reject"),
         "config-activate": partial(_activate, register),
@@ -25,6 +27,7 @@ def change_commands(register: Register, record: Record) -> dict[str, Command]:
         "config-history": partial(_history, register),
         "config-show": partial(_show, register),
         "config-impact": partial(_impact, register),
+        "config-assessment": partial(_assessment, register),
     }
     return {name: partial(_carried_out, name, command, record) for name, command in done.items()}
 
@@ -42,10 +45,26 @@ async def _carried_out(name: str, command: Command, record: Record, arguments: M
         raise Declined(f"it can not be kept: {error}") from error
 
 
-async def _propose(register: Register, arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+async def _propose(register: Register, documents: Callable[[], Surroundings], arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
     version, assessed = await register.propose(by, change_no=needed(arguments, "change_no"), author=_text(arguments, "author"))
+    document = await _assessed(register, documents(), version, assessed, by)
     touched = {name: assessed[name] for name in ("changes", "criticality", "equipment", "interfaces", "tests")}
-    return {**_told(version), "change_no": version.begun.change_no, **touched}
+    return {**_told(version), "change_no": version.begun.change_no, **touched, "document": document}
+
+
+async def _assessed(
+    register: Register, line: Surroundings, version: Version, assessed: Mapping[str, Any], by: Actor
+) -> dict[str, str] | None:
+    """Record the impact assessment of a version as a document, and keep it; None where it is too long for one."""
+    begun = version.begun
+    open_ = await asyncio.to_thread(register.impact, version.number)
+    try:
+        drafted = drafts.of_impact(version.number, begun.change_no, begun.impact, assessed, open_["batches"])
+    except drafts.TooLong:
+        return None
+    document = await recorded(line, drafted, by)
+    await asyncio.to_thread(register.keep_assessment, document)
+    return {"id": str(document["id"]), "sha256": str(document["sha256"])}
 
 
 async def _decide(register: Register, deed: Any, arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
@@ -75,6 +94,10 @@ async def _show(register: Register, arguments: Mapping[str, Any], _by: Actor) ->
 
 async def _impact(register: Register, arguments: Mapping[str, Any], _by: Actor) -> dict[str, Any]:
     return await asyncio.to_thread(register.impact, _number(arguments))
+
+
+async def _assessment(register: Register, arguments: Mapping[str, Any], _by: Actor) -> dict[str, Any]:
+    return {"document": await asyncio.to_thread(register.assessment, _number(arguments))}
 
 
 def _told(version: Version) -> dict[str, Any]:

@@ -57,6 +57,11 @@ def ask(data: Path, people: Path | None = None) -> dict[str, Any]:
     return _exchange(data, people, "GET", "/status", None)
 
 
+def ask_values(data: Path, people: Path | None = None) -> dict[str, Any]:
+    """Return the present value of each tag. data, people: as of `ask`. Raises NotRunning."""
+    return _exchange(data, people, "GET", "/values", None)
+
+
 def tell(data: Path, command: str, /, *, people: Path | None = None, **arguments: Any) -> dict[str, Any]:
     """Give the running gateway a command and return its answer, with `error` if it was declined. Raises NotRunning."""
     return _exchange(data, people, "POST", f"/{command}", json.dumps(arguments))

@@ -73,12 +73,17 @@ def counted(counts: Mapping[tuple[str, str, str], int]) -> list[dict[str, Any]]:
 def problems(now: Mapping[str, Any]) -> list[str]:
     """List the alarms that need attention, each as one sentence; those of which the snapshot has the state itself are told there."""
     findings = now["findings"]
-    told = [row for row in every(findings) if row["attention"] and not _is_told_live(row, now)]
+    told = untold(now)
     texts = [f"alarm {what(row)} ({when(row)})" for row in told[:MOST_PROBLEMS]]
     more, lost = len(told) - len(texts), findings["unacknowledged"]
     texts += [] if more <= 0 else [f"alarm: and {more} more, in the list of alarms and findings"]
     texts += [f"alarm: {lost:,} that nobody acknowledged had no room in the list: ebr-gateway alarms history"] if lost else []
     return texts
+
+
+def untold(now: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List the alarms that need attention and of which the snapshot has not the state itself."""
+    return [row for row in every(now["findings"]) if row["attention"] and not _is_told_live(row, now)]
 
 
 def _is_told_live(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

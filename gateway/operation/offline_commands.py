@@ -8,6 +8,7 @@ from typing import Any
 
 from buffer import keys, read_journal
 from buffer.restore.backup import position_of
+from buffer.times import now_ticks
 from config import Identity
 from gateway.access import Access, Actor, Offline, Refused, UsersUnreadable, alone, myself
 from gateway.access.store import given_to_owner
@@ -18,9 +19,12 @@ from gateway.operation.archive_sums import archive_sums
 from gateway.operation.certificate_commands import certificate_commands
 from gateway.operation.change_commands import change_commands
 from gateway.operation.command import Command, Declined, needed
+from gateway.operation.document_commands import Surroundings as Documents
+from gateway.operation.document_commands import document_commands
+from gateway.operation.document_state import stated_offline
 from gateway.operation.user_commands import user_commands
 
-OFFLINE = ("certs-make", "certs-trust", "restore", "sign-archive")
+OFFLINE = ("certs-make", "certs-trust", "document-record", "document-sign", "restore", "sign-archive")
 """With those whose name begins with `users-` or `config-`."""
 
 
@@ -41,7 +45,8 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
         **certificate_commands(offline.record),
         "restore": _restore(offline),
         "sign-archive": _sign_archive(line, offline),
-        **change_commands(Register(_surroundings(line, offline, check)), offline.record),
+        **document_commands(lambda: _of_documents(line, offline)),
+        **change_commands(Register(_surroundings(line, offline, check)), offline.record, lambda: _of_documents(line, offline)),
     }
 
     async def carried_out() -> dict[str, Any]:
@@ -72,6 +77,27 @@ def _surroundings(line: Identity, offline: Offline, check: Check) -> Surrounding
         ran=lambda: _last_version(line.data) if held else 0,
         batches=lambda: None if ran else (),
         known=lambda: known_act(line.data) if held else None,
+    )
+
+
+def _of_documents(line: Identity, offline: Offline) -> Documents:
+    """Give what documents need while no gateway runs."""
+
+    async def record(event: Mapping[str, Any]) -> None:
+        offline.happened({**event, "site_zone": line.line.timezone})
+
+    def publics() -> list[str]:
+        path = line.data / PUBLIC
+        return path.read_text("ascii").split() if path.exists() else []
+
+    return Documents(
+        line=line.line.name,
+        gateway=line.gateway,
+        zone=line.line.timezone,
+        state=lambda: stated_offline(line, now_ticks()),
+        signer=lambda: _signer(line.data, line.gateway),
+        keys=publics,
+        record=record,
     )
 
 

@@ -1,4 +1,4 @@
-"""Serves GET /, /status, /metrics and commands on the control sockets.
+"""Serves GET /status, /metrics and commands on the control sockets.
 
 Commands (POST) are taken on the control sockets alone: directory/control.sock (0600), and the one for people ([users] socket, 0660). On
 both, each command that changes something is asked for its person; the kernel reports which account sits at the other end.
@@ -6,43 +6,23 @@ both, each command that changes something is asked for its person; the kernel re
 
 import asyncio
 import grp
-import json
 import os
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
 
 from gateway.access import Access, Refused, UsersUnreadable, peer_of
-from gateway.listening import Pace, answered
+from gateway.listening import answered
 from gateway.operation.command import Command, Declined
 from gateway.operation.control import socket_address
-from gateway.operation.metrics import metrics
-from gateway.operation.page import page
-from gateway.operation.status import Status, problems
-
-MADE_PER_S = 5.0
-MADE_AT_ONCE = 20
-"""What a port shows is made anew so often in a second: it is made in the loop that reads the sources."""
+from gateway.operation.status import Status
+from gateway.operation.views import HEADERS, Made, views
 
 MOST_BODY_BYTES = 4096
 MOST_COMMAND_BYTES = 2 * 1024 * 1024
-LONG = frozenset({"audit-review"})
-"""Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item."""
-PERSON = "person"
-"""Where a request holds the element that says who is logged in."""
-_HIS_PLACE = "<!-- person -->"
-"""In a page that is made once for all who are logged in."""
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "same-origin",  # with no-referrer a browser names no origin in the forms that it sends here
-}
+LONG = frozenset({"audit-review", "document-record", "document-sign"})
+"""Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item; a whole document."""
 
 
 async def serve_control(
@@ -100,55 +80,6 @@ def _application(status: Status, commands: Mapping[str, Command], access: Access
     application.add_routes(views(status, Made(None)))
     application.add_routes([web.post(f"/{name}", _doing(name, command, access)) for name, command in commands.items()])
     return application
-
-
-def views(status: Status, made: "Made") -> list[web.RouteDef]:
-    """Return the routes by which anybody who may come in looks at the line. made: in which pace pages are made."""
-
-    async def html(request: web.Request) -> web.Response:
-        still, person = "still" in request.query, request.get(PERSON, "")
-
-        def make() -> bytes:
-            now = status.snapshot()
-            return page(now, problems(now), still=still, person=_HIS_PLACE if person else "").encode()
-
-        told = made.of(f"page {still} {bool(person)}", make).replace(_HIS_PLACE.encode(), person.encode())
-        return web.Response(body=told, content_type="text/html", charset="utf-8", headers=HEADERS)
-
-    async def snapshot(_: web.Request) -> web.Response:
-        def make() -> bytes:
-            now = status.snapshot()
-            return json.dumps(now | {"problems": problems(now)}).encode()
-
-        return web.Response(body=made.of("status", make), content_type="application/json", charset="utf-8", headers=HEADERS)
-
-    async def numbers(_: web.Request) -> web.Response:
-        return web.Response(
-            body=made.of("metrics", lambda: metrics(status.snapshot())),
-            headers=HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-        )
-
-    return [web.get("/", html), web.get("/status", snapshot), web.get("/metrics", numbers)]
-
-
-class Made:
-    """Makes what is asked for, anew each time, or in its pace: who asks faster gets what was made last."""
-
-    def __init__(self, per_s: float | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_s, self._clock = per_s, clock
-        self._made: dict[str, tuple[Pace, bytes]] = {}
-
-    def of(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """Return what `make` returns, or has returned."""
-        if self._per_s is None:
-            return make()
-        pace, last = self._made.get(name) or (Pace(self._per_s, MADE_AT_ONCE), None)
-        now_s = self._clock()
-        if last is None or pace.is_free(now_s):
-            pace.turn(now_s)
-            last = make()
-            self._made[name] = pace, last
-        return last
 
 
 def _doing(name: str, command: Command, access: Access) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,14 @@ from zoneinfo import ZoneInfo
 
 from buffer import Journal, ScrubRound, Usage
 from config import Line
+from gateway import interfaces
+from gateway.context import Gap
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
 from gateway.operation import findings
+from gateway.operation.ages import age_s
 from gateway.operation.parts import Parts
+from gateway.operation.values import trend, values
 from gateway.operation.wording import span
 
 RATE_OVER_S = 5.0
@@ -75,7 +79,7 @@ class Status:
             "gateway": parts.line.gateway,
             "software": software_version(),
             "environment": parts.line.line.environment,
-            "configuration": parts.registered.shown(parts.intake.version, parts.line.sha256),
+            "configuration": {**parts.registered.shown(parts.intake.version, parts.line.sha256), **_promised(parts.intake.interfaces)},
             "pid": os.getpid(),
             "time": rfc3339(stamp.ticks),
             "local": f"{datetime.fromtimestamp(stamp.ticks / TICKS_PER_S, self._zone):%Y-%m-%d %H:%M:%S}",
@@ -94,6 +98,14 @@ class Status:
             "findings": findings.described(parts.fold.findings.found, stamp.ticks, self._zone),
             "findings_total": findings.counted(parts.tally.counts),
         }
+
+    def values(self) -> dict[str, Any]:
+        """Return the present value of each tag, and its latest course, as JSON-able values."""
+        return values(self._parts)
+
+    def trend(self, tag: str) -> dict[str, Any] | None:
+        """Return what is remembered of one tag; None if there is none of this name."""
+        return trend(self._parts, tag)
 
     def sample(self) -> None:
         """Sample the counts, about once a second, so that the first snapshot already has rates."""
@@ -137,10 +149,11 @@ class Status:
         return {**journal.retained(self._parts.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
 
     def _source(self, name: str) -> dict[str, Any]:
-        port = self._parts.intake.ports[name]
+        port, gaps = self._parts.intake.ports[name], self._parts.fold.open_gaps(name)
         return {
             "name": name,
             "driver": port.source.driver,
+            "endpoint": ", ".join(map(shown_endpoint, port.source.endpoints)),
             "state": port.state,
             "detail": port.detail,
             "unread": port.unread,
@@ -150,7 +163,8 @@ class Status:
             "unchanged": port.unchanged,
             "readings_per_s": self._rates.per_s(f"source {name}", port.readings),
             "observed": None if port.observed is None else rfc3339(port.observed),
-            "open_gaps": len(self._parts.fold.open_gaps(name)),
+            "open_gaps": len(gaps),
+            "tags_hidden": _hidden(gaps, len(port.tags)),
             "late": _late(port.late, self._parts.clock.stamp().ticks),
             "clock": port.clock.describe(port.source.time_authority),
         }
@@ -169,17 +183,35 @@ class Status:
         return plain
 
 
-def age_s(then: int | None, now: int) -> float | None:
-    """Give the age of something in seconds; None if there is nothing, or if it has a time to come: the clock was ahead then."""
-    return None if then is None or then > now else round((now - then) / TICKS_PER_S, 1)
+def _promised(digests: Mapping[str, str]) -> dict[str, Any]:
+    """Show the digest of each interface's contract, and the one of all."""
+    return {"interface_sha256": interfaces.whole(digests), "interfaces": dict(digests)}
+
+
+def shown_endpoint(endpoint: str) -> str:
+    """Return an address without the user that may stand in it, and what comes after `?`."""
+    scheme, between, rest = endpoint.partition("?")[0].rpartition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{between}{place.rpartition('@')[2]}{slash}{path}"
+
+
+def _hidden(gaps: Iterable[Gap], of: int) -> int:
+    """Count the tags that are in a gap now."""
+    names: set[str] = set()
+    for gap in gaps:
+        if isinstance(gap.tags, str):
+            return of
+        names.update(gap.tags)
+    return len(names)
 
 
 def problems(now: Mapping[str, Any]) -> list[str]:
     """List why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
     texts = findings.problems(now)
     texts += [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
+    texts += [_unobserved(s) for s in now["sources"] if s["state"] == "connected" and s["tags_hidden"]]
     texts += [f"source {s['name']}: not read: {s['unread']}" for s in now["sources"] if s["unread"]]
-    texts += [_stood(source) for source in now["sources"] if _needs_attention(source["late"])]
+    texts += [_stood(source) for source in now["sources"] if stood_still(source["late"])]
     texts += _journal_problems(now["journal"])
     texts += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
     texts += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
@@ -192,6 +224,10 @@ def problems(now: Mapping[str, Any]) -> list[str]:
     return texts
 
 
+def _unobserved(source: Mapping[str, Any]) -> str:
+    return f"gap: {source['tags_hidden']} of {source['tags']} tags of {source['name']} are not observed now"
+
+
 def _late(late: LateCycles, now: int) -> dict[str, Any]:
     """Describe the polls of a source that came later than two periods after the last observation. ago_s: since the last of them."""
     ended = None if late.ended is None else rfc3339(late.ended)
@@ -199,7 +235,8 @@ def _late(late: LateCycles, now: int) -> dict[str, Any]:
     return {"count": late.count, "longest_s": round(late.longest_s, 3), "last_s": round(late.last_s, 3), "ended": ended, "ago_s": ago_s}
 
 
-def _needs_attention(late: Mapping[str, Any]) -> bool:
+def stood_still(late: Mapping[str, Any]) -> bool:
+    """Return whether a source was not asked for long, not long ago."""
     return bool(late["count"] and late["last_s"] > STOOD_S and late["ago_s"] < LATE_SHOWN_S)
 
 

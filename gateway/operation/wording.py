@@ -225,6 +225,11 @@ def _backup(backup: Mapping[str, Any] | None) -> StatusLine:
     return StatusLine("Backup", f"{age}, {rule}{'; the next is being made' if backup['making'] else ''}")
 
 
+def interfaces(now: Mapping[str, Any]) -> str:
+    """Write the digest of what all interfaces promise, as far as people compare it."""
+    return f"interfaces {now['configuration']['interface_sha256'][:16]}"
+
+
 def configuration(now: Mapping[str, Any]) -> str:
     """Write which version of the configuration runs, and who approved it."""
     told = now["configuration"]

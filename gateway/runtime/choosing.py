@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from config import ConfigError, Line, Problem
-from gateway.changes import Baseline, Book, NotAllowed, Store, Version, choice, known_act, missing, place_of
+from gateway.changes import Baseline, Book, NotAllowed, Store, Version, choice, known_act, missing, place_of, release
 from gateway.changes.choice import FIRST
 from gateway.changes.register import owes_approval, stated
 from gateway.entries.findings import finding
@@ -27,6 +28,12 @@ class Chosen:
     controlled: bool = False
     baseline: Baseline | None = None
     book: Book = field(default_factory=Book)
+
+
+def to_start(folder: Path) -> Chosen:
+    """Choose what to run, as `chosen`, and say whether the installed software is that of a release. Raises ConfigError."""
+    found = chosen(folder)
+    return replace(found, findings=(*found.findings, *unverified(found.line)))
 
 
 def chosen(folder: Path) -> Chosen:
@@ -100,6 +107,23 @@ def _findings(book: Book, not_approved: str | None) -> list[dict[str, Any]]:
         text = f"{not_approved}; version {book.active.number}, which is in force, runs on"
         told.append(finding("config-not-approved", "alarm", text, {"name": "line folder", "version": book.active.number}))
     return [*told, *map(owes_approval, book.owing)]
+
+
+def unverified(line: Line) -> list[dict[str, Any]]:
+    """Tell that production runs files for which no release key vouches. Raises ConfigError where the line refuses that."""
+    if line.line.environment != "production":
+        return []
+    try:
+        made = release.verified(version("ebr-gateway"), release.release_keys())
+        problems, digest = made.problems, made.sha256
+    except (OSError, ValueError) as error:
+        problems, digest = (f"{release.KEYS}: {error}",), None
+    if not problems:
+        return []
+    text = f"the installed software is not verified: {'; '.join(problems)}"
+    if line.line.unverified_software == "refuse":
+        raise ConfigError([Problem("line.toml", None, f'{text}; [line] unverified_software = "refuse" stops the start')])
+    return [finding("software-not-verified", "alarm", text, {"name": "software", "sha256": digest, "problems": list(problems)})]
 
 
 def _store_damaged(text: str) -> dict[str, Any]:

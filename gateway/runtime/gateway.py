@@ -29,6 +29,7 @@ from gateway.evidence.holds import Holds
 from gateway.evidence.keyring import Keyring
 from gateway.evidence.witness import Witness
 from gateway.intake import Intake, software_version
+from gateway.interfaces import whole
 from gateway.notify import Notifier
 from gateway.operation.alarm_commands import notified
 from gateway.operation.parts import Parts
@@ -234,7 +235,8 @@ class Gateway:
         """Append what must stand before the first reading: why the line was silent, and gaps from the last durable observation on."""
         parts, opened = self._parts, self._parts.journal.opened
         parts.intake.begin()
-        what = {"software": software_version(), "epoch": opened.epoch, "clean": opened.was_clean}
+        promised = whole(parts.intake.interfaces)  # of this release: a new one may speak otherwise from the same folder
+        what = {"software": software_version(), "interface_sha256": promised, "epoch": opened.epoch, "clean": opened.was_clean}
         gone = missing(self._chosen.book, self._known_act())
         kept = None if gone is not None or self._chosen.book.last is None else ("gateway", {"acts": self._chosen.book.last})
         parts.audit.record("start" if opened.was_clean else "unclean-start", what, watermark=kept)

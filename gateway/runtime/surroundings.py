@@ -93,8 +93,11 @@ def _same_devices(line: Line) -> Iterator[Problem]:
 
 
 def _space(line: Line) -> Iterator[Problem]:
-    """Warn of a journal that may become larger than the disk that it lies on."""
+    """Warn of a journal that may become larger than the disk that it lies on, and of one in a folder of a folder that is not there."""
     place = line.data
+    if Path(line.buffer.directory).is_absolute() and not place.exists() and not place.parent.exists():
+        text = f"{place.parent} is not there: if a disk is mounted there later, the journal that begins now lies below it, unseen"
+        yield config.place_of(line, ("buffer", "directory")).problem(text, "warning")
     while not place.exists() and place != place.parent:
         place = place.parent
     try:

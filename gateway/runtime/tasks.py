@@ -11,7 +11,7 @@ from buffer import Journal, JournalError
 from config import ConfigError
 from config.sections import PushClient
 from drivers import DriverError, DriverMisconfigured, NobodyListens
-from gateway.access import Access, UsersUnreadable
+from gateway.access import Access, PamAway, UsersUnreadable
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
 from gateway.intake import Intake, PushTokens
@@ -206,23 +206,28 @@ async def _watchdog(intake: Intake, done: Done) -> None:
         done()
 
 
-def _load_servers() -> None:
-    """Import the servers of page and control socket in a thread: it takes longer than a source needs for its first reading."""
-    from gateway.operation import page_server, server  # noqa: F401
+def _load_server() -> None:
+    """Import the server of the control sockets in a thread: it takes longer than a source needs for its first reading."""
+    from gateway.operation import server  # noqa: F401
+
+
+def _load_pages() -> None:
+    """Import the server of the pages, in a thread as well."""
+    from gateway.pages import server  # noqa: F401
 
 
 async def _page(parts: Parts, status: Status, tried: asyncio.Event, done: Done) -> None:
     """Serve the page. Raises Closed: a page that can not be opened must not stop acquisition."""
     assert parts.line.web is not None
-    await asyncio.to_thread(_load_servers)
-    from gateway.operation import page_server
+    await asyncio.to_thread(_load_pages)
+    from gateway.pages.server import serve_page
 
     def opened() -> None:
         tried.set()
         done()
 
     try:
-        await page_server.serve_page(status, parts.line, parts.access, commands_of(parts), opened)
+        await serve_page(status, parts.line, parts.access, commands_of(parts), opened)
     except ConfigError as error:
         raise Closed(f"misconfigured: {error}") from error
     except OSError as error:
@@ -235,7 +240,7 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event, done
     """Serve the control socket; the line is ready when it is open. After the page: who finds the socket finds everything open."""
     if parts.line.web is not None:
         await page_tried.wait()
-    await asyncio.to_thread(_load_servers)
+    await asyncio.to_thread(_load_server)
     from gateway.operation import server
 
     def opened() -> None:
@@ -246,17 +251,17 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event, done
 
 
 async def _users(access: Access, done: Done) -> None:
-    """Watch the list of users. Raises Closed: one that is damaged lets nobody in, and stops nothing else."""
+    """Watch the list of users, and who looks at accounts' passwords. Raises Closed: nobody is let in then, and nothing else stops."""
     try:
         await access.run(done)
-    except UsersUnreadable as error:
+    except (UsersUnreadable, PamAway) as error:
         raise Closed(str(error)) from error
 
 
 async def _people(parts: Parts, status: Status, path: Path, done: Done) -> None:
     """Serve the control socket for people. Raises Closed: a group or folder that is not there keeps people out, and nothing else."""
     assert parts.line.users is not None
-    await asyncio.to_thread(_load_servers)
+    await asyncio.to_thread(_load_server)
     from gateway.operation import server
 
     try:

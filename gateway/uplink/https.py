@@ -171,13 +171,18 @@ class HttpsRecords(Records):
         """POST one record and return its outcome."""
         key = {"Content-Type": "application/json", "Idempotency-Key": quote(record.id, safe="/#-._~")}
         status, payload, headers = await self._way.exchange("POST", self._url, record.payload, key)
-        reply = answered(status, payload, headers.get("Content-Type", ""), record)
-        if reply is not None:
-            return reply
-        if status in (401, 403):
-            raise Refused("credentials", f"the receiver does not let us in ({status})")
-        outcome(status, headers.get("Retry-After"))
-        raise Refused("protocol", f"the receiver answered {status} to a record")
+        return decided(status, payload, headers, record)
+
+
+def decided(status: int, payload: bytes, headers: Mapping[str, str], record: Record) -> Reply:
+    """Return the outcome that an answer to a record tells. Raises Unreachable: the same record again, later; Refused: a person decides."""
+    reply = answered(status, payload, headers.get("Content-Type", ""), record)
+    if reply is not None:
+        return reply
+    if status in (401, 403):
+        raise Refused("credentials", f"the receiver does not let us in ({status})")
+    outcome(status, headers.get("Retry-After"))
+    raise Refused("protocol", f"the receiver answered {status} to a record")
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -167,7 +167,6 @@ def test_an_append_that_fills_a_segment_exactly_opens_the_next_later(tmp_path: P
 
 
 @pytest.mark.bar("S15")
-@pytest.mark.urs("URS-BUF-01")
 def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     journal.append([numbered(1)]).result()
@@ -178,7 +177,7 @@ def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
     journal.close()
 
 
-@pytest.mark.urs("URS-BUF-08")
+@pytest.mark.urs("URS-BUF-08", "URS-AUD-03")
 @pytest.mark.parametrize("statement", ["UPDATE entries SET payload = x'00'", "DELETE FROM entries"])
 def test_sql_can_neither_change_nor_remove_an_entry(tmp_path: Path, statement: str) -> None:
     journal = open_journal(tmp_path)

@@ -80,7 +80,6 @@ def test_a_large_journal_opens_within_30_s_after_a_kill_and_after_damage(tmp_pat
 
 @pytest.mark.bar("F12")
 @pytest.mark.timeout(600)
-@pytest.mark.urs("URS-BUF-03")
 def test_a_reader_that_never_ends_costs_one_long_log_is_told_and_holds_nothing_up(
     tmp_path: Path, figures: Callable[[str, str], None]
 ) -> None:

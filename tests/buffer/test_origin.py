@@ -31,7 +31,7 @@ def written(folder: Path, count: int, first: int = 0, **options: Any) -> Journal
 
 
 @pytest.mark.bar("S18")
-@pytest.mark.urs("URS-OPS-02")
+@pytest.mark.urs("URS-OPS-02", "URS-BUF-04")
 def test_an_older_copy_that_was_put_back_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
     """A snapshot, or rsync in the wrong direction: the receiver holds entries 11 to 30, with other bytes than would come now."""
     first = written(tmp_path / "data", 9)
@@ -78,7 +78,7 @@ def test_the_same_end_with_other_bytes_is_told(tmp_path: Path) -> None:
     journal.close()
 
 
-@pytest.mark.urs("URS-OPS-02")
+@pytest.mark.urs("URS-OPS-02", "URS-BUF-04")
 def test_a_journal_that_comes_from_another_machine_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
     first = written(tmp_path / "data", 9)
     shutil.copytree(tmp_path / "data", tmp_path / "clone" / "data")

@@ -78,7 +78,7 @@ def test_a_batch_that_was_open_when_the_epoch_changed_keeps_all_of_the_one_befor
     again.close()
 
 
-@pytest.mark.urs("URS-BUF-02")
+@pytest.mark.urs("URS-BUF-07")
 def test_the_patrol_says_how_far_it_is_and_when_it_was_through(journal: Journal) -> None:
     assert journal.scrub.check()
     last, complete = journal.scrub.last, journal.scrub.complete

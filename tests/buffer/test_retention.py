@@ -65,7 +65,7 @@ def firsts(journal: Journal) -> list[int]:
     return sorted(int(path.stem.split("-")[1]) for path in (journal.directory / "segments").glob("*.db"))
 
 
-@pytest.mark.urs("URS-BUF-06", "URS-BUF-09")
+@pytest.mark.urs("URS-BUF-06")
 def test_a_refused_entry_keeps_its_segment_and_no_other(journal: Journal, tmp_path: Path) -> None:
     assert pruned(journal) == [(1, ENTRIES), (2 * ENTRIES + 1, SEGMENTS * ENTRIES)]
     assert firsts(journal) == [ENTRIES + 1, SEGMENTS * ENTRIES + 1]
@@ -105,7 +105,7 @@ def test_a_hold_gets_an_end_when_its_batch_is_over_and_later_records_move_it_on(
     assert journal.holds.all() == {"B2026-0417": (journal.opened.epoch, ENTRIES + 1, None)}, "it goes on to the next equipment"
 
 
-@pytest.mark.urs("URS-BUF-06", "URS-TIME-06")
+@pytest.mark.urs("URS-BUF-06")
 @pytest.mark.parametrize("wrong", [0, 4_102_444_800 * TICKS_PER_S], ids=["1970", "2100"])
 def test_retain_days_are_not_counted_by_a_clock_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int) -> None:
     day = 86_400 * TICKS_PER_S
@@ -130,7 +130,7 @@ def test_retain_days_are_not_counted_by_a_clock_that_is_wrong(tmp_path: Path, mo
     journal.close()
 
 
-@pytest.mark.urs("URS-BUF-06", "URS-TIME-06")
+@pytest.mark.urs("URS-BUF-06")
 @pytest.mark.parametrize("unverified", [True, False], ids=["not verified meanwhile", "found by its order"])
 def test_a_segment_that_was_closed_by_a_clock_that_was_behind_is_not_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unverified: bool
@@ -161,7 +161,7 @@ def test_a_segment_that_was_closed_by_a_clock_that_was_behind_is_not_old(
     journal.close()
 
 
-@pytest.mark.urs("URS-BUF-06", "URS-TIME-06")
+@pytest.mark.urs("URS-BUF-06")
 def test_a_segment_that_was_closed_by_a_clock_that_was_ahead_is_as_old_as_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     day, now = 86_400 * TICKS_PER_S, now_ticks()
     at = now

@@ -1,6 +1,7 @@
 """Tables as spreadsheets save them, damaged ones, large ones and hostile ones."""
 
 import os
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,24 @@ def test_the_map_reads_the_same_however_it_was_saved(folder: Path, delimiter: st
     )
     (folder / "tags.csv").write_bytes(out.getvalue().encode(encoding))
     assert config.load(folder).tags == before
+
+
+@pytest.mark.urs("URS-MAP-01")
+def test_a_tag_in_a_cell_is_written_so_that_a_spreadsheet_makes_no_formula_of_it(folder: Path) -> None:
+    before = config.load(folder)
+    for name in ("parameters.csv", "materials.csv"):
+        text = (folder / name).read_text("utf-8")
+        changed = re.sub(r"(?<=,)=(?=[a-z])", "tag:", text)
+        assert changed != text, name
+        (folder / name).write_text(changed, "utf-8")
+    after = config.load(folder)
+    assert (after.parameters, after.materials) == (before.parameters, before.materials)
+
+
+def test_what_stands_after_tag_is_the_name_of_one(folder: Path) -> None:
+    text = (folder / "parameters.csv").read_text("utf-8")
+    (folder / "parameters.csv").write_text(re.sub(r"(?<=,)=[a-z][a-z_.0-9]*", "tag:no tag at all", text, count=1), "utf-8")
+    assert any("`no tag at all`: after tag: or = the name of a tag is meant" in problem for problem in errors(folder))
 
 
 def test_cp1252_is_recognised_and_told(folder: Path) -> None:

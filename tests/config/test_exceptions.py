@@ -13,6 +13,11 @@ WEAK = [
     (PLC, "security:press-plc", "source `press-plc` without a security policy"),
     (PLC.replace('"None"', '"Basic256Sha256", mode = "Sign"'), "security:press-plc", "with mode Sign"),
     (PLC.replace('security = { policy = "None" }', "").replace("plc.invalid", "127.0.0.1"), "simulated:press-plc", "on this machine"),
+    (
+        PLC.replace('security = { policy = "None" }', f'accepted_certificates = [{{ sha256 = "{"9f" * 32}", faults = ["dates"] }}]'),
+        "certificate-dates:press-plc:9f9f9f9f9f9f9f9f",
+        "with a certificate outside of its dates (9f9f9f9f9f9f9f9f)",
+    ),
     ('[web]\nlisten = "0.0.0.0:8080"\n', "page:unencrypted", "without encryption"),
 ]
 
@@ -45,6 +50,15 @@ def test_with_an_acceptance_of_that_name_it_passes_and_stands_in_the_inventory(t
     assert row["exception"].startswith(f"{name}: ")
     assert row["exception"].endswith("accepted by qa on 2026-11-20: the controller is from 2004 and its network is closed")
     assert name not in {gap.name for gap in coverage.report(line).gaps}
+
+
+@pytest.mark.urs("URS-SEC-03")
+def test_each_fault_of_each_certificate_is_accepted_by_itself(tmp_path: Path) -> None:
+    rows = ", ".join(f'{{ sha256 = "{digit * 64}", faults = ["uri", "key"] }}' for digit in "ab")
+    folder = production_line(tmp_path / "line", PLC.replace('security = { policy = "None" }', f"accepted_certificates = [{rows}]"))
+    accepts(folder, f"certificate-uri:press-plc:{'a' * 16}")
+    left = {text.partition("has no `")[2].partition("`")[0] for text in told(folder)}
+    assert left == {f"certificate-{fault}:press-plc:{digit * 16}" for fault, digit in (("key", "a"), ("uri", "b"), ("key", "b"))}
 
 
 @pytest.mark.urs("URS-SEC-03")

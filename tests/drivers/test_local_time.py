@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.local_time import Zone, candidates, ticks_of
+from drivers.local_time import Zone, candidates, read, ticks_of
+from drivers.row_settings import RowTime
 
 ZONES = [
     "Europe/Paris",
@@ -142,3 +143,10 @@ def test_other_forms_and_none():
     assert Zone("UTC", "%d.%m.%Y %H:%M").moments([None, ""]) == [None, None]
     with pytest.raises(ValueError, match="Invalid isoformat"):
         Zone("UTC").moments(["yesterday"])
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y %H:%M:%S", "%y%j", "%d-%b-%y %H:%M", "%B %d, %Y", "%c", "%x %X", "%G-%V-%u"])
+def test_a_format_that_names_a_day_is_taken_and_reads_it(form):
+    moment = datetime(2026, 11, 30, 8, 15)  # noqa: DTZ001 - a local time
+    assert RowTime(column="t", zone="UTC", format=form).format == form
+    assert read(moment.strftime(form), form).date() == moment.date()

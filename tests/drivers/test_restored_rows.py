@@ -3,6 +3,7 @@
 import os
 import time
 
+import pytest
 from kit import mes_file, mes_sql
 from kit.collector import Journal, running
 
@@ -20,6 +21,7 @@ def told(journal):
     return [(message.key, message.change) for message in journal.messages]
 
 
+@pytest.mark.urs("URS-DAQ-04")
 async def test_records_of_a_file_that_the_journal_has_are_not_read_again(tmp_path):
     drop = tmp_path / "drop"
     drop.mkdir()
@@ -79,6 +81,7 @@ async def test_rows_that_0_1_wrote_into_the_journal_are_known_under_their_former
     assert told(journal) == [("4500%2F26/417-A", "new")]
 
 
+@pytest.mark.urs("URS-DAQ-04")
 async def test_rows_of_a_table_that_the_journal_has_are_not_read_again(tmp_path):
     async with mes_sql.served(mes_sql.source(tmp_path), mes_sql.TAGS) as mes:
         first = Journal()

@@ -1,5 +1,6 @@
 """The key of a row: never one for two rows, whatever stands in its columns."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ def key_of(parts):
     return row_key(dict(zip(columns, parts, strict=True)), columns)
 
 
+@pytest.mark.urs("URS-DAQ-04")
 @given(st.integers(1, 3).flatmap(lambda n: st.tuples(st.tuples(*[TEXTS] * n), st.tuples(*[TEXTS] * n))))
 def test_two_rows_have_one_key_only_if_their_columns_are_the_same(two):
     one, other = two

@@ -14,6 +14,7 @@ from drivers.mes_sql.window import from_json, to_json
 from drivers.rows import Mapped, typed
 
 
+@pytest.mark.urs("URS-UPL-06")
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
@@ -56,6 +57,7 @@ def test_text_becomes_the_declared_type(value, kind, expected):
     assert typed(value, kind) == expected
 
 
+@pytest.mark.urs("URS-DAQ-05")
 @pytest.mark.parametrize(
     ("value", "kind"),
     [("12,5", "float64"), ("1.5", "int8"), (1.5, "int8"), ("maybe", "bool"), ("x", "decimal"), ("2026-01-02", "datetime")],

@@ -13,6 +13,9 @@ T0 = 1_795_330_000 * S  # 2026-11-22T06:46:40Z
 UP_S = 1_000
 BOOT = "00000000-0000-4000-8000-000000000001"
 
+PROMISED = {"uplink:ebr": "0" * 64}
+"""In place of what interfaces promise: a schema or a sentence of a release changes that, and no byte that is frozen here."""
+
 
 class Hands:
     """The machine's clocks, in ticks since 1970."""
@@ -43,6 +46,7 @@ class Rig:
         self.faults: list[BaseException] = []
         self.ended: list[str] = []
         self.intake = Intake(line, journal, self.clock, Fold(line), on_fault=self.faults.append, on_caused=self._caused)
+        self.intake.interfaces = PROMISED
         self.signer = signer(line.gateway, bytes(range(32)))
         self._waits: list[Awaitable[None]] = []
 

@@ -8,9 +8,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from buffer import Journal
-from buffer.archive.html import html as archive_html
 from buffer.archive.record import Proof, Record
 from buffer.keys import Signer
+from buffer.pages.html import html as archive_html
 from config import (
     Alarm,
     Code,

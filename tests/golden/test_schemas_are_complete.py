@@ -10,22 +10,9 @@ import jsonschema
 import pytest
 from golden import frozen_files
 from kit.repository import SCHEMAS
+from kit.strict_schemas import validator
 
 DIGIT = re.compile(r"\d")
-
-
-def strict(schema: Any) -> Any:
-    """A schema in which no member may stand that it does not name; members of free form stay free."""
-    if isinstance(schema, list):
-        return [strict(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: strict(one) for name, one in schema.items() if name != "examples"}
-    return {**made, "additionalProperties": False} if "properties" in schema and schema.get("additionalProperties") is True else made
-
-
-def validator(name: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(strict(json.loads((SCHEMAS / name).read_text())))
 
 
 def recorded(cases: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -52,7 +52,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.urs("URS-SEC-06", "URS-TIME-01")
+@pytest.mark.urs("URS-SEC-06")
 def test_the_service_can_read_the_clock_but_has_no_capability_to_set_it() -> None:
     assert _settings("CapabilityBoundingSet") == [""]
     assert "adjtimex" in " ".join(_settings("SystemCallFilter"))

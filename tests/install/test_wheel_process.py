@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from kit.repository import ROOT
 
+from gateway.validation.specification.files import RULES
+
 TAKEN = ("config", "buffer", "drivers", "simulators")
 """Names that other distributions use too: a wheel that does not bring them, or brings them twice, would import a stranger."""
 
@@ -26,9 +28,10 @@ def _run(*command: str | Path, cwd: Path) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy of what belongs in it."""
     tree = tmp_path_factory.mktemp("tree")
-    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "LICENSES"):
+    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "monitoring", "docs", "LICENSES"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+    (tree / "locks").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "locks/run.txt"):
         shutil.copy(ROOT / name, tree / name)
     _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tree / "dist", cwd=tree)
     (built,) = (tree / "dist").glob("*.whl")
@@ -72,6 +75,10 @@ def test_the_wheel_holds_examples_schemas_unit_and_nothing_else(wheel: Path) -> 
     for needed in (
         "config/examples/granulation-2/line.toml",
         "gateway/install/systemd/ebr-gateway@.service",
+        "gateway/install/monitoring/prometheus-rules.yml",
+        "gateway/install/monitoring/grafana-dashboard.json",
+        "gateway/manual/docs/first-line.md",
+        "gateway/manual/templates/manual.html",
         "gateway/py.typed",
         "buffer/verify.py",
     ):
@@ -102,6 +109,16 @@ def test_every_module_of_it_can_be_imported_with_the_locked_libraries_alone(inst
         "print('imported')"
     )
     assert _run(installed / "python", "-P", "-W", "ignore", "-c", code, cwd=tmp_path).splitlines()[-1] == "imported"
+
+
+@pytest.mark.urs("URS-VAL-01")
+def test_it_specifies_interfaces_outside_the_repository(installed: Path, tmp_path: Path) -> None:
+    _run(installed / "ebr-gateway", "new", tmp_path / "line", cwd=tmp_path)
+    words: list[str | Path] = [installed / "ebr-gateway", "spec", tmp_path / "line", "--to", tmp_path / "spec"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, "gap: uplink:ebr: no owner" in done.stdout) == (1, True), done.stderr
+    for name, page in RULES.items():
+        assert (tmp_path / "spec" / name).read_text("utf-8") == (ROOT / "docs" / page).read_text("utf-8")
 
 
 def test_its_packages_are_its_own_even_beside_a_folder_of_the_same_name(installed: Path, tmp_path: Path) -> None:

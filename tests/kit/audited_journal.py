@@ -82,12 +82,17 @@ def body(event: Mapping[str, Any], ticks: int) -> Body:
     return Body("ebr-gateway/event/1", text[1:].encode())
 
 
+def opened(folder: Path) -> Journal:
+    """Open the line's journal, to write into it."""
+    return Journal.open(folder / "data", GATEWAY, retain_s=1e9, max_bytes=1 << 30)
+
+
 def audited_line(folder: Path, events: Iterable[Mapping[str, Any]], *, readings: bool = True) -> Path:
     """Write a line folder with a journal of these events. readings: something after each that names an audit event, and is none."""
     drop_line(folder)
     data = folder / "data"
     data.mkdir(mode=0o700)
-    journal = Journal.open(data, GATEWAY, retain_s=1e9, max_bytes=1 << 30)
+    journal = opened(folder)
     for number, event in enumerate(events):
         ticks = BEGAN + number * 60 * TICKS_PER_S
         between = Body(

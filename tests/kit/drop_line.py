@@ -44,7 +44,7 @@ def dropped(folder: Path, name: str, **lod: str) -> None:
 
 def stored(folder: Path) -> list[dict[str, Any]]:
     """Read every entry of the line's journal by `ebr-gateway log`."""
-    return [json.loads(line) for line in called("log", folder).stdout.splitlines()]
+    return [json.loads(line) for line in called("log", folder, "--format", "jsonl").stdout.splitlines()]
 
 
 def events(folder: Path, kind: str) -> list[dict[str, Any]]:

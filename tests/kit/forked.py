@@ -18,8 +18,8 @@ IMPORTED = (
     "config.loading",
     "drivers.mes_file",
     "gateway.cli.line",
-    "gateway.operation.page_server",
     "gateway.operation.server",
+    "gateway.pages.server",
     "gateway.runtime.assembly",
     "gateway.runtime.gateway",
 )

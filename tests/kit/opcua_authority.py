@@ -36,9 +36,9 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def issue(self, place: Path, name: str, uri: str | None = None, days: float = 365) -> tuple[Path, Path]:
+    def issue(self, place: Path, name: str, uri: str | None = None, days: float = 365, bits: int = 2048) -> tuple[Path, Path]:
         """(NAME.der, NAME.key.pem) of a new leaf."""
-        key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
+        key = rsa.generate_private_key(public_exponent=65_537, key_size=bits)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = self._sign(subject, key, ca=False, days=days, uri=uri)
         place.mkdir(parents=True, exist_ok=True)

@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 from kit.copies_compared import Told
 from kit.pages_read import printed, seen
 
-from buffer.archive.html import html as archive_html
-from buffer.archive.pdf import pdf as archive_pdf
 from buffer.archive.record import Record
+from buffer.pages.html import html as archive_html
+from buffer.pages.pdf import pdf as archive_pdf
 from buffer.segment import Entry
 from simulators.ebr import Store
 from simulators.ebr.pages.batchml import batchml

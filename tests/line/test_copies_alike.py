@@ -125,7 +125,7 @@ async def on_a_set_clock(way: Way) -> None:
     await way.finish(31)
 
 
-@pytest.mark.urs("URS-TIME-01", "URS-TIME-05", "URS-AUD-08")
+@pytest.mark.urs("URS-AUD-08", "URS-TIME-07")
 async def test_every_copy_says_by_how_much_a_clock_was_set_what_that_does_and_which_values_rest_on_it(tmp_path: Path) -> None:
     """No page said which values have times of an unverified clock, nor what a step does to times."""
     async with way_of(tmp_path) as way:

@@ -64,7 +64,7 @@ def _folds_to_the_same_events(folder: Path) -> None:
 
 
 @pytest.mark.bar("F01")
-@pytest.mark.urs("URS-DAQ-06", "URS-VAL-06", "URS-CTX-02")
+@pytest.mark.urs("URS-DAQ-06", "URS-VAL-06", "URS-CTX-02", "URS-BUF-09", "URS-UPL-02")
 @pytest.mark.parametrize(
     ("seed", "uplink"), [(1, "mqtt"), pytest.param(2, "mqtt", marks=pytest.mark.faults), pytest.param(3, "https", marks=pytest.mark.faults)]
 )

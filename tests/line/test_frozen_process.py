@@ -222,7 +222,7 @@ def _s(text: str) -> float:
 
 
 def read(folder: Path) -> Record:
-    return Record([json.loads(line) for line in called("log", folder).stdout.splitlines()])
+    return Record([json.loads(line) for line in called("log", folder, "--format", "jsonl").stdout.splitlines()])
 
 
 async def frozen(plant: Plant, stopped_s: float) -> tuple[Record, float, float]:

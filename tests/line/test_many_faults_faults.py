@@ -38,7 +38,7 @@ def middle(values: list[float], share: float) -> float:
 
 
 @pytest.mark.bar("F43", "F45")  # each story is ended by SIGTERM while the plant goes on
-@pytest.mark.urs("URS-DAQ-11", "URS-BUF-01")
+@pytest.mark.urs("URS-DAQ-11", "URS-BUF-01", "URS-BUF-02", "URS-BUF-09")
 @pytest.mark.timeout(1200 + 60 * SCENARIOS)
 async def test_any_combination_of_faults_leaves_everything_in_the_record_or_in_a_gap(
     tmp_path: Path, figure: Callable[[str, object], None]

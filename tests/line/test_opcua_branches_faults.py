@@ -24,6 +24,7 @@ ua: Any = _ua
 ACKNOWLEDGE = 9111
 
 
+@pytest.mark.urs("URS-CTX-10")
 async def test_an_excursion_is_one_alarm_and_acknowledged_when_somebody_did_it(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     port = free_port()
     command = ["node", "server.js", str(port), "1", "1", str(tmp_path / "state"), "anonymous", "alarm"]

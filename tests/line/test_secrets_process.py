@@ -64,7 +64,7 @@ password = {{ credential = "broker-password" }}
 NAMES = ("push-token", "plc-password", "mes-password", "ebr-password", "broker-password")
 SECRET = re.compile(r"(?i)(password|passwd|token|secret)$")
 VARIABLE = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\()["']?(\w+)""")
-SHOWN = ("check", "status --json", "log", "config inventory", "probe", "users list")
+SHOWN = ("check", "status --json", "log", "log --format jsonl", "config inventory", "probe", "users list")
 
 
 def written(folder: Path, line: str) -> Path:

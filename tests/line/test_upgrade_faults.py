@@ -34,7 +34,7 @@ print(f"took {{used() - begun:.2f}} s of a core")
 """
 
 
-@pytest.mark.urs("URS-BUF-02")
+@pytest.mark.urs("URS-BUF-02", "URS-OPS-04")
 def test_the_line_goes_on_after_an_upgrade_that_can_not_read_the_state(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     rig = Rig(tmp_path, tmp_path / "data")
     try:

@@ -16,7 +16,7 @@ ELSEWHERE = {
     "tests/project/test_bar.py": "the number of a fault",
     "tests/project/test_words.py": "",
 }
-TEXT = (".py", ".md", ".toml", ".csv", ".css", ".service", ".sh", ".c", ".cfg", ".yml", ".yaml", "Makefile")
+TEXT = (".py", ".md", ".toml", ".csv", ".css", ".html", ".js", ".service", ".sh", ".c", ".cfg", ".yml", ".yaml", "Makefile")
 
 
 def texts() -> list[str]:

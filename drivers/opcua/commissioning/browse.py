@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config import Source
-from config.grammars.addresses import OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
+from config.grammars.addresses import MAX_LENGTH, OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
 from drivers.contract import BadReply
 from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.session import variant as v
@@ -248,20 +248,23 @@ def _rows(
             browsed.left_out[path] = "not readable"
         elif described_variable.count is not None and not 0 < described_variable.count <= MOST_ELEMENTS:
             browsed.left_out[path] = f"an array of {described_variable.count or 'unknown'} elements: name those you want as address#[index]"
+        elif len(node := _address(link, described_variable.found.node, short)) + _longest_suffix(described_variable.count) > MAX_LENGTH:
+            browsed.left_out[path] = f"its identifier is too long for an address, which has at most {MAX_LENGTH} characters"
         else:
             unit = dict(described_variable.unit)
             unit.pop("enumeration", None)  # its texts belong into codes.csv, by hand
             if why := unit.pop("refused", None):
                 browsed.left_out[f"{path}/unit"] = f"its row has no unit or no range: {why}"
             for suffix in [""] if described_variable.count is None else [f"#[{i}]" for i in range(described_variable.count)]:
-                tag, address = (
-                    _unique(described_variable.found.path, suffix, used),
-                    _address(link, described_variable.found.node, short) + suffix,
-                )
+                tag, address = _unique(described_variable.found.path, suffix, used), node + suffix
                 if _canonical(address) not in known:
                     row = {"tag": tag, "source": source.name, "address": address, "type": kind}
                     browsed.rows.append(row | unit | {"description": described_variable.description})
     return browsed
+
+
+def _longest_suffix(count: int | None) -> int:
+    return 0 if count is None else len(f"#[{count - 1}]")
 
 
 def _address(link: Link, node: Any, short: Mapping[str, str]) -> str:

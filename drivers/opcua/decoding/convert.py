@@ -159,7 +159,9 @@ def _element(value: Any, index: tuple[int, ...]) -> Any:
         inside = len(dimensions) == len(index) and all(position < size for position, size in zip(index, dimensions, strict=True))
         if inside and flat < len(value.values):
             return value.values[flat]
-    raise Absent(BAD_INDEX_RANGE_NO_DATA)
+        sizes = "x".join(map(str, dimensions))
+        raise Absent(BAD_INDEX_RANGE_NO_DATA, "field-missing", f"there is no element [{','.join(map(str, index))}] in an array of {sizes}")
+    raise Absent(BAD_INDEX_RANGE_NO_DATA, "field-missing", f"element [{','.join(map(str, index))}] is asked of what is no array")
 
 
 def _bcd(value: int) -> tuple[Value, int]:

@@ -39,6 +39,8 @@ _OWN: dict[int, Layout] = {
     ),
 }
 """OPC UA's own structures that plants put into theirs, for servers that do not describe them."""
+_OWN_ENCODINGS = {886: 884, 889: 887}
+"""Their binary encodings, for servers that do not tell either whose these are (a namespace 0 that is cut down)."""
 
 
 DataValue = tuple[int, object, int, int | None, int | None]
@@ -83,6 +85,8 @@ class Structures:
         for encoding, its in zip(unknown, types, strict=True):
             layout = None if its.first is None else await definitions.of(its.first)
             layout = layout or await type_dictionary.layout_of(link, encoding)
+            if layout is None and encoding.NamespaceIndex == 0:
+                layout = _OWN.get(_OWN_ENCODINGS.get(encoding.Identifier, 0))
             if layout is None and its.refused:
                 continue  # it was not told that there is none: asked for again when it arrives again
             if layout is None:

@@ -69,29 +69,45 @@ async def _trusted(client: Any, settings: OpcUaSettings, endpoint: str, place: P
     """Return the certificate that the server shows for our endpoint, and its authorities. Raises Untrusted, BadReply."""
     offered = await _offered(client, settings, endpoint)
     server, *sent = chain_of(offered.ServerCertificate or b"")
-    refusal = refusal_of(place, settings, server, offered.Server.ApplicationUri, sent)
-    if refusal:
+    judged = _judged(place, settings, server, offered.Server.ApplicationUri, sent)
+    if judged.refusal:
         digest = certs.reject(place, server)
-        way_out = (
-            f"`ebr-gateway certs trust LINE {digest[:16]}`"
-            if refusal.startswith(trust.NOT_TRUSTED)
-            else "it is not accepted, trusted or not"
-        )
-        raise Untrusted(f"{endpoint}: {refusal}; the certificate lies in {place / 'rejected'}: {way_out}")
+        raise Untrusted(f"{endpoint}: {judged.refusal}; the certificate lies in {place / 'rejected'}: {_way_out(judged, digest)}")
     return [server, *sent]
+
+
+def _way_out(judged: trust.Judgement, digest: str) -> str:
+    """Say how a certificate that is refused can be let pass by a person, if it can."""
+    if judged.fault is not None:
+        whose, kind = judged.fault
+        row = f'accepted_certificates = [{{ sha256 = "{whose}", faults = ["{kind}"] }}]'
+        return f"it is not accepted, trusted or not, unless somebody takes that upon himself: {row} in the source (docs/opcua.md)"
+    trusting = judged.refusal is not None and judged.refusal.startswith(trust.NOT_TRUSTED)
+    return f"`ebr-gateway certs trust LINE {digest[:16]}`" if trusting else "it is not accepted, trusted or not"
 
 
 def refusal_of(
     place: Path, settings: OpcUaSettings, server: x509.Certificate, uri: str | None = None, sent: Sequence[x509.Certificate] = ()
 ) -> str | None:
     """Return the reason why a server's certificate is not accepted, or None. A folder that can not be read accepts nothing."""
+    return _judged(place, settings, server, uri, sent).refusal
+
+
+def _judged(
+    place: Path, settings: OpcUaSettings, server: x509.Certificate, uri: str | None, sent: Sequence[x509.Certificate]
+) -> trust.Judgement:
     try:
-        judgement = trust.judge(place, server, uri, sent=sent)
+        judgement = trust.judge(place, server, uri, sent=sent, accepted=accepted_of(settings))
     except trust.UnreadableFile as error:
-        return str(error)
+        return trust.Judgement(str(error))
     if judgement.refusal is None and judgement.doubts and settings.revocation == "required":
-        return f'{judgement.doubts[0]}, and revocation = "required"'
-    return judgement.refusal
+        return trust.Judgement(f'{judgement.doubts[0]}, and revocation = "required"', judgement.doubts)
+    return judgement
+
+
+def accepted_of(settings: OpcUaSettings) -> trust.Accepted:
+    """Return the faults of single certificates that the line folder lets pass."""
+    return {each.sha256: each.faults for each in settings.accepted_certificates}
 
 
 async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:

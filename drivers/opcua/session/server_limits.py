@@ -33,6 +33,14 @@ CEILING = 1000
 """Most operations per call, whatever a server states."""
 
 
+def in_words(server: Mapping[str, Any]) -> str:
+    """Say what a server calls itself, as far as it does (BuildInfo, Part 5, 12.4)."""
+    return (
+        " ".join(str(told) for name in ("manufacturer", "product", "version") if (told := server.get(name)))
+        or "it does not tell what it is"
+    )
+
+
 def limits(stated: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, int]:
     """Return operations per call: as the server states (0 means no limit), else by the table, else the usual; 1,000 at most."""
     defaults = profile(server)

@@ -5,7 +5,7 @@ with everything that an authority in it signed; an authority in issuers/ only he
 in trusted/ itself are taken too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -14,10 +14,13 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 KEY_BITS = 2048
 """Least length of an RSA key, ours and the server's."""
+ACCEPTED_KEY_BITS = 1024
+"""Least length of a server's key whose weakness somebody has accepted."""
 DEEPEST = 8
 """Most certificates in a chain."""
 NOT_TRUSTED = "the server's certificate is not trusted"
@@ -29,12 +32,22 @@ class UnreadableFile(ValueError):
     """A file of the folder is no certificate or no revocation list. Nothing is trusted until it is put right: it might revoke."""
 
 
+Accepted = Mapping[str, Collection[str]]
+"""SHA-256 of a certificate -> its faults that are let pass: "dates", "uri", "key"."""
+Fault = tuple[str, str, x509.Certificate]
+"""(kind, the fault in words, whose)."""
+
+
 @dataclass(slots=True)
 class Judgement:
-    """refusal: reason why the certificate is not accepted, None if it is. doubts: what could not be checked."""
+    """refusal: reason why the certificate is not accepted, None if it is. doubts: what could not be checked.
+
+    fault: (SHA-256 of the certificate that has it, kind) where the reason is one that a person may accept.
+    """
 
     refusal: str | None
     doubts: list[str] = field(default_factory=list)
+    fault: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -45,11 +58,16 @@ class _Store:
 
 
 def judge(
-    folder: Path, server: x509.Certificate, uri: str | None = None, now: datetime | None = None, sent: Sequence[x509.Certificate] = ()
+    folder: Path,
+    server: x509.Certificate,
+    uri: str | None = None,
+    now: datetime | None = None,
+    sent: Sequence[x509.Certificate] = (),
+    accepted: Accepted | None = None,
 ) -> Judgement:
     """Judge a server's certificate. sent: the rest of the chain as the server showed it. Raises UnreadableFile.
 
-    Trust is checked first, everything else for a trusted chain alone.
+    Trust is checked first, everything else for a trusted chain alone. What nobody trusts, or what was revoked, no acceptance lets pass.
     """
     now = now or datetime.now(UTC)
     store = _read(folder)
@@ -57,8 +75,17 @@ def judge(
     if not any(certificate in store.trusted for certificate in chain):
         return Judgement(_not_trusted(chain))
     doubts: list[str] = []
-    refusal = _revoked(chain, store.lists, now, doubts) or _dated(chain, now) or _named(server, uri) or _weak(chain)
-    return Judgement(refusal, doubts)
+    refusal = _revoked(chain, store.lists, now, doubts)
+    if refusal is None:
+        for kind, why, whose in (*_dated(chain, now), *_named(server, uri), *_short_key(server)):
+            if kind not in (accepted or {}).get(fingerprint(whose), ()):
+                return Judgement(why, doubts, (fingerprint(whose), kind))
+    return Judgement(refusal or _weak(chain), doubts)
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate, 64 hexadecimal digits."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def certificates(place: Path) -> Iterator[tuple[Path, x509.Certificate]]:
@@ -155,13 +182,16 @@ def _revoked(
     return None
 
 
-def _dated(chain: Sequence[x509.Certificate], now: datetime) -> str | None:
+def _dated(chain: Sequence[x509.Certificate], now: datetime) -> Iterator[Fault]:
     for certificate in chain:
         since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if not since <= now <= until:
             whose = "the server's certificate" if certificate is chain[0] else f"the authority {_name(certificate)}"
-            return f"{whose} is valid from {since.date()} to {until.date()}; it is {now.date()} here: check both clocks"
-    return None
+            yield (
+                "dates",
+                f"{whose} is valid from {since.date()} to {until.date()}; it is {now.date()} here: check both clocks",
+                certificate,
+            )
 
 
 def _not_trusted(chain: Sequence[x509.Certificate]) -> str:
@@ -172,17 +202,22 @@ def _not_trusted(chain: Sequence[x509.Certificate]) -> str:
     return f"{NOT_TRUSTED}; its chain ends before {last.issuer.rfc4514_string()}, whose certificate is not in issuers/ or trusted/"
 
 
-def _named(server: x509.Certificate, uri: str | None) -> str | None:
+def _named(server: x509.Certificate, uri: str | None) -> Iterator[Fault]:
     named = uri_of(server)
     if uri and named != uri:
         whose = f"belongs to {named}" if named else "names no application (it has no URI among its subject alternative names)"
-        return f"the certificate {whose}, the server says it is {uri}"
-    return None
+        yield "uri", f"the certificate {whose}, the server says it is {uri}", server
+
+
+def _short_key(server: x509.Certificate) -> Iterator[Fault]:
+    key = server.public_key()
+    if isinstance(key, rsa.RSAPublicKey) and ACCEPTED_KEY_BITS <= key.key_size < KEY_BITS:
+        yield "key", f"the server's key has {key.key_size} bits, at least {KEY_BITS} are needed", server
 
 
 def _weak(chain: Sequence[x509.Certificate]) -> str | None:
     key = chain[0].public_key()
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < KEY_BITS:
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < ACCEPTED_KEY_BITS:
         return f"the server's key is not RSA with at least {KEY_BITS} bits"
     for certificate in chain if len(chain) > 1 else ():
         algorithm = certificate.signature_hash_algorithm

@@ -195,8 +195,10 @@ class Upkeep:
         every = [("our", own.certificate if own else None), ("the server's", server), ("our user's", self._link.client.user_certificate)]
         for whose, certificate in every:
             warning = certificate and certs.expiry(certificate)
-            if warning:
+            if certificate and warning:
                 text, severity = warning
+                if certificate is server and "dates" in security.accepted_of(self._settings).get(trust.fingerprint(server), ()):
+                    text, severity = f"{text}, which is accepted in line.toml", "warning"  # who accepted it was told: no alarm for ever
                 await self._emit.found(Finding("certificate-expires", f"{whose} OPC UA certificate {text}", severity=severity))
         if server is not None:
             await self._still_trusted(place, server)

@@ -73,6 +73,11 @@ def judge(state: State, plan: Plan, gaps: Iterable[str], batches: Iterable[Batch
     return changed
 
 
+def of_stay(state: State, plan: Plan, batch: Batch, member: Member) -> set[str]:
+    """Return the ids of the gaps that belong to a stay as it is by now, though nobody has judged them yet; nothing is noted."""
+    return {*member.gaps, *(gap for gap in state.blind if _hides(state, plan, gap, batch, member))}
+
+
 def _forget(state: State, plan: Plan) -> None:
     if len(state.blind) <= MOST_CLOSED + len(state.gaps):
         return

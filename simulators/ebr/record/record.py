@@ -42,7 +42,8 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         line = [_event(item) for item in books.of_kind(gateways, _OF_LINE)]
         unverified_times = UnverifiedTimes(event for event in line if event["type"] == "clock")
         readings, facts = _readings(books, gateways, [*steps, *_stays(events)], window, unverified_times)
-        reviews = [_review(item) for item in joined(_event(item) for item in books.of_batch(batch, ("document",)))]
+        documents = joined(_event(item) for item in books.of_batch(batch, ("document",)))
+        reviews = [_review(item) for item in documents if item["event"]["document"] == "audit-trail-review"]
         bookings = booked(events, [item["event"] for item in books.of_kind(gateways, _BOOKED)])
         streams = books.streams(gateways)
     gaps = gaps_of(line, window, facts, ends)

@@ -58,6 +58,14 @@ def opened_again_keeps_its_epoch(folder: Path, epoch: int) -> bool:
     return journal.opened.epoch == epoch and journal.opened.epoch_event is None
 
 
+def test_a_backup_of_another_line_is_refused_with_both_names(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(backup.RestoreRefused, match=f"is a backup of {GATEWAY}, and this line is lyon/other: restore it into the folder"):
+        backup.restore(made.journal, tmp_path / "spare", gateway="lyon/other")
+    assert not (tmp_path / "spare").exists()
+    backup.restore(made.journal, tmp_path / "spare", gateway=GATEWAY)
+    assert verify(tmp_path / "spare").exit_code == 0
+
+
 def test_a_bad_backup_is_refused(made: Made, tmp_path: Path) -> None:
     shutil.copytree(made.journal, tmp_path / "bad")
     edit(tmp_path / "bad", f"{made.epoch}-1.db", "DELETE FROM entries WHERE seq = 7")

@@ -77,7 +77,7 @@ def accused(folder: Path) -> list[str]:
     return report.problems if report.exit_code == 1 else []
 
 
-@pytest.mark.urs("URS-AUD-05", "URS-BUF-02")
+@pytest.mark.urs("URS-BUF-02", "URS-AUD-06")
 @pytest.mark.parametrize("known", [False, True])
 def test_an_append_over_the_end_that_was_cut_is_named_and_the_next_start_removes_it(dead: Dead, *, known: bool) -> None:
     path = dead.put()
@@ -158,7 +158,7 @@ INSERTED = {
 }
 
 
-@pytest.mark.urs("URS-AUD-05")
+@pytest.mark.urs("URS-AUD-06")
 @pytest.mark.parametrize("case", INSERTED)
 def test_an_inserted_or_foreign_segment_is_found(dead: Dead, case: str) -> None:
     assert not accused(dead.folder)
@@ -172,7 +172,7 @@ def test_a_journal_that_was_stopped_has_no_unfinished_file(dead: Dead) -> None:
     assert accused(dead.folder) == [f"segments/{dead.name} is not one of this journal"]
 
 
-@pytest.mark.urs("URS-AUD-05", "URS-BUF-06")
+@pytest.mark.urs("URS-BUF-06", "URS-AUD-06")
 def test_what_pruning_left_is_named_only_if_it_is_what_was_closed(tmp_path: Path) -> None:
     journal = opened(tmp_path / "journal")
     for number in range(3 * ENTRIES + 5):

@@ -64,7 +64,7 @@ def test_the_end_of_an_epoch_that_was_cut_off_is_missed(two: tuple[Path, int, in
     assert report.problems == [f"epoch {first}, entry 16: entries 16 to 21 are missing at the end: epoch {second} follows entry 21"]
 
 
-@pytest.mark.urs("URS-BUF-03")
+@pytest.mark.urs("URS-AUD-06")
 def test_entries_lost_at_the_end_and_declared_are_missing_evidence(tmp_path: Path) -> None:
     folder = tmp_path / "journal"
     first = epoch_of(folder)
@@ -75,7 +75,7 @@ def test_entries_lost_at_the_end_and_declared_are_missing_evidence(tmp_path: Pat
     assert report.missing == [f"epoch {first}: entries 22 to 30 were lost, and declared as lost"]
 
 
-@pytest.mark.urs("URS-BUF-03")
+@pytest.mark.urs("URS-AUD-06")
 def test_a_loss_is_declared_by_the_epoch_that_is_written_not_by_one_that_died_before(tmp_path: Path) -> None:
     folder = tmp_path / "journal"
     first = epoch_of(folder)

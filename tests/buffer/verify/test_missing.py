@@ -74,7 +74,7 @@ def call_pruned(line: Line, at: tuple[int, int]) -> verifier.Report:
     return verify(folder, line.signer.public)
 
 
-@pytest.mark.urs("URS-AUD-05", "URS-BUF-06")
+@pytest.mark.urs("URS-BUF-06", "URS-AUD-06")
 def test_no_closed_segment_can_be_taken_away_and_called_pruned(tmp_path: Path) -> None:
     line = Line(tmp_path / "journal")
     line.run(5 * ENTRIES)
@@ -89,7 +89,7 @@ def test_no_closed_segment_can_be_taken_away_and_called_pruned(tmp_path: Path) -
         assert any("called pruned, and no audit entry says so" in one for one in report.problems)
 
 
-@pytest.mark.urs("URS-AUD-05", "URS-BUF-06")
+@pytest.mark.urs("URS-BUF-06", "URS-AUD-06")
 def test_after_long_retention_a_journal_is_good_and_nothing_more_can_be_called_pruned(tmp_path: Path) -> None:
     """Audit entries are pruned too in the course of time, and whole epochs."""
     line = Line(tmp_path / "journal")
@@ -111,7 +111,7 @@ def test_after_long_retention_a_journal_is_good_and_nothing_more_can_be_called_p
         assert report.bad <= at, "with its own entries go the audit entries of those before, which were pruned in truth"
 
 
-@pytest.mark.urs("URS-AUD-05", "URS-BUF-06")
+@pytest.mark.urs("URS-BUF-06", "URS-AUD-06")
 def test_a_segment_that_is_kept_for_years_accuses_nobody(tmp_path: Path) -> None:
     """The ones after it go, and with them the audit entries of the first of these."""
     line = Line(tmp_path / "journal")
@@ -130,7 +130,7 @@ def test_a_segment_that_is_kept_for_years_accuses_nobody(tmp_path: Path) -> None
     assert report.exit_code == 1, list(report.lines())
 
 
-@pytest.mark.urs("URS-BUF-03", "URS-BUF-06")
+@pytest.mark.urs("URS-BUF-06", "URS-AUD-06")
 def test_a_journal_that_lost_journal_db_after_pruning_is_not_accused(tmp_path: Path) -> None:
     line = Line(tmp_path / "journal")
     line.run(4 * ENTRIES, prune=True)
@@ -144,7 +144,7 @@ def test_a_journal_that_lost_journal_db_after_pruning_is_not_accused(tmp_path: P
     assert report.exit_code in {0, 2}, list(report.lines())
 
 
-@pytest.mark.urs("URS-BUF-03")
+@pytest.mark.urs("URS-AUD-06")
 def test_losses_that_a_dead_epoch_alone_declares_are_missing_not_bad(tmp_path: Path) -> None:
     """As gateways left it that died between two salvages, when the second event did not take up the first one's losses."""
     line = Line(tmp_path / "journal")
@@ -170,7 +170,7 @@ def test_losses_that_a_dead_epoch_alone_declares_are_missing_not_bad(tmp_path: P
     assert line.verify().bad == (first, ENTRIES + 1), "what nobody declared"
 
 
-@pytest.mark.urs("URS-AUD-05")
+@pytest.mark.urs("URS-AUD-06")
 def test_an_entry_after_the_end_of_an_epoch_is_inserted(tmp_path: Path) -> None:
     line = Line(tmp_path / "journal")
     first = line.run(10)
@@ -290,7 +290,7 @@ def test_entries_that_came_early_are_no_hole_and_confirmed_ones_are(tmp_path: Pa
     assert (report.exit_code, report.bad) == (1, (epoch, 20)), list(report.lines())
 
 
-@pytest.mark.urs("URS-BUF-03")
+@pytest.mark.urs("URS-AUD-06")
 def test_what_the_gateway_declared_lost_is_missing_in_the_store_and_not_bad(tmp_path: Path) -> None:
     line = Line(tmp_path / "journal")
     first = line.run(3 * ENTRIES)

@@ -20,7 +20,7 @@ names = st.from_regex(r"\A[A-Za-z][A-Za-z0-9_-]{0,10}\Z")
 def opcua(draw: st.DrawFn) -> OpcUaAddress:
     identifiers: dict[Any, st.SearchStrategy[Any]] = {
         "i": st.integers(0, 0xFFFF_FFFF),
-        "s": printable.filter(lambda text: not text.startswith('"') and not set(text) & set("\u201c\u201d\u201e\u00ab\u00bb")),
+        "s": st.one_of(printable, st.text(max_size=40)),
         "g": st.uuids(),
         "b": st.binary(min_size=1, max_size=20),
     }
@@ -64,6 +64,13 @@ def test_an_opcua_address_comes_back(address: OpcUaAddress) -> None:
     assert addresses.parse("opcua", addresses.format("opcua", address)) == address
 
 
+@given(st.text(max_size=20))
+def test_each_string_identifier_survives_a_cell_that_is_stripped(identifier: str) -> None:
+    address = OpcUaAddress("s", identifier, namespace="plc")
+    written = addresses.format("opcua", address)
+    assert addresses.parse("opcua", written.strip()) == address
+
+
 @given(st.lists(st.text(st.sampled_from("ABcd_ 09-"), min_size=1, max_size=12), min_size=1, max_size=4), st.sampled_from(",;\t"))
 def test_quoted_plc_names_survive_a_spreadsheet(parts: list[str], delimiter: str) -> None:
     written = 'plc:s="' + '"."'.join(parts) + '"'
@@ -93,6 +100,9 @@ def test_quoted_plc_names_survive_a_spreadsheet(parts: list[str], delimiter: str
         ("plc:s=odd#[3]#/", OpcUaAddress("s", "odd#[3]", namespace="plc")),
         ("plc:s=Motor#1", OpcUaAddress("s", "Motor#1", namespace="plc")),
         ("plc:g=72962B91-FA75-4AE6-8D28-B404DC7DAF63", OpcUaAddress("g", UUID("72962b91-fa75-4ae6-8d28-b404dc7daf63"), namespace="plc")),
+        ("plc:s64=IFRlbXBz#[3]", OpcUaAddress("s", " Temps", namespace="plc", index=(3,))),
+        ("nsu=urn:x;s64=", OpcUaAddress("s", "", namespace_uri="urn:x")),
+        ("ns=2;s64=Cg==", OpcUaAddress("s", "\n", namespace_index=2)),
         ("plc:b=AQID", OpcUaAddress("b", b"\x01\x02\x03", namespace="plc")),
     ],
 )
@@ -182,6 +192,9 @@ def test_nearly_right_modbus_addresses_never_reach_beyond_the_table(text: str) -
         ("opcua", 'plc:s="DB_GRN"."Speed', "missing"),
         ("opcua", "plc:i=4294967296", "4294967295"),
         ("opcua", "plc:g=nonsense", "GUID"),
+        ("opcua", "plc:s=", "identifier"),
+        ("opcua", "plc:s64=/w==", "Base64 of a text"),
+        ("opcua", "plc:s64=nonsense!", "Base64 of a text"),
         ("opcua", "Speed", "identifier"),
         ("opcua", "ns=70000;s=x", "65535"),
         ("modbus", "1/holding/70000", "65535"),

@@ -1,5 +1,6 @@
 """A file that was taken away unread is told, also where another one got its place on the disk."""
 
+import pytest
 from kit.collector import Journal
 
 from drivers.mes_file.folder import Scan, Seen
@@ -19,6 +20,7 @@ async def told(now: Seen | None, *, truncated: bool = False) -> list[str]:
     return journal.codes
 
 
+@pytest.mark.urs("URS-DAQ-04")
 async def test_what_is_gone_is_told() -> None:
     assert await told(None) == ["file-vanished"]
 
@@ -27,6 +29,7 @@ async def test_what_was_renamed_is_not_lost() -> None:
     assert await told(Seen("b.csv", 7, 100, 1_000)) == []
 
 
+@pytest.mark.urs("URS-DAQ-04")
 async def test_another_file_with_the_number_of_the_first_is_not_the_first() -> None:
     """Disks give the number of a removed file to the next one that is made."""
     assert await told(Seen("b.csv", 7, 140, 2_000)) == ["file-vanished"]

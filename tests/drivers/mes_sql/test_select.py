@@ -53,6 +53,7 @@ def test_a_plain_select_passes(sql):
     assert uses_since(sql)
 
 
+@pytest.mark.urs("URS-DAQ-02")
 @pytest.mark.bar("S14")
 @pytest.mark.parametrize("sql", BAD)
 def test_everything_else_is_refused(sql):
@@ -87,6 +88,9 @@ def test_a_colon_within_quotes_is_no_parameter():
         ({"sql": "SELECT id FROM v ORDER BY id"}, "does not use :since"),
         ({"sql": "SELECT id FROM v WHERE id > :since"}, "ORDER BY id"),
         ({"time": {"column": "t", "zone": "Europe/Lyon"}}, "no IANA time zone"),
+        ({"time": {"column": "t", "zone": "UTC", "format": "dd.MM.yyyy HH:mm"}}, "no format of a date and time"),
+        ({"time": {"column": "t", "zone": "UTC", "format": "%H:%M:%S"}}, "no format of a date and time"),
+        ({"time": {"column": "t", "zone": "UTC", "format": "%d.%m. %H:%M"}}, "no format of a date and time"),
         ({"watermark": {"kind": "sequence"}}, "column belongs"),
         ({"watermark": {"kind": "guess", "column": "id"}}, "sequence"),
     ],

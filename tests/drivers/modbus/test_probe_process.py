@@ -9,6 +9,7 @@ import pytest
 from config import Source, Tag
 from config.grammars import raw_codes
 from config.units.scaling import Scaling
+from drivers import DriverError
 from drivers.modbus import ModbusDriver
 from simulators.device import Truth
 from simulators.modbus_plc import ModbusPlc
@@ -191,3 +192,22 @@ async def test_neighbours_and_orders_are_scaled_as_the_value_is(tmp_path):
     (found,) = (await probe_of([tag], lambda plc: None, {"l": 45.5})).tags
     assert (found.value, found.neighbours["n"], found.raw) == (45.5, 45.5, "01 c7")
     assert found.lines()[1].strip().startswith("45.5 Cel   raw 01 c7   ok")
+
+
+@pytest.mark.parametrize(("it_is", "asked"), [("rtu-tcp", "tcp"), ("tcp", "rtu-tcp")])
+async def test_a_device_that_speaks_the_other_framing_is_named(it_is, asked):
+    plc = ModbusPlc(Source(name="plc", driver="modbus", endpoint=f"{it_is}://127.0.0.1:0"), TRUE_MAP, Truth(None))
+    await plc.start()
+    source = Source(name="plc", driver="modbus", endpoint=f"{asked}://127.0.0.1:{plc.port}", rate_ms=100, options={"timeout_ms": 100})
+    hint = f"it answers as {it_is}://127.0.0.1:{plc.port}"
+    try:
+        said = (await ModbusDriver(source, TRUE_MAP).probe()).findings
+    except DriverError as error:  # a device that takes what it does not understand for an attack closes the connection
+        said = [str(error)]
+    await plc.stop()
+    assert said[-1].endswith(hint)
+
+
+async def test_a_device_that_is_silent_to_both_framings_is_said_to_be_silent(probed):
+    report = await probed(TRUE_MAP[0], dead=1)
+    assert (report.tags[0].state, report.otherwise) == ("silent", None)

@@ -13,7 +13,7 @@ from drivers.opcua import OpcUaDriver
 from simulators.opcua_plc import OpcUaPlc
 
 
-@pytest.mark.urs("URS-DAQ-01")
+@pytest.mark.urs("URS-DAQ-01", "URS-DAQ-07")
 async def test_every_value_arrives_once_in_order_with_both_times(bench: Bench) -> None:
     bench.run()
     await eventually(lambda: bench.disk.connections)
@@ -262,7 +262,7 @@ async def test_another_type_than_the_map_says_is_a_finding(bench: Bench) -> None
     assert finding.evidence["source_type"] == "Int32"
 
 
-@pytest.mark.urs("URS-DAQ-05")
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-01")
 async def test_bad_and_uncertain_keep_their_whole_status(bench: Bench) -> None:
     bench.run()
     await eventually(lambda: bench.disk.connections)

@@ -204,6 +204,7 @@ async def test_five_kills_lose_nothing_over_a_signed_channel(rig: Rig, figures: 
         assert told["in_gaps"] == told["overrun"], "a start may take longer than the server's queues last; nothing else may be lost"
 
 
+@pytest.mark.urs("URS-DAQ-11")
 async def test_server_restarts_and_a_cut_port_leave_exact_gaps(rig: Rig, figures: Callable[[str, str], None]) -> None:
     async with rig.cable:
         await rig.serve()

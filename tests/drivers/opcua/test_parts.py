@@ -113,6 +113,12 @@ def test_sequence_numbers_wrap_without_zero(number: int, expected: int, ahead: i
     assert sequence_after(0xFFFFFFFF) == 1
 
 
+def test_a_server_is_called_what_it_tells_and_nothing_else():
+    told = {"manufacturer": "Plant", "product": None, "version": "1.2", "start_time": None}
+    assert server_limits.in_words(told) == "Plant 1.2"
+    assert server_limits.in_words(dict.fromkeys(told)) == "it does not tell what it is"
+
+
 def test_limits_told_table_and_usual() -> None:
     nothing = dict.fromkeys(server_limits.LIMITS)
     assert server_limits.limits(nothing, {})["items"] == 500

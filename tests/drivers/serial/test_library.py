@@ -3,6 +3,8 @@
 import re
 import tomllib
 from decimal import Decimal
+from functools import reduce
+from operator import xor
 
 import pytest
 from kit.repository import DOCS
@@ -14,6 +16,12 @@ from drivers.serial.dialect import dialect_of
 from drivers.serial.library import LIBRARY
 from drivers.serial.readings import Fields
 from drivers.serial.settings import SerialSettings
+
+
+def with_bcc(text: bytes) -> bytes:
+    """A frame of CAS SW-II without its end: the check character is the exclusive or of all from S or U on."""
+    return b"\x01\x02" + text + bytes([reduce(xor, text)])
+
 
 TAKEN = [
     ("a-and-d", b"ST,+00123.45  g", "123.45", "g", True),
@@ -33,6 +41,12 @@ TAKEN = [
     ("kern", b"         125 pcs.", "125", "pcs", True),
     ("st-us", b"ST,GS 1.000KG", "1.000", "KG", True),
     ("st-us", b"US,NT,-  1.234,kg", "-1.234", "kg", False),
+    ("st-us", b"ST,GS      123.45 g ", "123.45", "g", True),
+    ("st-us", b"US,NT-     123.45 g ", "-123.45", "g", False),
+    ("cas", b"ST,GS,1\xc4,000013.5 kg", "13.5", "kg", True),
+    ("cas", b"US,NT,=\x82,-   13.5  t", "-13.5", "t", False),
+    ("cas-bcc", with_bcc(b"S 012.34KG"), "12.34", "KG", True),
+    ("cas-bcc", with_bcc(b"U-  1.25LB"), "-1.25", "LB", False),
     ("radwag", b"     -    172.135 N  ", "-172.135", "N", True),
     ("radwag", b"?        18.5 kg ", "18.5", "kg", False),
     ("radwag", b"SI ?        18.5 kg ", "18.5", "kg", False),
@@ -50,6 +64,11 @@ NOT_TAKEN = [
     ("ohaus", b"    207,80 g    "),
     ("kern", b"        Error   "),
     ("st-us", b"ST,TW 1.000KG"),
+    ("cas", b"OL,GS,1\xc4,000013.5 kg"),
+    ("cas", b"ST,GS,1D,000013.5 kg"),
+    ("cas-bcc", with_bcc(b"S 012.34KG")[:-1] + b"\x00"),
+    ("cas-bcc", with_bcc(b"S 012.34KG").replace(b"12", b"13")),
+    ("pharma-test", b"PTB111E-800   023456  Sample M 001 120.4N"),
     ("radwag", b"SU ^     99.999 kg "),
     ("radwag", b"SU E"),
 ]
@@ -91,10 +110,18 @@ def test_no_part_of_a_line_is_taken_for_more_than_its_form(name):
         assert stable
 
 
+def test_a_hardness_tester_gives_each_tablet_with_its_number():
+    its = dialect("pharma-test")
+    answer = its.read(b"PTB111E-800 SN: 023456 Sample H 001 120.4N")
+    tags = [Tag(tag=name, source="s", address=name, type="decimal", unit=unit) for name, unit in (("sample", "1"), ("hardness", "N"))]
+    assert [reading[1:3] for reading in Fields(tags, its.units).readings(answer, None)] == [(1, 0), (Decimal("120.4"), 0)]
+    assert its.ignores(b"PTB111E-800 SN: 023456 Start")
+
+
 def test_a_line_folder_may_say_otherwise_and_names_are_checked():
     settings = SerialSettings.model_validate({"protocol": "line", "instrument": "radwag", "request": "SI\r\n", "ignore": []})
     assert (settings.pattern, settings.ignore) == (LIBRARY["radwag"]["pattern"], ())
-    with pytest.raises(ValueError, match="a-and-d, ohaus, kern, st-us, radwag are known"):
+    with pytest.raises(ValueError, match="a-and-d, ohaus, kern, st-us, radwag, cas, cas-bcc, pharma-test are known"):
         SerialSettings.model_validate({"protocol": "line", "instrument": "mettler"})
     with pytest.raises(ValueError, match="not a key of protocol sbi"):
         SerialSettings.model_validate({"protocol": "sbi", "instrument": "kern"})

@@ -2,6 +2,8 @@
 
 import time
 from decimal import Decimal
+from functools import reduce
+from operator import xor
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from config import Source, Tag
 from drivers.contract import BAD_CONFIGURATION
 from drivers.serial import SerialDriver, sbi
 from drivers.serial.answer import DYNAMIC, NOT_EXECUTABLE, OUT_OF_RANGE, NotAnAnswer
+from drivers.serial.framing import Framer
 from drivers.serial.lines import UnsafePattern, fields_of, reader, units_of
 from drivers.serial.readings import Fields
 
@@ -97,6 +100,40 @@ def test_a_mark_of_a_moving_load_makes_numbers_uncertain():
     read = reader(pattern)
     assert read(b"     192.21 kg    ").fields == {"weight": ("192.21", 0), "unit": ("kg", 0), "stable": (True, 0)}
     assert read(b"       0.01 g    ? ").fields == {"weight": ("0.01", DYNAMIC), "unit": ("g", DYNAMIC), "stable": (False, 0)}
+
+
+@pytest.mark.urs("URS-DAQ-06")
+@given(text=st.from_regex(rb"[0-9]{1,6}\.[0-9]{1,4} k?g", fullmatch=True), at=st.integers(0, 40), bit=st.integers(0, 7))
+@pytest.mark.parametrize(("form", "bcc"), [(b"%c", "[\\x00-\\xff]"), (b"%02X", "[0-9A-F]{2}"), (b"%02x", "[0-9a-f]{2}")])
+def test_a_line_is_taken_only_with_the_checksum_of_its_characters(form, bcc, text, at, bit):
+    read = reader(rf"\x02(?P<checked>(?P<weight>[^ ]++) (?P<unit>[^\x03]++)\x03)(?P<bcc>{bcc})")
+    line = b"\x02" + text + b"\x03" + form % reduce(xor, text + b"\x03")
+    assert read(line).fields == {"weight": (text.split()[0].decode(), 0), "unit": (text.split()[1].decode(), 0)}
+    flipped = bytearray(line)
+    flipped[at % len(line)] ^= 1 << bit
+    with pytest.raises(NotAnAnswer):
+        read(bytes(flipped))
+
+
+def test_a_checksum_needs_what_it_covers_and_stands_in_each_line():
+    assert fields_of(r"(?P<checked>(?P<w>[0-9]++))(?P<bcc>.)") == ["w"]
+    for pattern in (r"(?P<w>[0-9]++)(?P<bcc>.)", r"(?P<checked>(?P<w>[0-9]++))"):
+        with pytest.raises(UnsafePattern, match="needs both groups"):
+            fields_of(pattern)
+    with pytest.raises(NotAnAnswer, match="wrong checksum: none, right would be 07"):
+        reader(r"(?P<checked>(?P<w>[0-9]++))(?P<bcc>[A-Z])?+")(b"16")
+
+
+@given(texts=st.lists(st.binary(max_size=12).map(lambda text: text.replace(b"\x03", b"\x02")), min_size=1, max_size=6), data=st.data())
+def test_what_follows_a_terminator_as_a_checksum_is_part_of_its_line_whatever_it_is(texts, data):
+    lines = [text + b"\x03" + data.draw(st.binary(min_size=1, max_size=1)) for text in texts]
+    stream, framer, cuts = b"".join(lines), Framer(b"\x03", 1), []
+    while stream:
+        size = data.draw(st.integers(1, len(stream)))
+        cuts += framer.feed(stream[:size])
+        stream = stream[size:]
+    assert [cut.text for cut in cuts] == lines
+    assert framer.at_beginning
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,23 @@ async def test_any_characters_end_a_line(tmp_path):
     instrument.close()
 
 
+@pytest.mark.urs("URS-DAQ-06")
+async def test_a_checksum_behind_the_end_is_read_with_its_line_and_a_wrong_one_is_a_gap(tmp_path):
+    tags = [Tag(tag="w", source="scale", address="w", type="decimal", unit="1")]
+    instrument = Instrument(tmp_path / "port")
+    pattern = r"\x02(?P<checked>(?P<w>[0-9.]++)\x03)(?P<bcc>[\x00-\xff])"
+    async with reading(tmp_path, tags, protocol="line", terminator="\x03", check_bytes=1, pattern=pattern) as (emit, _):
+        async with asyncio.timeout(DEADLINE_S):
+            while not emit.lists:  # until the port is open; the exclusive or of 1, 1 and ETX is ETX
+                instrument.say(b"\x0211\x03\x03")
+                await asyncio.sleep(0.02)
+        instrument.say(b"\x0212\x03\x03\x0213\x03\x01")
+        await emit.until(lambda: emit.lists[-1] == [(Decimal(13), 0)])
+        assert {readings[0] for readings in emit.lists} == {(Decimal(11), 0), (Decimal(13), 0)}
+        assert "wrong checksum: 03, right would be 00" in emit.losses[-1].detail
+    instrument.close()
+
+
 @pytest.mark.bar("S13")
 async def test_lines_that_never_end_are_told(tmp_path):
     """The terminator is another one than the line folder says: nothing came, and nothing was said."""

@@ -15,7 +15,7 @@ from drivers.serial.mtsics import serial_number_of, weight_of
 from drivers.serial.settings import SerialEndpoint, endpoint_of
 
 
-@pytest.mark.urs("URS-DAQ-01", "URS-DAQ-05")
+@pytest.mark.urs("URS-DAQ-05")
 @pytest.mark.parametrize(
     ("line", "weight", "status", "unit", "stable"),
     [

@@ -12,6 +12,7 @@ import config
 from buffer import keys
 from gateway.access.actor import Peer, account
 from gateway.changes import NotAllowed, OpenBatch, Store, baseline
+from gateway.interfaces.contract import release
 
 pytestmark = pytest.mark.urs("URS-CFG-02")
 
@@ -28,7 +29,7 @@ def notes(desk):
     return [json.loads(line)["note"] for line in lines(desk)]
 
 
-@pytest.mark.urs("URS-CFG-01", "URS-AUD-02")
+@pytest.mark.urs("URS-CFG-01", "URS-AUD-02", "URS-CFG-03", "URS-AUD-01")
 async def test_a_proposal_freezes_the_folder_and_is_written_down_with_document_and_note(desk: Desk) -> None:
     held = config.load(desk.folder)
     number = await desk.proposed(author="writer")
@@ -63,7 +64,7 @@ async def test_a_signature_shows_name_user_role_meaning_both_times_and_key_over_
     assert (text["sha256"], text["impact"]) == (config.load(desk.folder).sha256, row["impact_ref"])
 
 
-@pytest.mark.urs("URS-SEC-01")
+@pytest.mark.urs("URS-SEC-01", "URS-CFG-02")
 async def test_author_proposer_account_and_who_gives_no_password_do_not_approve_and_nothing_is_signed(desk: Desk) -> None:
     number = await desk.proposed(author="writer")
     for who in (actor("engineer", "qa"), actor("writer", "qa"), actor("engineer"), actor("qa", now=False), account(Peer(0, "root"))):
@@ -74,6 +75,7 @@ async def test_author_proposer_account_and_who_gives_no_password_do_not_approve_
     assert desk.register.book().named(number).state == "proposed"
 
 
+@pytest.mark.urs("URS-AUD-03")
 async def test_an_act_that_can_not_be_written_down_does_not_count(desk: Desk) -> None:
     number = await desk.proposed()
     desk.fails = OSError("no space")
@@ -254,7 +256,7 @@ async def test_what_has_errors_or_is_another_line_or_changes_nothing_is_not_prop
         await desk.proposed()
 
 
-@pytest.mark.urs("URS-SEC-03", "URS-CFG-03")
+@pytest.mark.urs("URS-SEC-03", "URS-CFG-03", "URS-MAP-03")
 async def test_a_disposition_counts_as_part_of_the_version_that_holds_it(desk: Desk) -> None:
     await desk.in_force()
     desk.edit("line.toml", "[[uplink]]", PLC + "[[uplink]]")
@@ -294,6 +296,7 @@ async def test_an_act_of_which_only_a_part_has_room_is_told_and_does_not_count(d
 async def test_a_first_version_and_another_release_are_as_critical_as_the_most_critical_that_they_touch(desk: Desk, monkeypatch) -> None:
     desk.edit("tags.csv", "type,criticality", "type,criticality,unit")
     desk.edit("tags.csv", "lims,results.lod,decimal,none", "lims,results.lod,decimal,GMP,1")
+    accepts(desk.folder, "tag:lab.lod")
     first = await desk.in_force()
     before = desk.store.read_document(desk.register.book().named(first).begun.impact)
     taken = baseline.installed("line")
@@ -314,3 +317,20 @@ async def test_a_history_that_is_longer_than_what_is_told_says_how_many_are_left
     await desk.proposed()
     listed = desk.register.described()
     assert ([row["version"] for row in listed["versions"]], listed["left_out"]) == ([2, 3], 1)
+
+
+@pytest.mark.urs("URS-CFG-03")
+async def test_the_impact_says_at_which_interfaces_the_other_side_must_look_again(desk: Desk, monkeypatch) -> None:
+    """By the folder, or by another release: what was promised when the version in force was proposed is what counts."""
+
+    async def changed() -> list[str]:
+        return [row["interface"] for row in desk.register.impact(await desk.proposed())["impact"]["contracts"]["changed"]]
+
+    await desk.in_force()
+    desk.edit("line.toml", "rate_ms = 200", "rate_ms = 300")
+    assert await changed() == ["source:lims"]
+    desk.edit("line.toml", "rate_ms = 300", "rate_ms = 200")
+    desk.edit("line.toml", "[[uplink]]", "[clock]\nmax_error_s = 0.5\n[[uplink]]")
+    assert await changed() == []
+    monkeypatch.setitem(release(), "control", "another release")
+    assert await changed() == ["control"]

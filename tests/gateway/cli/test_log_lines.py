@@ -13,15 +13,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from kit.faulty_drivers import Faulty, alive, faulty, seen, source_of, written
+from kit.rendered import rendered
 
 import config
 from buffer import read_journal
 from drivers import Emit, LinkLost
 from drivers.contract import Finding
 from gateway.cli.base import shown
-from gateway.cli.log_lines import LONGEST_LINE, handler
+from gateway.cli.log_lines import JOURNAL, LONGEST_LINE, handler
 from gateway.entries.printable import printable
-from gateway.operation.page import page
 
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 HOSTILE = [
@@ -46,8 +46,22 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     logger.removeHandler(to)
 
 
+HEAD = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} (WARNING hostile: |ERROR )")
+
+
+def test_a_line_has_its_time_but_where_systemd_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = []
+    for systemd in (False, True):
+        monkeypatch.setenv(JOURNAL, "8:1234") if systemd else monkeypatch.delenv(JOURNAL, raising=False)
+        record = logging.LogRecord("hostile", logging.WARNING, __file__, 1, "text", None, None)
+        lines.append(handler(io.StringIO()).format(record))
+    assert lines[1] == "WARNING hostile: text"
+    assert HEAD.match(lines[0])
+    assert lines[0].endswith(lines[1])
+
+
 @pytest.mark.bar("S09")
-@pytest.mark.urs("URS-SEC-08")
+@pytest.mark.urs("URS-SEC-09")
 def test_a_message_is_one_line_whatever_it_quotes(log: tuple[logging.Logger, io.StringIO], figure: Callable[[str, object], None]) -> None:
     logger, stream = log
     for text in HOSTILE:
@@ -58,7 +72,7 @@ def test_a_message_is_one_line_whatever_it_quotes(log: tuple[logging.Logger, io.
         except ValueError:
             logger.exception("failed: %s", text)
     told = stream.getvalue()
-    heads = [line for line in told.split("\n") if line.startswith(("WARNING hostile: ", "ERROR "))]
+    heads = [line for line in told.split("\n") if HEAD.match(line)]
     figure("raw control characters in the log", len(ACTING.findall(told)))
     assert not ACTING.search(told)
     assert len(heads) == 3 * len(HOSTILE), "no line was forged"
@@ -92,7 +106,7 @@ class Hostile(Faulty):
 
 
 @pytest.mark.bar("S09")
-@pytest.mark.urs("URS-SEC-08")
+@pytest.mark.urs("URS-SEC-09")
 async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not_do_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str, object], None]
 ) -> None:
@@ -104,7 +118,7 @@ async def test_state_findings_page_and_status_show_what_a_device_says_and_do_not
         for name in ("connected", "lost"):
             state = await seen(now, lambda state: source_of(state, "bad")["state"] == name and state["findings"] and state)  # noqa: B023 - within this turn
             told += json.dumps(shown(state), ensure_ascii=False)
-            web += page(state, state["problems"])
+            web += rendered(state)
             Hostile.go_on.set()
     findings = [
         event for raw in read_journal(config.load(folder).data) if (event := json.loads(raw.payload).get("event", {}))["type"] == "finding"

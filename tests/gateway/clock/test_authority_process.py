@@ -46,7 +46,7 @@ NOW = "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 AHEAD = "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+5 seconds')"
 
 
-@pytest.mark.urs("URS-TIME-12", "URS-MAP-03")
+@pytest.mark.urs("URS-TIME-12", "URS-MAP-07")
 @pytest.mark.parametrize(
     ("more", "found"),
     [
@@ -77,7 +77,7 @@ AN_HOUR_AGO = ua.win_epoch_to_datetime(133_000_000_000_000_000)
 FAR_AHEAD = ua.win_epoch_to_datetime(160_000_000_000_000_000)
 
 
-@pytest.mark.urs("URS-TIME-12", "URS-MAP-03")
+@pytest.mark.urs("URS-TIME-12", "URS-MAP-07")
 @pytest.mark.parametrize(
     ("authority", "source", "server", "problem"),
     [
@@ -97,7 +97,7 @@ def test_an_opcua_tag_is_compared_with_its_declared_authority(authority, source,
     assert all(problem in told for told in one.problems)
 
 
-@pytest.mark.urs("URS-TIME-12", "URS-MAP-03")
+@pytest.mark.urs("URS-TIME-12", "URS-MAP-07")
 def test_devices_that_tell_no_time_can_not_be_the_authority(tmp_path):
     examples.copy("granulation-2", tmp_path / "line")
     file = tmp_path / "line" / "line.toml"

@@ -39,7 +39,7 @@ def mixed(plant: Plant, status: int) -> dict[str, Any]:
     return {parameter["parameter"]: parameter for parameter in plant.ended("MIX")["parameters"]}["mix_mean"]
 
 
-@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-10")
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-10", "URS-CFG-07")
 def test_a_simulated_value_counts_nowhere_in_production() -> None:
     plant = plant_in("production", alarms=(Alarm("fast", "g.speed", "100..200", equipment="granulator"),))
     mean = mixed(plant, SIMULATED)

@@ -162,6 +162,7 @@ def event_of(what: str, rest: list[Any], seq: int, now: int) -> dict[str, Any]:
     return {"type": "gap", "transition": "open", "gap": f"plc/{seq}", "source": "plc", "tags": "all", "start": at, "cause": "x"}
 
 
+@pytest.mark.urs("URS-SEC-09")
 @pytest.mark.timeout(1_200)
 @given(items(), st.lists(st.sampled_from([0, 0, 1, 7, 70, 4_000, -3]), min_size=1, max_size=5))
 @example([("row", [2**64 + 1, {"long": ["x" * 300, 2**70]}, ["y" * 9] * 99], None, "new", "1")], [0])

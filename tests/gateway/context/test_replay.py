@@ -17,7 +17,7 @@ import buffer.verify
 import config
 from buffer import Journal
 from config import Line, examples
-from gateway.cli import journal_log
+from gateway.cli import journal_log, journal_show
 from gateway.clock import system_clock
 from gateway.context import Fold
 from gateway.context import replay as replaying
@@ -140,7 +140,7 @@ async def test_the_log_of_a_journal_whose_tag_tables_have_been_pruned_names_tabl
     assert await pruned(journal, intake) > SEGMENT
     await asyncio.to_thread(journal.close)
     out = io.StringIO()
-    journal_log.write(line.data, journal_log.Limits(), "csv", out)
+    journal_show.show(line.data, journal_log.Limits(), journal_show.Table, out)
     rows = list(csv.DictReader(io.StringIO(out.getvalue())))
     assert rows
     assert {row["tag"] for row in rows if row["source"] == DRYER} == {f"{intake.ports[DRYER].tagset}[0]"}

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from kit.plant import ABORTED, HELD, IDLE, RUNNING, STEPS, TAGS, Plant, begin, equipment, line_of, stored, tag, time
 
+from buffer.times import from_rfc3339
 from config import Alarm, Parameter, Step
 from gateway.context import Fold
 from gateway.evidence.recompute import recompute
@@ -88,6 +89,7 @@ def test_two_equipments_hold_different_batches_and_the_route_closes_each(plant: 
     assert end["status"] == "complete"
 
 
+@pytest.mark.urs("URS-CTX-05", "URS-CTX-08")
 def test_a_batch_without_a_required_step_is_incomplete(plant: Plant) -> None:
     begin(plant)
     plant.see(10, g_step=30, g_speed=100.0)
@@ -106,6 +108,50 @@ def test_a_batch_without_a_required_step_is_incomplete(plant: Plant) -> None:
     assert plant.of("finding", code="step-missing")[0]["evidence"]["step"] == "MIX"
 
 
+@pytest.mark.urs("URS-CTX-05")
+def test_a_step_that_begins_too_late_or_once_more_is_a_finding_and_is_recorded_all_the_same(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(15, g_step=20)
+    plant.see(20, g_step=30)
+    plant.see(25, g_step=20)
+    plant.see(30, g_step=0)
+    plant.alive(40)
+
+    told = [(e["code"], e["evidence"]["step"], e["evidence"]["run"]) for e in plant.of("finding") if e["code"].startswith("step-")]
+    assert told == [("step-skipped", "WET", 1), ("step-out-of-order", "MIX", 1), ("step-repeated", "MIX", 2)]
+    assert plant.of("finding", code="step-out-of-order")[0]["evidence"]["after"] == ["WET"]
+    runs = [
+        (e["step"], e["run"], e["start"]["time"], e["end"]["time"]) for e in plant.of("step", transition="end") if e["level"] == "phase"
+    ]
+    assert sorted(runs, key=lambda run: run[2]) == [
+        ("WET", 1, time(10), time(15)),
+        ("MIX", 1, time(15), time(20)),
+        ("WET", 2, time(20), time(25)),
+        ("MIX", 2, time(25), time(30)),
+    ]
+
+
+@pytest.mark.urs("URS-TIME-01")
+def test_each_edge_of_a_batch_bears_utc_the_wall_clock_and_the_sites_zone(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(20, g_step=0)
+    plant.order(40, "FBD-202", "B1")
+    plant.order(55, "GRN-201", None)
+    plant.order(55, "FBD-202", None)
+    plant.alive(70)
+    begun, ended = plant.of("batch", transition="start"), plant.of("batch", transition="end")
+    assert (len(begun), len(ended)) == (2, 1)
+    edges = [begun[0]["start"], *(ended[0]["equipments"][0][side] for side in ("start", "end"))]
+    for edge in edges:
+        assert edge["time"].endswith("Z")
+        assert edge["zone"] == "Europe/Paris"
+        assert edge["local"].endswith("+01:00")
+        assert from_rfc3339(edge["local"]) == from_rfc3339(edge["time"])
+
+
+@pytest.mark.urs("URS-CTX-09")
 def test_a_late_reading_makes_a_whole_record_again(plant: Plant) -> None:
     begin(plant)
     plant.see(10, g_step=30, g_speed=100.0)

@@ -47,7 +47,7 @@ def starts(plant: Plant) -> list[tuple[str, int, str, str]]:
     return [(e["step"], e["run"], e["start"]["time"], e["start"]["basis"]) for e in plant.of("step", transition="start")]
 
 
-@pytest.mark.urs("URS-CFG-04", "URS-CTX-04")
+@pytest.mark.urs("URS-CTX-04", "URS-CFG-01")
 @pytest.mark.parametrize(("value", "found"), [(20, 2), (0, 0)])
 def test_a_step_whose_signal_is_another_one_ends_and_what_the_new_signal_says_is_found(value: int, found: int) -> None:
     plant = mixing()
@@ -61,7 +61,7 @@ def test_a_step_whose_signal_is_another_one_ends_and_what_the_new_signal_says_is
     assert starts(plant)[2:] == [(step, 2, time(30), "found-at-start") for step in ("GRANULATE", "MIX")[:found]]
 
 
-@pytest.mark.urs("URS-CFG-04", "URS-CTX-04")
+@pytest.mark.urs("URS-CTX-04", "URS-CFG-01")
 def test_a_step_whose_key_is_another_one_is_found_with_what_the_new_key_says() -> None:
     plant = mixing(key="g.run")
     taken_over(plant, 20, "g.run", key="g.run")
@@ -75,7 +75,7 @@ def test_a_step_whose_key_is_another_one_is_found_with_what_the_new_key_says() -
     assert len(plant.of("step", transition="end")) == 4, "one run of each before, one after"
 
 
-@pytest.mark.urs("URS-CFG-04", "URS-CTX-04")
+@pytest.mark.urs("URS-CTX-04", "URS-CFG-01")
 def test_a_change_that_waits_is_of_the_signal_that_it_was() -> None:
     plant = mixing()
     plant.see(19.9, g_step=30)
@@ -84,7 +84,7 @@ def test_a_change_that_waits_is_of_the_signal_that_it_was() -> None:
     assert all(step != "WET" for step, *_ in starts(plant)), "nobody saw it stand"
 
 
-@pytest.mark.urs("URS-CFG-04", "URS-CTX-02")
+@pytest.mark.urs("URS-CTX-02", "URS-CFG-01")
 @pytest.mark.parametrize(("value", "left"), [("B1", []), ("B2", ["B1"]), ("", ["B1"])])
 def test_an_id_that_is_read_elsewhere_leaves_the_batch_until_it_is_read(value: str, left: list[str]) -> None:
     plant = mixing()
@@ -101,7 +101,7 @@ def test_an_id_that_is_read_elsewhere_leaves_the_batch_until_it_is_read(value: s
     assert plant.fold.context("granulator")["order"] == "O1"
 
 
-@pytest.mark.urs("URS-CFG-04", "URS-CTX-07")
+@pytest.mark.urs("URS-CTX-07", "URS-CFG-01")
 def test_a_trigger_that_is_read_elsewhere_books_nothing_by_what_it_says_first() -> None:
     plant = mixing(materials=(CHARGE,))
     taken_over(plant, 20, "g.run", materials=(CHARGE,))
@@ -115,7 +115,7 @@ def test_a_trigger_that_is_read_elsewhere_books_nothing_by_what_it_says_first() 
     assert [e["at"]["time"] for e in plant.of("material")] == [time(60)]
 
 
-@pytest.mark.urs("URS-CFG-04", "URS-CTX-07")
+@pytest.mark.urs("URS-CTX-07", "URS-CFG-01")
 def test_what_waits_to_be_booked_is_booked_with_what_its_tags_said() -> None:
     plant = mixing(materials=(CHARGE,))
     plant.see(19.9, g_run=1)
@@ -123,7 +123,7 @@ def test_what_waits_to_be_booked_is_booked_with_what_its_tags_said() -> None:
     assert [e["quantity"] for e in plant.of("material")] == ["5.0"]
 
 
-@pytest.mark.urs("URS-CFG-04", "URS-CTX-07")
+@pytest.mark.urs("URS-CTX-07", "URS-CFG-01")
 def test_a_revision_that_is_due_is_made_before_its_booking_is_not_declared_any_more() -> None:
     plant = mixing(materials=(CHARGE,))
     plant.see(16, g_run=1)
@@ -134,7 +134,7 @@ def test_a_revision_that_is_due_is_made_before_its_booking_is_not_declared_any_m
     assert [(e["revision"], e["quantity"], e["reason"]) for e in plant.of("material")][1:] == [(2, "8.0", "late-data")]
 
 
-@pytest.mark.urs("URS-CFG-04", "URS-CTX-07")
+@pytest.mark.urs("URS-CTX-07", "URS-CFG-01")
 @pytest.mark.parametrize(("lost_s", "expected"), [(None, ("5.0", "present", "/min")), (14.0, (None, "gap", "/min"))])
 def test_what_was_booked_stands_where_its_tags_mean_something_else_since(lost_s: float | None, expected: tuple[Any, ...]) -> None:
     """The lot comes late; read again, the quantity would be what the other tag says, in its unit, or nothing; and a gap stays one."""
@@ -156,7 +156,7 @@ def test_what_was_booked_stands_where_its_tags_mean_something_else_since(lost_s:
     assert (after["lot"]["raw"], after["reason"]) == ("L-2", "late-data")
 
 
-@pytest.mark.urs("URS-CFG-04")
+@pytest.mark.urs("URS-CFG-01")
 @pytest.mark.parametrize("value", [0, 1])
 def test_an_alarm_whose_tag_is_read_elsewhere_is_found_or_was_over_nobody_knows_when(value: int) -> None:
     plant = mixing(alarms=(DOOR,))

@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +16,6 @@ def times(told: list[int]) -> list[int]:
     return [sum(told[: n + 1]) for n in range(len(told))]
 
 
-@pytest.mark.urs("URS-CTX-05")
 @given(steps.map(lambda told: times([abs(step) for step in told])))
 def test_no_more_findings_than_intervals(told: list[int]) -> None:
     said: dict[str, int] = {}
@@ -27,7 +25,6 @@ def test_no_more_findings_than_intervals(told: list[int]) -> None:
     assert all(any(now - EVERY < before <= now for before in made) for now in told), "never quiet for longer than an interval"
 
 
-@pytest.mark.urs("URS-CTX-05")
 @given(steps.map(times))
 def test_a_clock_that_is_set_back_silences_nothing(told: list[int]) -> None:
     said: dict[str, int] = {}
@@ -37,7 +34,6 @@ def test_a_clock_that_is_set_back_silences_nothing(told: list[int]) -> None:
         assert due or (last is not None and last < now)
 
 
-@pytest.mark.urs("URS-CTX-05")
 @given(steps.map(times))
 def test_what_is_made_only_once_is_never_made_again_and_keys_do_not_silence_each_other(told: list[int]) -> None:
     said: dict[str, int] = {}

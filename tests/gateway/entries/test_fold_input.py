@@ -64,6 +64,7 @@ def test_a_stored_entry_is_seen_as_it_was_seen_live(line: Line) -> None:
     ), "tags by name, whatever their place in the table; one that the line no longer has is left out"
 
 
+@pytest.mark.urs("URS-TIME-12")
 def test_a_source_whose_clock_is_off_is_not_believed(line: Line) -> None:
     rows = [(0, 1.5, None, 0, "change", T0 - 50, T0 + 40)]
     believed = from_entry(entry(rows, T0 + 100, offset_s=-2.0), tagsets(), line)

@@ -56,7 +56,7 @@ def fills(journal: Journal, entries: int) -> None:
         journal.append([numbered(number + one) for one in range(min(16, entries - number))]).result()
 
 
-@pytest.mark.urs("URS-CFG-04")
+@pytest.mark.urs("URS-CFG-01")
 def test_a_configuration_that_was_stated_in_the_epoch_before_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: Line) -> None:
     short_segments(monkeypatch, SEGMENT)
     before = open_journal(tmp_path)

@@ -121,7 +121,7 @@ async def test_a_crash_between_a_batch_and_its_hold_is_made_good_by_the_next_sta
     await made_durable(after, journal, {"B1": (epoch, 3, journal.last[1])})
 
 
-@pytest.mark.urs("URS-AUD-01", "URS-AUD-03")
+@pytest.mark.urs("URS-AUD-01", "URS-AUD-03", "URS-AUD-02")
 async def test_a_hold_goes_only_when_its_audit_entry_is_on_disk(journal: Journal) -> None:
     journal.holds.keep("B1", 1)
     disk = Disk(journal)

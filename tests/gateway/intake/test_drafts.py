@@ -39,7 +39,7 @@ def test_any_other_event_is_as_it_was_drafted(event: dict[str, str]) -> None:
     assert numbered(draft, 4711) is draft
 
 
-@pytest.mark.urs("URS-TIME-03", "URS-CTX-01")
+@pytest.mark.urs("URS-TIME-03", "URS-CTX-01", "URS-CFG-01", "URS-CFG-07")
 def test_an_entry_of_readings_begins_with_its_head_and_ends_with_its_table() -> None:
     body = readings_entry(READINGS, STAMP, FIXED, {"granulator": {"batch": "B1"}})
 

@@ -22,7 +22,7 @@ from gateway.entries.ticks import from_rfc3339
 from gateway.evidence.restored_rows import RestoredRows
 
 
-@pytest.mark.urs("URS-DAQ-01", "URS-BUF-01")
+@pytest.mark.urs("URS-DAQ-01", "URS-BUF-01", "URS-TIME-02")
 async def test_a_list_becomes_one_entry_and_is_on_disk_when_emit_returns(line: Line) -> None:
     port = line.port("granulator-plc")
     first, second = numeric(port)[:2]

@@ -256,7 +256,7 @@ def test_a_running_line_tells_its_alarms_over_a_restart_once_and_says_if_it_can_
 @pytest.mark.parametrize(
     ("table", "why"),
     [
-        ('endpoint = "ftp://a"', "smtp://host:587, smtps://host:465 or https://host/path is meant"),
+        ('endpoint = "ftp://a"', "smtp://host:587, smtps://host:465, https://host/path, mqtts://host:8883 or mqtt://host:1883 is meant"),
         ('endpoint = "smtp://mail"', "needs `from` and `to`"),
         ('endpoint = "smtp://mail"\nfrom = "g"\nto = ["a@b"]', "are addresses"),
         ('endpoint = "https://a/b"\nto = ["a@b"]', "are for e-mail alone"),

@@ -1,6 +1,6 @@
 """Who asks a port for a page faster than it may be made gets the last one; the socket's is made anew each time."""
 
-from gateway.operation import server
+from gateway.operation import views
 
 
 def test_who_asks_faster_than_a_page_may_be_made_gets_the_last_one() -> None:
@@ -11,14 +11,14 @@ def test_who_asks_faster_than_a_page_may_be_made_gets_the_last_one() -> None:
         made.append(name)
         return f"{name} {made.count(name)}".encode()
 
-    port, control = server.Made(server.MADE_PER_S, lambda: now_s), server.Made(None)
+    port, control = views.Made(views.MADE_PER_S, lambda: now_s), views.Made(None)
     got = [port.of("page", lambda: make("page")) for _ in range(1_000)]
     assert got[:2] == [b"page 1", b"page 2"], "who asks now and then sees what is now"
-    assert len(made) == server.MADE_AT_ONCE
-    assert set(got[server.MADE_AT_ONCE :]) == {f"page {server.MADE_AT_ONCE}".encode()}
+    assert len(made) == views.MADE_AT_ONCE
+    assert set(got[views.MADE_AT_ONCE :]) == {f"page {views.MADE_AT_ONCE}".encode()}
     assert port.of("metrics", lambda: make("metrics")) == b"metrics 1"
     now_s += 10.0
     for _ in range(1_000):
         port.of("page", lambda: make("page"))
-    assert made.count("page") == 2 * server.MADE_AT_ONCE
+    assert made.count("page") == 2 * views.MADE_AT_ONCE
     assert [control.of("page", lambda: make("own")) for _ in range(2)] == [b"own 1", b"own 2"]

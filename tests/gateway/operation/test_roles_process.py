@@ -35,6 +35,8 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "audit-review": {"batch": "B1", "through": [1, 1], "verdicts": []},
     "rotate-key": {},
     "sign-archive": {"text": "no sums"},
+    "document-record": {"draft": "none"},
+    "document-sign": {"document": "none", "meaning": "reviewed"},
     "config-propose": {"change_no": "CC-1", "author": "somebody"},
     "config-approve": {"version": "7", "meaning": "approved"},
     "config-reject": {"version": "7", "meaning": "refused"},

@@ -3,61 +3,12 @@
 from typing import Any
 
 import pytest
+from kit.rendered import rendered
+from kit.snapshots import finding, snapshot, source, uplink
 
 from gateway.operation import wording
-from gateway.operation.page import page
-from gateway.operation.status import age_s, problems
-
-H, D = 3600.0, 86_400.0
-
-
-def snapshot() -> dict[str, Any]:
-    """A line that has been running for a day and is in order."""
-    whole = {"begun": "2026-11-22T05:00:00.000000Z", "ended": "2026-11-22T06:00:00.000000Z", "segments": 120, "whole": 120}
-    space = {
-        "bytes": 41_200_000,
-        "max_bytes": 4 * 10**9,
-        "used": 0.0103,
-        "bound_bytes": 4 * 10**9,
-        "bounded_by": "max_bytes",
-        "alarm": None,
-    }
-    kept = {"closed": 120, "holds": 3, "open_batch": 2, "unconfirmed": 0, "held": ["B1", "B2"], "held_count": 2}
-    fine = {"pressure": None, "pressure_cause": None, "hindered": None, "waiting_s": 0.01, "days_to_full": 30.0, "entries_per_s": 20.0}
-    opened: dict[str, Any] = {"clean": True, "epoch": None, "findings": []}
-    seqs = {"epoch": 17, "seq": 13_000, "directory": "/var/lib/x", "patrol": {"last": whole, "complete": whole}}
-    checkpoint = {"epoch": 17, "size": 12_345, "root": "00", "cause": "interval"}
-    witness = {"name": "qa", "endpoint": "file:///qa", "epoch": 17, "size": 12_345, "age_s": 100.0, "waiting": 0, "away": None}
-    return {
-        "gateway": "lyon/test-1",
-        "environment": "production",
-        "configuration": {"version": 4, "sha256": "ab", "state": "active", "approved_by": "Jeanne Durand (jdurand, qa), 2026-11-22"},
-        "software": "1",
-        "time": "2026-11-22T07:00:00.000000Z",
-        "local": "2026-11-22 08:00:00",
-        "timezone": "Europe/Paris",
-        "uptime_s": D,
-        "clock": {"status": "synchronised"},
-        "sources": [],
-        "uplinks": [],
-        "uplinks_gone": [],
-        "broken": {},
-        "equipment": {},
-        "batches_ended": [],
-        "findings": {"known_since": None, "unkept": 0, "unacknowledged": 0, "standing": [], "cleared": [], "recent": []},
-        "journal": {**space, **fine, **seqs, "kept": kept, "opened": opened},
-        "evidence": {
-            "last": checkpoint,
-            "age_s": 100.0,
-            "every_s": 300.0,
-            "refused": None,
-            "key": "lyon/test-1+00000000+A",
-            "key_name": "lyon/test-1+00000000",
-            "accepted": [{"uplink": "ebr", "epoch": 17, "size": 12_000, "age_s": 700.0}],
-            "witnesses": [{**witness, "contradicts": None, "taken_s": 99.0}],
-        },
-        "backup": {"folder": "/b", "age_h": 3.0, "every_h": 24.0, "making": False, "overdue": False, "failing": None},
-    }
+from gateway.operation.ages import age_s
+from gateway.operation.status import problems
 
 
 def facts(now: dict[str, Any]) -> dict[str, wording.StatusLine]:
@@ -132,25 +83,19 @@ def test_each_bad_state_is_told_in_its_line_and_as_a_problem(
     ],
 )
 def test_polls_that_came_late_are_counted_and_a_standstill_needs_attention_for_a_while(
-    monkeypatch: pytest.MonkeyPatch, late: dict[str, Any], shown: str, problem: str | None
+    late: dict[str, Any], shown: str, problem: str | None
 ) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
     now = snapshot()
-    counts = {"tags": 3, "readings": 9, "readings_per_s": 1.0, "open_gaps": 0, "for_s": 9.0}
-    now["sources"] = [{"name": "plc", "driver": "modbus", "state": "connected", "detail": "", "unread": "", **counts, "late": late}]
+    now["sources"] = [source("plc", "modbus", late=late)]
     assert [one.startswith(str(problem)) for one in problems(now)] == ([True] if problem else [])
-    assert shown in page(now, problems(now))
+    assert shown in rendered(now, "/")
 
 
-def test_what_a_source_has_and_is_not_read_needs_attention_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+def test_what_a_source_has_and_is_not_read_needs_attention_by_name() -> None:
     now = snapshot()
-    late = {"count": 0, "longest_s": 0.0, "last_s": 0.0, "ended": None, "ago_s": None}
-    counts = {"tags": 3, "readings": 9, "readings_per_s": 1.0, "open_gaps": 0, "for_s": 9.0, "late": late}
-    unread = "<REPORT>.CSV (no pattern takes it)"
-    now["sources"] = [{"name": "lims", "driver": "mes_file", "state": "connected", "detail": "/srv/drop", "unread": unread, **counts}]
+    now["sources"] = [source("lims", detail="/srv/drop", unread="<REPORT>.CSV (no pattern takes it)")]
     assert problems(now) == ["source lims: not read: <REPORT>.CSV (no pattern takes it)"]
-    assert "not read: &lt;REPORT&gt;.CSV" in page(now, problems(now))
+    assert "not read: &lt;REPORT&gt;.CSV" in rendered(now, "/")
 
 
 def test_a_witness_that_contradicts_is_the_gravest_there_is() -> None:
@@ -200,8 +145,7 @@ def test_what_a_batch_lacks_is_named_and_what_it_never_called_for_has_its_reason
 
 
 @pytest.mark.bar("S09")
-def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+def test_what_comes_from_outside_is_escaped_on_the_page() -> None:
     now = snapshot()
     evil = "<script>alert(1)</script>"
     now["evidence"]["witnesses"][0]["away"] = now["backup"]["failing"] = now["journal"]["hindered"] = evil
@@ -210,22 +154,16 @@ def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.Monk
     batch = {"batch": evil, "status": evil, "revision": 1, "required": 1, "present": 0, "missing": 1, "missing_items": [item]}
     told: dict[str, Any] = dict.fromkeys(("source", "text", "local", "response", "code", "last"), evil)
     told |= {"severity": "alarm", "count": 2, "not_said_since_start": None, "attention": True, "is_standing": True}
+    told |= dict.fromkeys(("cause", "whom", "priority", "subject"), evil)
     told |= {"id": evil, "cleared": None, "shelved": None, "acknowledged": {"user": evil, "name": None}}
     now["findings"]["standing"] = [told]
     now["batches_ended"] = [{**batch, "ended": now["time"], "not_applicable": 1, "not_applicable_because": {evil: 1}}]
-    made = page(now, problems(now))
+    made = rendered(now, "/", "/journal")
     assert "<script" not in made
     assert made.count("&lt;script&gt;") >= 9
 
 
-def uplink(**other: Any) -> dict[str, Any]:
-    """An uplink in order."""
-    plain = {"name": "ebr", "state": "forwarding", "detail": "", "entries": 0, "oldest_s": None, "last_receipt": None, "rejected": 0}
-    return {**plain, "receipts_refused": 0, "refusal": "", "refused_at": None, "refused_lately": False, **other}
-
-
-def test_an_answer_that_proves_nothing_is_a_problem_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+def test_an_answer_that_proves_nothing_is_a_problem_on_the_page() -> None:
     now = snapshot()
     now["uplinks"] = [uplink()]
     assert problems(now) == []
@@ -233,46 +171,23 @@ def test_an_answer_that_proves_nothing_is_a_problem_on_the_page(monkeypatch: pyt
     now["uplinks"] = [uplink(receipts_refused=2, refusal=why, refused_at="2026-11-22T06:59:00.000000Z", refused_lately=True)]
     (problem,) = problems(now)
     assert problem == f"uplink ebr: 2 answers refused since the start, the last at 06:59:00 UTC ({why})"
-    assert "digest &lt;abc&gt;" in page(now, problems(now))
+    assert "digest &lt;abc&gt;" in rendered(now, "/")
 
 
-def test_two_histories_are_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+def test_two_histories_are_red() -> None:
     now = snapshot()
     now["uplinks"] = [uplink(state="two-histories", detail="two histories: another entry 27")]
     assert problems(now) == ["uplink ebr: two-histories (two histories: another entry 27)"]
-    assert '<section class="state bad">' in page(now, problems(now))
-
-
-def alarm(code: str, text: str, source: str = "", subject: str = "", **other: Any) -> dict[str, Any]:
-    """A standing alarm as the snapshot describes it."""
-    shown = {
-        "code": code,
-        "severity": "alarm",
-        "source": source,
-        "subject": subject,
-        "tags": [],
-        "text": text,
-        "count": 1,
-        "id": "0a1b2c3d",
-    }
-    shown |= {"cleared": None, "acknowledged": None, "shelved": None, "state": "raised"}
-    return {**shown, "attention": True, "is_standing": True, "local": "2026-11-22 07:00:00", "not_said_since_start": None, **other}
-
-
-def source(**other: Any) -> dict[str, Any]:
-    """A source in order."""
-    late = {"count": 0, "longest_s": 0.0, "last_s": 0.0, "ended": None, "ago_s": None}
-    return {"name": "lims", "state": "connected", "detail": "", "unread": "", "late": late, **other}
+    assert '<section class="state bad"' in rendered(now, "/")
 
 
 @pytest.mark.urs("URS-OBS-03")
 def test_what_the_snapshot_shows_as_it_is_now_is_not_said_twice_and_what_it_does_not_show_is_said() -> None:
     now = snapshot()
     now["findings"]["standing"] = [
-        alarm("file-refused", "a.csv: refused, nothing of it was read: empty", "lims"),
-        alarm("uplink-certificate", "uplink ebr: client.pem: not valid now", subject="ebr"),
-        alarm("part-failed", "page: in use", subject="page"),
+        finding("file-refused", "a.csv: refused, nothing of it was read: empty", "lims"),
+        finding("uplink-certificate", "uplink ebr: client.pem: not valid now", subject="ebr"),
+        finding("part-failed", "page: in use", subject="page"),
     ]
     now["sources"] = [source(unread="a.csv (refused: empty)")]
     now["uplinks"] = [uplink(state="refused", detail="certificate has expired")]

@@ -154,7 +154,7 @@ def test_limits_of_every_source_are_judged_and_named_with_their_excursions(limit
 # ---- what the source averaged, and what several share
 
 
-@pytest.mark.urs("URS-CTX-08")
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-08")
 def test_an_average_of_the_source_can_not_pass_for_step_level_data() -> None:
     tags = tuple(replace(t, aggregate=("mean", 60.0)) if t.tag == "g.speed" else t for t in TAGS)
     plant = Plant(line_of(tags=tags, routes=()))

@@ -87,7 +87,7 @@ async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(
         await seen(now, lambda state: source_of(state, "value")["state"] == "connected")
 
 
-@pytest.mark.urs("URS-DAQ-11", "URS-OPS-01")
+@pytest.mark.urs("URS-DAQ-11")
 async def test_a_stop_in_the_moment_in_which_a_link_is_lost_ends_the_gateway_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +135,6 @@ async def test_a_stop_in_the_moment_in_which_a_link_is_lost_ends_the_gateway_in_
     assert [event["action"] for event in events if event["type"] == "audit"][-1] == "stop"
 
 
-@pytest.mark.urs("URS-OPS-01")
 async def test_a_driver_that_takes_a_stop_for_its_own_business_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
 
@@ -162,7 +161,6 @@ async def test_a_driver_that_takes_a_stop_for_its_own_business_is_told_again(tmp
     assert taken == ["value"]
 
 
-@pytest.mark.urs("URS-OPS-01")
 async def test_a_stop_whose_signature_fails_ends_in_order_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fails(_self: Any, _cause: str) -> None:
         raise OSError(errno.EIO, "Input/output error")

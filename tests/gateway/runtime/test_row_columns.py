@@ -27,6 +27,7 @@ BATCH = 'batch = { row = "mes.orders", key = "unit_id", column = "batch_no"'
 STEPS = 'mes_steps = { row = "mes.steps", key = "unit_id", step = "step", state = "state"'
 
 
+@pytest.mark.urs("URS-MAP-02")
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

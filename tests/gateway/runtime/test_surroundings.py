@@ -76,7 +76,7 @@ def test_secrets_and_certificates_of_an_uplink_that_are_not_there_are_warnings(t
     assert not any("refused until" in text for text in told(folder))
 
 
-@pytest.mark.urs("URS-CFG-02")
+@pytest.mark.urs("URS-MAP-02")
 def test_a_file_that_a_drivers_library_can_not_read_is_one_problem(tmp_path: Path) -> None:
     folder = with_tags(drop_line(tmp_path / "line", OPCUA), "plc.x,plc,plc:s=x,float64")
     (folder / "certs" / "own").mkdir(parents=True)
@@ -98,6 +98,14 @@ def test_a_journal_larger_than_its_disk_is_a_warning(tmp_path: Path) -> None:
     total = shutil.disk_usage(tmp_path).total
     one(told(drop_line(tmp_path / "a", f"[buffer]\nmax_bytes = {total + 1}\n"), "warning"), "max_bytes is", "will be full before")
     assert not told(drop_line(tmp_path / "b", f"[buffer]\nmax_bytes = {total}\n"))
+
+
+def test_a_journal_where_a_disk_may_be_missing_is_a_warning(tmp_path: Path) -> None:
+    mounted = tmp_path / "mnt" / "journals"
+    folder = drop_line(tmp_path / "a", f'[buffer]\ndirectory = "{mounted / "line"}"\n')
+    one(told(folder, "warning"), "line.toml:", f"{mounted} is not there: if a disk is mounted there later")
+    mounted.mkdir(parents=True)
+    assert not told(folder)
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_retry_after_is_a_number_or_a_date_and_never_absurd(text: str | None, se
 
 
 @pytest.mark.bar("S07")
-@pytest.mark.urs("URS-SEC-08")
+@pytest.mark.urs("URS-SEC-09")
 @given(st.text())
 def test_no_name_becomes_a_wildcard_a_separator_or_another_topic(name: str) -> None:
     try:

@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from config import Credential
 from gateway.uplink import Refused, Unreachable
-from gateway.uplink.mqtt import Mqtt, _no
+from gateway.uplink.mqtt import Mqtt, refusal
 from simulators.ebr.entry import Refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -131,10 +131,10 @@ async def test_two_gateways_with_one_client_id_are_told_so_and_lose_nothing(tmp_
 
 def test_a_broker_that_speaks_an_older_mqtt_is_understood() -> None:
     reason = ReasonCode(PacketTypes.CONNACK, "Unsupported protocol version")
-    error = _no(reason, "the broker refused the connection", "5")
+    error = refusal(reason, "the broker refused the connection", "5")
     assert isinstance(error, Refused)
     assert str(error).endswith('it may speak MQTT 3.1.1 only: version = "3.1.1"')
-    assert "3.1.1" not in str(_no(reason, "the broker refused the connection", "3.1.1"))
+    assert "3.1.1" not in str(refusal(reason, "the broker refused the connection", "3.1.1"))
 
 
 def test_the_client_id_is_one_that_every_broker_takes_or_the_one_that_is_set(bench: Bench) -> None:

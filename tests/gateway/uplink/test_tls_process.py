@@ -27,7 +27,7 @@ async def test_mutual_tls_carries_everything(bench: Bench, tls: Tls, kind: str) 
 
 
 @pytest.mark.bar("F38", "S06")
-@pytest.mark.urs("URS-UPL-08", "URS-SEC-03")
+@pytest.mark.urs("URS-UPL-08")
 @BOTH
 @pytest.mark.parametrize("fault", ["other authority", "other name", "expired", "no client certificate", "foreign client certificate"])
 async def test_a_certificate_that_does_not_fit_ends_in_an_alarm_and_never_in_plain_text(

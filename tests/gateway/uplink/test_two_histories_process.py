@@ -45,7 +45,7 @@ def reopen(bench: Bench, name: str) -> None:
 
 
 @pytest.mark.bar("S18")
-@pytest.mark.urs("URS-UPL-03", "URS-OPS-02")
+@pytest.mark.urs("URS-UPL-03", "URS-OPS-02", "URS-BUF-04")
 @BOTH
 async def test_a_journal_that_was_put_back_sends_nothing_under_used_identities(bench: Bench, kind: str) -> None:
     await set_back(bench, kind)

@@ -93,7 +93,7 @@ def test_bytes_that_are_no_entry_are_counted_and_answered_by_nothing(tmp_path: P
     store.close()
 
 
-@pytest.mark.urs("URS-UPL-04")
+@pytest.mark.urs("URS-UPL-04", "URS-UPL-07")
 def test_a_schema_that_it_does_not_know_is_rejected_and_the_rest_goes_on(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path / "journal", GATEWAY, retain_s=86_400, max_bytes=2_000_000_000)
     known = body({"type": "finding"})

@@ -8,8 +8,28 @@ import pytest
 from kit.opcua_bench import Bench
 
 from config import Tag
+from config.grammars.addresses import OpcUaAddress
+from config.grammars.addresses import format as format_address
 from drivers.contract import DriverError
 from drivers.opcua import OpcUaDriver
+
+TOO_LONG = "its identifier is too long for an address, which has at most 4096 characters"
+
+
+async def test_an_identifier_that_no_cell_keeps_has_a_row_that_is_read(tmp_path: Path) -> None:
+    odd = [" Blanks ", "", "two\nlines", '"DB', "\u201ccurly\u201d", "x" * 4085]
+    bench = Bench(tmp_path, count=len(odd))
+    for number, name in enumerate(odd):
+        text = format_address("opcua", OpcUaAddress("s", name, namespace="plc"))
+        bench.tags[number] = replace(bench.tags[number], address=text)
+    async with bench:
+        found = await bench.driver.browse()
+        assert ({row["address"] for row in found.rows}, found.left_out) == ({tag.address for tag in bench.tags}, {})
+        options = {"security": {"policy": "None"}}  # without short names an address has the namespace's URI, and is longer
+        found = await OpcUaDriver(bench.source.model_copy(update={"options": options}), []).browse()
+        assert [list(found.left_out.values()), len(found.rows)] == [[TOO_LONG], len(odd) - 1]
+        await bench.begun()
+        assert {reading[0] for reading in bench.disk.readings} == set(range(len(odd)))
 
 
 @pytest.mark.parametrize("page", [0, 7])
@@ -56,6 +76,7 @@ async def test_a_folder_that_does_not_tell_what_lies_below_it_is_left_out_by_nam
             await bench.driver.browse(under="G1/V0")
 
 
+@pytest.mark.urs("URS-MAP-07")
 async def test_probe_tells_what_differs_and_leaves_nothing_behind(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=5) as bench:
         await bench.make()

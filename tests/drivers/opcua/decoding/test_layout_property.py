@@ -66,6 +66,7 @@ def test_what_was_encoded_comes_back(made: tuple[Layout, bytes, StructureValue])
         decoded(layout, content + b"\0")
 
 
+@pytest.mark.urs("URS-SEC-09")
 @given(structures(), st.binary(max_size=60))
 def test_any_bytes_are_values_or_refused(made: tuple[Layout, bytes, StructureValue], content: bytes) -> None:
     try:

@@ -78,6 +78,7 @@ async def test_a_wrong_field_is_bad_and_said_and_its_neighbours_are_good(tmp_pat
         assert "it has Speed, State, Loop" in told[(10,)].text
         assert told[(11,)].text == "t11: the server sends Float, the map says int16"
         assert "String, which has no fields" in told[(13,)].text
+        assert told[(12,)].text == "t12: there is no element [9] in an array of 3"
 
 
 async def test_a_type_that_changed_with_the_server_is_read_anew(tmp_path: Path) -> None:
@@ -186,6 +187,24 @@ async def test_asyncuas_own_server_with_enumerations_optional_fields_unions_and_
         5: ("second", 0),
         6: (None, 0x809B0000),
     }
+
+
+async def test_ranges_and_units_are_known_of_a_server_that_has_cut_its_namespace_0_down(tmp_path: Path) -> None:
+    async def make(server: Any, index: int) -> Any:
+        ranges, units = ua.Range(0.0, 120.0), ua.EUInformation(UnitId=4408652, DisplayName=ua.LocalizedText("°C"))
+        one = await server.nodes.objects.add_variable(ua.NodeId("Range", index), "Range", ranges)
+        await server.nodes.objects.add_variable(ua.NodeId("Unit", index), "Unit", units)
+        own = (ua.ObjectIds.Range, ua.ObjectIds.EUInformation)
+        encodings = (ua.ObjectIds.Range_Encoding_DefaultBinary, ua.ObjectIds.EUInformation_Encoding_DefaultBinary)
+        await server.delete_nodes([server.get_node(ua.NodeId(number)) for number in (*own, *encodings)])
+
+        async def change() -> None:
+            await one.write_value(ua.Range(0.0, 130.0))
+
+        return change
+
+    tags = [tag(0, "plc:s=Range#/High", "float64"), tag(1, "plc:s=Unit#/UnitId", "int32")]
+    assert await foreign(tmp_path, make, tags) == {0: (130.0, 0), 1: (4408652, 0)}
 
 
 async def test_a_server_from_before_1_04_is_read_by_its_type_dictionary(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ async def test_values_that_fill_no_message_together_come_in_several(tmp_path: Pa
         assert bench.failures == []
 
 
+@pytest.mark.urs("URS-SEC-09")
 async def test_one_value_that_fits_into_no_message_stops_no_other(tmp_path: Path) -> None:
     """It is found by reading node by node, its item is taken out, and it is asked for again from time to time."""
     async with Bench(tmp_path, count=5, types=("string",)) as bench:

@@ -46,6 +46,7 @@ async def test_a_request_that_timed_out_at_the_server_is_sent_again(bench: Bench
     assert bench.failures == []
 
 
+@pytest.mark.urs("URS-DAQ-06")
 async def test_a_message_that_comes_twice_is_taken_once(bench: Bench) -> None:
     bench.run()
     await bench.caught_up()

@@ -281,7 +281,7 @@ def test_an_acknowledgement_with_the_time_of_the_alarm_is_known_by_when_it_came(
     assert answer["at"]["window_s"] == 20.0
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-CTX-10")
 def test_two_occurrences_that_one_entry_tells_are_told_apart(stage: Stage) -> None:
     """A server's queue comes in one message: raised, over, raised again; then somebody acknowledges the first of them."""
     ended = row(active=False, acked=True, retain=True)

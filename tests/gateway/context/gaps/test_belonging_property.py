@@ -245,7 +245,7 @@ def play(doings_: list[tuple[str, Any]]) -> Line:
     return line
 
 
-@pytest.mark.urs("URS-CTX-09", "URS-DAQ-04", "URS-TIME-06")
+@pytest.mark.urs("URS-CTX-09")
 def test_a_batchs_end_lists_each_gap_of_its_time_and_no_other() -> None:
     told = compared([*range(40), 1_987])  # there a gap ends for one equipment before, for the other within a stay; then the clock is set
     assert told["gaps"] > 200
@@ -254,7 +254,7 @@ def test_a_batchs_end_lists_each_gap_of_its_time_and_no_other() -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.urs("URS-CTX-09", "URS-DAQ-04", "URS-TIME-06")
+@pytest.mark.urs("URS-CTX-09")
 def test_many_seeds(figures: Any) -> None:
     seeds = int(os.environ.get("GAP_SEEDS", "2000"))
     told = compared(range(1_000, 1_000 + seeds))

@@ -1,8 +1,10 @@
 """Stories of a fold: links that are cut in the middle of a step, a batch, a change."""
 
+import pytest
 from kit.plant import RUNNING, Plant, begin, time
 
 
+@pytest.mark.urs("URS-CTX-08")
 def test_a_gap_cuts_the_series_and_the_parameter_says_so(plant: Plant) -> None:
     begin(plant)
     plant.see(10, g_step=30, g_speed=100.0)

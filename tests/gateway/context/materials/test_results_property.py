@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ def result(seq: int, value: str, key: str = "S-1") -> dict[str, Any]:
     return {"source": "lims", "name": "results", "key": key, "change": "new", "time": None, "seq": seq, "values": {"lod": value}}
 
 
+@pytest.mark.urs("URS-CTX-09")
 @given(st.lists(st.text(max_size=4_000), min_size=2, max_size=40))
 def test_the_first_value_and_the_newest_stay_and_all_are_counted(values: list[str]) -> None:
     results, reasons = list[dict[str, Any]](), list[str]()

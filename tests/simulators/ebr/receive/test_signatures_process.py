@@ -208,7 +208,7 @@ def test_a_key_file_with_something_else_names_its_line(tmp_path: Path, damage: s
         assert [key.text for key in given(path)] == [signer.public]
 
 
-@pytest.mark.urs("URS-AUD-04", "URS-UPL-06")
+@pytest.mark.urs("URS-AUD-04")
 @pytest.mark.parametrize("kind", ["root", "key"])
 async def test_the_gateway_hears_of_a_refused_checkpoint_as_an_alarm(gateway: Gateway, kind: str) -> None:
     gateway.created()

@@ -19,7 +19,7 @@ def record_of(folder: Path, stream: Any) -> dict[str, Any]:
     return record
 
 
-@pytest.mark.urs("URS-CTX-09", "URS-DAQ-04")
+@pytest.mark.urs("URS-CTX-09")
 def test_the_gaps_are_those_that_the_end_lists_whatever_the_clock_showed(tmp_path: Path) -> None:
     """One that lies outside by the clock, which was set, one of which only the end came, and none of another batch."""
     told = [(400.0, gap("p/1", 390)), (150.0, gap("p/2", 100, 150)), (160.0, gap("p/3", 155)), (170.0, gap("p/3", 155, 170))]

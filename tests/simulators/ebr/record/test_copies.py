@@ -12,8 +12,8 @@ from kit.random_line import Recorded
 from kit.record_copies import Copies
 
 from buffer.archive import texts
-from buffer.archive.blocks import Table
 from buffer.archive.record import Record
+from buffer.pages.blocks import Table
 from buffer.segment import Entry
 from simulators.ebr.pages.batchml import NAMESPACE
 from simulators.ebr.pages.page import html

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from kit.repository import ROOT
 
-from buffer.archive.html import html as archive_html
 from buffer.archive.record import Record
 from buffer.chain import leaf, root
 from buffer.entry.examples import EVENTS
+from buffer.pages.html import html as archive_html
 from buffer.segment import Entry
 from simulators.ebr import Store
 from simulators.ebr.pages.page import html

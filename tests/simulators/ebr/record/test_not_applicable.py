@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from buffer.archive.blocks import Table, Text
 from buffer.archive.record import Record
 from buffer.chain import NO_DIGEST, digest
 from buffer.entry.examples import EVENTS
+from buffer.pages.blocks import Table, Text
 from buffer.segment import Entry
 from simulators.ebr.pages.page import html
 from simulators.ebr.record.record import batch_record

@@ -202,7 +202,7 @@ def test_the_record_says_by_how_much_the_clock_was_set_and_how_long_it_stood(tmp
     assert "3.2 s later against those before; a length of time over it may be 3.2 s too long" in said
 
 
-@pytest.mark.urs("URS-TIME-01", "URS-AUD-08")
+@pytest.mark.urs("URS-AUD-08", "URS-TIME-07")
 def test_a_clock_that_was_ahead_in_mid_batch_is_in_its_record_though_its_times_lie_after_the_batch(tmp_path: Path) -> None:
     """It was chosen by its time, an hour after the batch's end, and only the step back was told."""
     ahead = mixing(faults=False).payloads

@@ -1,0 +1,125 @@
+"""Defines the commands on documents: put the head on one and record it; sign one. With a running gateway, and without one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from buffer.keys import Signer
+from gateway.access import Actor, NotSigned
+from gateway.access.signatures import problem, sign
+from gateway.changes import software
+from gateway.documents import NotADocument, content_of, event_of, head, signed, unsigned, whole
+from gateway.operation.command import Command, Declined, needed
+from gateway.operation.parts import Parts
+
+
+class Surroundings(NamedTuple):
+    """What making documents needs of a line.
+
+    state: members of the head that the line alone knows: environment, configuration, journal, clock, ticks. keys: public keys, all so far.
+    record: appends the event; on disk when the awaitable completes.
+    """
+
+    line: str
+    gateway: str
+    zone: str
+    state: Callable[[], Mapping[str, Any]]
+    signer: Callable[[], Signer]
+    keys: Callable[[], Sequence[str]]
+    record: Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+def document_commands(surroundings: Callable[[], Surroundings]) -> dict[str, Command]:
+    """Return the commands by name. surroundings: called with each command."""
+
+    async def record(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        line = surroundings()
+        drafted, made = arguments.get("draft"), arguments.get("document")
+        if isinstance(drafted, Mapping):
+            return {"document": await recorded(line, drafted, by)}
+        document = _whole(made, line)
+        await line.record({**event_of(document), **_by_whom(by)})
+        return {"document": document}
+
+    async def sign_(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        line = surroundings()
+        document, meaning = _whole(arguments.get("document"), line), needed(arguments, "meaning")
+        signature = await asyncio.to_thread(_signature, line, document, by, meaning)
+        document = signed(document, signature)
+        await line.record({**event_of(document), **_by_whom(by)})
+        return {"document": document}
+
+    return {"document-record": record, "document-sign": sign_}
+
+
+def of_parts(parts: Parts) -> Surroundings:
+    """Give what documents need of a running line."""
+    line = parts.line
+
+    def state() -> Mapping[str, Any]:
+        now, (epoch, seq) = parts.clock.stamp(), parts.journal.last
+        return {
+            "environment": line.line.environment,
+            "configuration": parts.registered.shown(parts.intake.version, line.sha256),
+            "journal": [{"epoch": epoch, "first": 1, "last": seq}],
+            "clock": {"status": now.status, "bound_s": now.bound_s},
+            "ticks": now.ticks,
+        }
+
+    keyring, names = parts.keyring, (line.line.name, line.gateway, line.line.timezone)
+    return Surroundings(*names, state, lambda: keyring.signer, keyring.publics, parts.audit.made_document)
+
+
+def _by_whom(by: Actor) -> dict[str, Any]:
+    return {"who": by.who, "where": by.where}
+
+
+async def recorded(line: Surroundings, drafted: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    """Make a document of a draft, and record it; on disk when it returns. Raises Declined."""
+    document = await _made(line, drafted, by)
+    await line.record({**event_of(document), **_by_whom(by)})
+    return document
+
+
+async def _made(line: Surroundings, drafted: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    """Put the head on a draft. Raises Declined."""
+    installed = await asyncio.to_thread(software)
+    told = {name: line.state()[name] for name in ("environment", "configuration", "journal", "clock", "ticks")}
+    place = {"line": line.line, "gateway": line.gateway, "zone": line.zone, "who": by.who, "station": by.where["station"]}
+    try:
+        return unsigned(head(drafted, software=installed, **place, **told))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Declined(f"the draft is not understood: {type(error).__name__} {error}") from error
+
+
+def _whole(told: Any, line: Surroundings) -> dict[str, Any]:
+    """Check that this is a document of this gateway, as it was made, and that who stands under it signed it. Raises Declined."""
+    try:
+        document = whole(told, "this")
+    except NotADocument as error:
+        raise Declined(str(error)) from error
+    if document["gateway"] != line.gateway:
+        raise Declined(f"this is a document of {document['gateway']}, not of {line.gateway}")
+    if wrong := signature_problems(document, line.keys()):
+        raise Declined(f"a signature under it does not hold: {wrong[0]}")
+    return document
+
+
+def signature_problems(document: Mapping[str, Any], publics: Sequence[str]) -> list[str]:
+    """Say of each signature that none of these keys made, whose it is said to be and why it does not hold."""
+    content, told = content_of(document), []
+    for one in document["signatures"]:
+        wrong = [problem(one, content, public) for public in publics] or ["no public key of the gateway is known"]
+        if all(wrong):
+            told.append(f"{one['name']}: {wrong[-1]}")
+    return told
+
+
+def _signature(line: Surroundings, document: Mapping[str, Any], by: Actor, meaning: str) -> dict[str, Any]:
+    """Sign what was not signed by this person with this meaning before. Raises Declined."""
+    if any(one["user"] == by.user and one["meaning"] == meaning for one in document["signatures"]):
+        raise Declined(f"{by.user} has signed it before: {meaning}")
+    try:
+        return sign(content_of(document), by, meaning, line.signer(), now=line.state()["ticks"], site_zone=line.zone)
+    except NotSigned as error:
+        raise Declined(str(error)) from error

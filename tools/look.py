@@ -1,0 +1,40 @@
+"""Draw the pages as a technician sees them: each state of `tests/kit/line_states.py`, at the panel and the phone, light and dark.
+
+Usage: python tools/look.py FOLDER [STATE ...]
+"""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from kit.browser import SIZES, tab
+from kit.line_states import STATES, tags
+from kit.served_pages import Shown, served
+
+PAGES = {"tags": "/tags?still", "trend": "/trend?tag=granulator.impeller_speed", "journal": "/journal?still", "clock": "/clock?still"}
+
+
+async def main(folder: Path, names: list[str], profile: Path) -> None:
+    """Save FOLDER/STATE-SIZE[-dark].png."""
+    shown = Shown(STATES["good"][1](), tags())
+    async with served(shown) as address, tab(profile) as one:
+        for name in names or [*STATES, *PAGES]:
+            shown.now = STATES.get(name, STATES["good"])[1]()
+            for size, (width, height) in SIZES.items():
+                for dark in (False, True):
+                    await one.show(width, height, dark=dark, touch=size == "phone")
+                    await one.open(f"{address}{PAGES.get(name, '/?still')}")
+                    if name == "trend":
+                        await one.comes("document.querySelector('#trend canvas')")
+                    await one.picture(folder / f"{name}-{size}{'-dark' if dark else ''}.png")
+        print(*one.errors, sep="\n")
+
+
+if __name__ == "__main__":
+    to = Path(sys.argv[1])
+    to.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as its:
+        asyncio.run(main(to, sys.argv[2:], Path(its)))
