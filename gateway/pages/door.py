@@ -27,10 +27,10 @@ from gateway.pages.views import PAGES, PERSON, html
 BODY_WITHIN_S = 10.0
 SWEEP_EVERY_S = 30.0
 FORM_FOR_S = 3_600
-PROGRAMS = frozenset({"/status", "/values", "/metrics"})
-"""What is read by programs: nobody's doing. It begins no session for whom a proxy names: one that brings no cookie would begin many."""
 OPEN = ("/login", "/metrics")
 """What is answered without a login, beside style and scripts: the form itself, and numbers without a batch or a person, for monitoring."""
+READ_BY_PROGRAMS = frozenset({"/status", "/values", "/trend.json", "/events"})
+"""What is nobody's doing, and begins no session for whom a proxy names: a program that asks without a cookie would begin one each time."""
 PERSONS_PAGES = frozenset(address for address, _ in FOR_PERSONS)
 SESSION, VOUCHED = "session", "vouched"
 """Where a request holds who is logged in, and whom the proxy names."""
@@ -71,8 +71,8 @@ class Door:
         try:
             if self._proxy is not None and (vouched := self._proxy.says(request)) is not None:
                 request[VOUCHED] = vouched
-            session = await self.session(request, by_hand=WATCHING not in request.query and request.path not in PROGRAMS)
-            if session is None and VOUCHED in request and request.path in PROGRAMS:
+            session = await self.session(request, by_hand=WATCHING not in request.query and request.path not in READ_BY_PROGRAMS)
+            if session is None and VOUCHED in request and request.path in READ_BY_PROGRAMS:
                 await self._access.vouched(request[VOUCHED], place(request, by_proxy=True), begins=False)
             elif session is None and VOUCHED in request and request.method == "GET" and not _is_open(request.path):
                 secret, session = await self._let_in(request, request[VOUCHED])
@@ -97,13 +97,17 @@ class Door:
         return answer
 
     async def _stays(self, request: web.Request) -> bool:
-        return await self.session(request, by_hand=False) is not None
+        """Look again, while an answer goes on, whether the person is logged in still."""
+        return await self._look_up(request, by_hand=False) is not None
 
     async def session(self, request: web.Request, *, by_hand: bool) -> Session | None:
         """Find who is logged in; None if nobody is, or is not any more who logged in. by_hand: a person did something."""
         if SESSION in request:
             found: Session = request[SESSION]
             return found
+        return await self._look_up(request, by_hand=by_hand)
+
+    async def _look_up(self, request: web.Request, *, by_hand: bool) -> Session | None:
         session = self._sessions.find(request.cookies.get(self._cookie, ""), by_hand=by_hand)
         if session is None or not _named_alike(session.actor, request.get(VOUCHED)):
             return None

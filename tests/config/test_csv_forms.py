@@ -12,6 +12,7 @@ from kit.folders import errors, warnings
 import config
 from config.csv import rows
 from config.csv.tables import TableReport
+from config.problem import Problem
 
 Edit = Callable[[str, str, str], None]
 
@@ -122,6 +123,25 @@ def test_a_map_in_which_every_row_is_wrong_tells_a_bounded_number_of_problems(fo
     found = errors(folder)
     assert len(found) < 2000
     assert any("more problems in this file" in text for text in found)
+
+
+def test_what_stands_for_more_warnings_than_are_listed_is_a_warning_and_hides_no_error(folder: Path) -> None:
+    columns = (folder / "tags.csv").read_text("utf-8").split("\n", 1)[0].split(",")
+
+    def add(*rows: dict[str, str]) -> None:
+        with (folder / "tags.csv").open("a", encoding="utf-8") as file:
+            file.writelines(",".join(row.get(column, "") for column in columns) + "\n" for row in rows)
+
+    twice = {"source": "granulator-plc", "address": "plc:s=twice", "type": "float64"}
+    add(*({"tag": f"more.t{number}", **twice} for number in range(1_500)))
+    line, found = config.read(folder)
+    assert line is not None
+    assert Problem("tags.csv", None, "and 499 more warnings in this file", "warning") in found
+
+    add({"tag": "more.last", **twice, "source": "nowhere"})
+    line, found = config.read(folder)
+    assert line is None
+    assert any("unknown source `nowhere`" in problem.message for problem in found)
 
 
 @pytest.mark.bar("S01")

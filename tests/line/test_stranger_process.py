@@ -57,7 +57,7 @@ def asked(port: int, target: str) -> dict[str, Any]:
 @pytest.mark.urs("URS-VAL-01", "URS-UPL-02", "URS-UPL-03", "URS-CTX-02")
 def test_who_has_the_specification_alone_receives_a_line_and_has_the_archives_record(tmp_path: Path) -> None:
     specified = mixing_line(tmp_path / "line", UPLINK.replace("PORT", "1"))
-    assert called("spec", specified, "--to", tmp_path / "spec").returncode == 1, "the source has no owner"
+    assert called("spec", specified, "--to", tmp_path / "spec", "--form", "json").returncode == 1, "the source has no owner"
     with stranger(tmp_path / "spec", tmp_path / "stranger.log") as port:
         line = tmp_path / "line"
         (line / "line.toml").write_text((line / "line.toml").read_text().replace("127.0.0.1:1", f"127.0.0.1:{port}"))

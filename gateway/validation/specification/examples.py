@@ -152,3 +152,31 @@ STATUS: dict[str, Any] = {
     "findings_total": [{"code": "backup-failed", "severity": "alarm", "source": "", "count": 1}],
     "problems": ["backup: /srv/backup: No such file or directory; there is none yet"],
 }
+VALUES: dict[str, Any] = {
+    "gateway": "lyon/granulation-2",
+    "time": "2026-11-30T06:54:02.0152773Z",
+    "local": "2026-11-30 07:54:02",
+    "timezone": "Europe/Paris",
+    "tags": [
+        {
+            "tag": "dryer.inlet_temp",
+            "source": "dryer-plc",
+            "equipment": ["dryer"],
+            "description": None,
+            "type": "float32",
+            "unit": "Cel",
+            "criticality": "CPP",
+            "value": 60.1,
+            "text": None,
+            "raw": None,
+            "status": 0,
+            "quality": "Good",
+            "severity": "good",
+            "time": "2026-11-30T06:54:01.8152773Z",
+            "age_s": 0.2,
+            "observed_s": 0.1,
+            "in_gap": False,
+            "course": [59.8, 60.0, 60.1],
+        }
+    ],
+}

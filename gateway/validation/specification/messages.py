@@ -11,7 +11,7 @@ from buffer.entry import Gateway, Hex64, Seq
 from buffer.entry.head import Open
 from config import Line
 from gateway.intake.push import MAX_TEXT
-from gateway.validation.specification.examples import ERROR, PUSH_ANSWER, STATUS
+from gateway.validation.specification.examples import ERROR, PUSH_ANSWER, STATUS, VALUES
 
 
 class PushAnswer(Open):
@@ -90,7 +90,7 @@ class JournalNow(Open):
 class SourceNow(Open):
     """One source. for_s: how long in this state. late: polls that came late. observed: through when it was observed.
 
-    tags_hidden: how many of its tags are in a gap now.
+    endpoint: its address, without a user. tags_hidden: of its tags, how many are in a gap now.
     """
 
     name: str
@@ -211,10 +211,48 @@ class Status(Open):
     problems: list[str] = Field(default_factory=list)
 
 
+class TagNow(Open):
+    """A tag as it was stored last. status: of OPC UA, quality its name; all null, and quality `no value yet`, before the first one.
+
+    text: what a code means. age_s: of the value; observed_s: since the tag was observed last. in_gap: it is not observed now. course: its
+    latest numbers.
+    """
+
+    tag: str
+    source: str
+    equipment: list[str]
+    description: str | None
+    type: str
+    unit: str | None
+    criticality: Literal["CPP", "CQA", "GMP", "none"]
+    value: bool | int | float | str | None
+    text: str | None
+    raw: bool | int | float | str | None
+    status: int | None
+    quality: str
+    severity: Literal["good", "uncertain", "bad"] | None
+    time: str | None
+    age_s: float | None
+    observed_s: float | None
+    in_gap: bool
+    course: list[float]
+
+
+class Values(Open):
+    """The present value of each tag, in the order of the map."""
+
+    gateway: Gateway
+    time: str
+    local: str
+    timezone: str
+    tags: list[TagNow]
+
+
 MESSAGES: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
     "push-answer": (PushAnswer, PUSH_ANSWER),
     "error": (Error, ERROR),
     "status": (Status, STATUS),
+    "values": (Values, VALUES),
 }
 """By the schema's name: the model, and an example."""
 

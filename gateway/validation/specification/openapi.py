@@ -42,7 +42,7 @@ def push(line: Line, settings: Push) -> Json:
 
 
 def page(line: Line, settings: Web) -> Json:
-    """Return what the page's port serves to programs: the status as JSON, and metrics. All else there is for people in a browser."""
+    """Return what the page's port serves to programs: status and values as JSON, and metrics. All else is for people in a browser."""
     scheme = "http" if settings.tls is None else "https"
     about = (
         "Reading only; what else is served is for people in a browser. "
@@ -51,7 +51,7 @@ def page(line: Line, settings: Web) -> Json:
     security: list[Json] = [] if settings.read_only_without_login else [{"session": []}]
     name = "session" if settings.tls is None else "__Host-session"
     schemes = {} if settings.read_only_without_login else {"session": {"type": "apiKey", "in": "cookie", "name": name}}
-    made = components(("status", "error"))
+    made = components(("status", "values", "error"))
     return _document(line, "Page", about, f"{scheme}://{settings.listen}", _page(login=bool(security)), made, (security, schemes))
 
 
@@ -139,6 +139,7 @@ def _page(*, login: bool) -> Json:
     text = {"type": "string"}
     return {
         "/status": got("how the gateway is now", "application/json", {"$ref": f"{REF}status"}),
+        "/values": got("the present value of each tag", "application/json", {"$ref": f"{REF}values"}),
         "/metrics": got("metrics in the Prometheus text format 0.0.4", "text/plain", text, is_open=True),
     }
 

@@ -21,8 +21,8 @@ SCHEMAS: Mapping[str, tuple[str, ...]] = {
     "uplink-https-entries": ("entry-readings", "entry-event", "uplink-receipt"),
     "uplink-https-records": ("entry-event", "uplink-outcome"),
     "push": ("push-answer", "error"),
-    "page": ("status", "error"),
-    "control": ("status", "error"),
+    "page": ("status", "values", "error"),
+    "control": ("status", "values", "error"),
 }
 """Kind -> the messages that cross it, in either direction. entry-event holds every event."""
 
@@ -53,7 +53,7 @@ def _more(kind: str) -> dict[str, Any]:
         case "push":
             return {"most_characters": MAX_TEXT, "answers": _bound(reactions.of_push())}
         case "page":
-            return {"requests": ["GET /metrics", "GET /status"]}
+            return {"requests": ["GET /metrics", "GET /status", "GET /values"]}
     return {}
 
 

@@ -137,7 +137,6 @@ async def test_without_script_the_page_is_loaded_again_and_a_page_that_is_held_s
         await browser.send("Emulation.setScriptExecutionDisabled", value=False)
 
 
-@pytest.mark.urs("URS-OBS-02")
 async def test_live_values_are_filtered_as_somebody_types_and_stay_so(browser: Tab) -> None:
     shown = Shown(good(), tags())
     async with served(shown) as address:
@@ -162,7 +161,7 @@ async def test_live_values_are_filtered_as_somebody_types_and_stay_so(browser: T
     assert browser.errors == []
 
 
-@pytest.mark.urs("URS-OBS-02", "URS-OPS-05")
+@pytest.mark.urs("URS-OBS-02")
 async def test_a_page_says_that_it_is_not_live_while_the_gateway_stands_or_is_away_and_goes_on_when_it_is_back(
     browser: Tab, tmp_path: Path
 ) -> None:

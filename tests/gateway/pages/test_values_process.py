@@ -9,10 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
 from kit.commands import called
 from kit.drop_line import drop_line, dropped
 from kit.processes import COMMAND, DEADLINE_S, free_port, running, until
+from kit.strict_schemas import wrong
 
 from gateway.operation.control import ask_values
 
@@ -24,13 +24,14 @@ def fetched(port: int, target: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
-@pytest.mark.urs("URS-OBS-02")
 def test_a_value_that_was_stored_is_shown_with_quality_and_age_at_page_socket_and_terminal(tmp_path: Path) -> None:
     port = free_port()
     folder = drop_line(tmp_path / "line", f'[web]\nlisten = "127.0.0.1:{port}"\n')
 
     def row() -> dict[str, Any]:
-        (one,) = ask_values(folder / "data")["tags"]
+        now = ask_values(folder / "data")
+        assert wrong("values.json", now) == []
+        (one,) = now["tags"]
         assert isinstance(one, dict)
         return one
 
