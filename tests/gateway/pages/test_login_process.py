@@ -225,7 +225,7 @@ def test_a_stream_ends_when_its_person_is_logged_in_no_more_and_nobody_without_a
         tell(page.folder / "data", "users-disable", user="operator", **says("admin"))
         told = stream.read().split(b"\n")
         assert told[-4:] == [b"event: out", b"data: .", b"", b""], "and nothing after it"
-        assert b"Otto Bediener" not in b"".join(told), "what is sent to all names nobody"
+        assert b"csrf" not in b"".join(told), "what is sent to all holds no secret of one"
     tell(page.folder / "data", "users-enable", user="operator", **says("admin"))
 
 
