@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CHECKS := check-format check-lint check-types check-imports check-words check-trace
 
-.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench rtm look lock wheel release clean help
+.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench instructions rtm look lock wheel release clean help
 
 setup: .venv/.ready ## create .venv from the hash-locked lock file
 
@@ -29,7 +29,7 @@ demo: .venv/.ready ## run the bundled line through the gateway into a batch reco
 	@$(BIN)/ebr-gateway demo $(ARGS)
 
 # A whole suite writes what each test did, for the traceability matrix; one that ARGS narrows does not.
-RESULTS = $(if $(ARGS),,--results build/results/$@.json)
+RESULTS = $(if $(ARGS),,--results=build/results/$@.json)
 
 BESIDE = $(MAKE) --no-print-directory check
 # The checks run beside the tests; what they say stands below, and each of the two makes the run fail.
@@ -85,6 +85,9 @@ rtm: .venv/.ready ## write the traceability that the next release carries, from 
 
 look: .venv/.ready ## draw the page in fourteen states at panel and phone, light and dark, into TO (needs chromium)
 	@$(BIN)/python tools/look.py $(or $(TO),/tmp/ebr-gateway-look) $(ARGS)
+
+instructions: .venv/.ready ## count the instructions of a reading at each stop of its way (half a minute, needs valgrind); fails if one takes more than before
+	@$(BIN)/python benchmarks/instructions.py $(ARGS)
 
 lock: ## resolve the dependencies anew into locks/ (needs .venv)
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o locks/run.txt >/dev/null

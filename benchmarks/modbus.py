@@ -63,7 +63,7 @@ class Count:
 
     def __call__(self, readings, *, alive=(), **_):
         self.values += len(readings)
-        self.alive += len(alive)
+        self.alive += len(alive) - len(readings)  # what was listed stands in both
         self.lists += 1
         return self._done
 

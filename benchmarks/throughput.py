@@ -1,8 +1,7 @@
 """What a reading costs from the source to the receipt: CPU seconds of the gateway per million readings, its memory, and what was lost.
 
 Each row is a whole line: a source that counts (benchmarks/steady), this gateway in a process of its own, a broker, and a receiver that
-proves what it holds. Every reading that the receiver has is looked at: a value that does not follow the one before is a loss, and exit
-status 1.
+proves what it holds. Every reading that the receiver has is looked at: a value that does not follow the one before is a loss (exit 1).
 CPU seconds are those of user and system of the gateway's process alone: they hold on a busy machine, seconds that pass do not.
 Usage: python benchmarks/throughput.py [--seconds S] [--profile FILE] [ROW ...]; without rows, all of them.
 """
@@ -11,6 +10,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import struct
 import sys
 import tempfile
@@ -149,6 +149,7 @@ async def measure(base: Path, row: Row, seconds: float, profile: str | None) -> 
     receiver = Child("receiver", [sys.executable, "-m", "steady.receiver", str(broker_port), topic, str(store)], base / "receiver.log")
     gateway = Child("gateway", run, base / "gateway.log")
     os.environ["PYTHONPATH"] = str(GROUND)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # byte code is there where the program is installed
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(ending([source, broker, receiver, gateway]))
         await broker.start()
@@ -164,8 +165,12 @@ async def measure(base: Path, row: Row, seconds: float, profile: str | None) -> 
         await asyncio.sleep(3 if row.hz >= 0 else 10)
         pid = gateway.pid
         assert pid is not None
+        if profile:
+            os.kill(pid, signal.SIGUSR2)
         before, began = cpu_s(pid), time.time_ns()
         await asyncio.sleep(seconds)
+        if profile:
+            os.kill(pid, signal.SIGUSR2)
         after, ended = cpu_s(pid), time.time_ns()
         rss, peak, anonymous = (memory_mib(pid, name) for name in ("VmRSS", "VmHWM", "RssAnon"))
         await source.say("still")

@@ -97,6 +97,18 @@ class CommittedView:
                 return taken
         return []
 
+    def recent(self, after: tuple[int, int], max_bytes: int, max_entries: int) -> list[Entry] | None:
+        """Return what `read` would, from memory alone; None where it would have to read the disk."""
+        with self.lock:
+            if after[0] != self.epoch or after[1] + 1 < self._tail_first:
+                return None
+            return self._from_tail(after[1] + 1, max_bytes, max_entries)
+
+    def is_recent(self, epoch: int, seq: int) -> bool:
+        """Return True if an entry is in memory."""
+        with self.lock:
+            return epoch == self.epoch and seq in self._tail
+
     def _from_tail(self, seq: int, max_bytes: int, max_entries: int) -> list[Entry]:
         taken: list[Entry] = []
         while seq in self._tail and len(taken) < max_entries:

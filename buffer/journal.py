@@ -201,6 +201,17 @@ class Journal:
         """
         return self._view.read(after, max_bytes, max_entries)
 
+    def recent(self, after: tuple[int, int], *, max_bytes: int, max_entries: int = 1000) -> list[Entry] | None:
+        """Return what `read` would, if it is in memory, as whatever a receiver that keeps up has not got yet; None if it is not.
+
+        Never reads the disk: a caller in an event loop needs no thread for it.
+        """
+        return self._view.recent(after, max_bytes, max_entries)
+
+    def is_recent(self, epoch: int, seq: int) -> bool:
+        """Return True if an entry is in memory: a receipt of this epoch for it is then compared without reading the disk."""
+        return self._view.is_recent(epoch, seq)
+
     def held(self, after: tuple[int, int] = (0, 0)) -> int:
         """Count the entries held after (epoch, seq). May read the disk."""
         return self._view.depth(after)[0]

@@ -1,7 +1,8 @@
 """A problem of a line folder with its place: `file:line: message`."""
 
 import difflib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,33 @@ class Place:
     def problem(self, message: str, severity: Severity = "error") -> Problem:
         """Make a problem at this place."""
         return Problem(self.file, self.line, message, severity)
+
+
+MAX_PROBLEMS = 1000
+"""Problems of each severity that are listed of a file; the rest is counted."""
+
+
+def bounded(problems: Iterable[Problem]) -> list[Problem]:
+    """Keep the first MAX_PROBLEMS of each severity, and say how many more there are: as an error of errors, as a warning of warnings.
+
+    Whoever has a thousand warnings can still start, and an error behind a thousand warnings is still seen.
+    """
+    kept: list[Problem] = []
+    found = Counter[Severity]()
+    dropped: dict[Severity, Problem] = {}
+    for problem in problems:
+        found[problem.severity] += 1
+        if found[problem.severity] <= MAX_PROBLEMS:
+            kept.append(problem)
+        else:
+            dropped.setdefault(problem.severity, problem)
+    return kept + [rest(first.file, found[severity] - MAX_PROBLEMS, severity) for severity, first in dropped.items()]
+
+
+def rest(file: str, count: int, severity: Severity) -> Problem:
+    """Make the problem that stands for those that are not listed."""
+    what = "problems" if severity == "error" else "warnings"
+    return Problem(file, None, f"and {count} more {what} in this file", severity)
 
 
 class ConfigError(Exception):

@@ -162,7 +162,7 @@ class Emit(Protocol):
         received_ns (CLOCK_MONOTONIC). None: it was received as it came.
         watermark: committed in the same transaction as the readings and messages; merged by key into `emit.watermark`. A key with None is
         removed. Each key is stored by itself, and only when it changed: what a driver has to remember of many rows belongs into several.
-        alive: tags that this I/O observed although no reading of them is in the list (an unchanged block that the driver compared
+        alive: tags that this I/O observed, whether or not a reading of them is in the list (an unchanged block that the driver compared
         itself, a keep-alive). None: just those in the list. An empty list of readings with `alive` is a proof of life.
         observed_ticks: the source-side instant through which this I/O proves observation (an OPC UA PublishTime). A later gap of these
         tags opens here. None: the largest event time in the list, for a poll the midpoint of requested and received.

@@ -10,6 +10,8 @@ from pathlib import Path
 from gateway.validation.traceability.matrix import counts, row_of
 from gateway.validation.traceability.problems import of_designs, of_results, problems
 from gateway.validation.traceability.results import RELEASE_FILE
+from gateway.validation.traceability.snapshot import of_tree as of_files
+from gateway.validation.traceability.snapshot import plain
 from gateway.validation.traceability.tree import dumps, of_tree
 
 
@@ -25,7 +27,7 @@ def main() -> None:
         print("there are no results of these files: run `make test` and `make faults`", file=sys.stderr)
     if found or not told.results.runs:
         sys.exit(1)
-    (tree / RELEASE_FILE).write_text(dumps(told), "utf-8")
+    (tree / RELEASE_FILE).write_text(dumps(told, {"build": plain(of_files(tree))}), "utf-8")
     print(f"{RELEASE_FILE}: {counts(told, rows)['by_result']}")
 
 

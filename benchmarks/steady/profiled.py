@@ -1,16 +1,18 @@
-"""Run the command line under cProfile: python benchmarks/steady/profiled.py FILE WORDS..."""
+"""Run the command line, and count the CPU time of the event loop's thread by function between two SIGUSR2.
+
+Run: python benchmarks/steady/profiled.py FILE WORDS...; FILE is read by pstats.
+"""
 
 import cProfile
+import signal
 import sys
+import time
 
-if __name__ == "__main__" and len(sys.argv) > 1:
-    from gateway.cli import main
+from gateway.cli import main
 
+if __name__ == "__main__":
     file, sys.argv = sys.argv[1], ["ebr-gateway", *sys.argv[2:]]
-    profile = cProfile.Profile()
-    try:
-        profile.runcall(main)
-    except SystemExit:
-        pass
-    finally:
-        profile.dump_stats(file)
+    profile = cProfile.Profile(time.thread_time)
+    turns = iter((profile.enable, lambda: (profile.disable(), profile.dump_stats(file))))
+    signal.signal(signal.SIGUSR2, lambda *_: next(turns)())
+    main()

@@ -195,8 +195,21 @@ def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _schema(model: Any, example: dict[str, Any], name: str) -> dict[str, Any]:
     """Make a schema. model: a model, or a union of them."""
-    made = TypeAdapter(model).json_schema(by_alias=True)
+    made = _mapped_to_schemas(TypeAdapter(model).json_schema(by_alias=True))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:ebr-gateway:{name}:1", **made, "examples": [example]}
+
+
+def _mapped_to_schemas(schema: Any) -> Any:
+    """Leave out of each discriminator what maps to no schema by its reference, but to a choice (OpenAPI 3.1.0, 4.8.25: strings alone)."""
+    if isinstance(schema, list):
+        return [_mapped_to_schemas(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: _mapped_to_schemas(one) for name, one in schema.items()}
+    mapping = made.get("mapping")
+    if "propertyName" in made and isinstance(mapping, dict):
+        made["mapping"] = {value: reference for value, reference in mapping.items() if isinstance(reference, str)}
+    return made
 
 
 EVENT_MODELS: dict[str, Any] = {

@@ -6,11 +6,10 @@ from config.checks import clock, line, materials, parameters, transform_vectors,
 from config.checks.conditions import active_problems
 from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import INTEGERS, NUMBERS
-from config.csv.tables import MAX_PROBLEMS
 from config.grammars import addresses
 from config.grammars.addresses import AddressError, ModbusAddress, OpcUaAddress
 from config.line import Alarm, Step, Tag
-from config.problem import Problem, did_you_mean
+from config.problem import Problem, bounded, did_you_mean
 
 LEAST_SILENCE_S = 90
 """Of a polled tag whose unchanged values are not stored: they are repeated each 60 s."""
@@ -19,24 +18,18 @@ LEAST_SILENCE_S = 90
 def check(parts: ParsedFolder) -> list[Problem]:
     """List every contradiction between the files."""
     tags = {tag.tag: tag for tag in parts.tags}
-    problems = _bounded(_tags(parts))
-    problems += _bounded(transform_vectors.check(parts.tags))
-    problems += _bounded(_steps(parts, tags))
-    problems += _bounded(parameters.check(parts, tags))
-    problems += _bounded(_alarms(parts, tags))
-    problems += _bounded(materials.check(parts, tags))
-    problems += _bounded(_listed_twice(parts))
-    problems += _bounded(unlikely.check(parts))
+    problems = bounded(_tags(parts))
+    problems += bounded(transform_vectors.check(parts.tags))
+    problems += bounded(_steps(parts, tags))
+    problems += bounded(parameters.check(parts, tags))
+    problems += bounded(_alarms(parts, tags))
+    problems += bounded(materials.check(parts, tags))
+    problems += bounded(_listed_twice(parts))
+    problems += bounded(unlikely.check(parts))
     line.check(parts, tags)
     clock.check(parts)
     users.check(parts)
     return problems
-
-
-def _bounded(problems: Iterable[Problem]) -> list[Problem]:
-    listed = list(problems)
-    more = len(listed) - MAX_PROBLEMS
-    return listed if more <= 0 else [*listed[:MAX_PROBLEMS], Problem(listed[0].file, None, f"and {more} more problems in this file")]
 
 
 # ---- tags --------------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from config.csv.columns import CHOICES
 from config.csv.tables import Columns, CsvRow, TableReport, rows
+from config.grammars.terms import without_formula
 from config.problem import Place, did_you_mean
 from config.units import units
 
@@ -116,12 +117,13 @@ class Cells:
         return default if meaning is None else meaning
 
     def limit(self, column: str) -> str | None:
-        """Read a limit: a decimal string as written, or `=tag`."""
+        """Read a limit: a decimal string as written, or `=tag`, which is also written `tag:tag`."""
         value = self.row.cells.get(column)
+        value = value if value is None else without_formula(value)
         if value is None or (value.startswith("=") and TAG.fullmatch(value[1:])):
             return value
         if value.startswith("="):
-            self.error(column, f"`{value[:60]}`: = and the name of a tag are meant")
+            self.error(column, f"`{value[1:60]}`: after tag: or = the name of a tag is meant")
             return None
         return value if self._decimal(column, value) is not None else None
 

@@ -3,15 +3,15 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from config.problem import Place, Problem, did_you_mean
+from config.problem import MAX_PROBLEMS, Place, Problem, Severity, did_you_mean, rest
 
 MAX_ROWS = 200_000
 MAX_COLUMNS = 100
 MAX_CELL = 4096
-MAX_PROBLEMS = 1000  # per file; the rest is counted
 
 _REMEMBERED = 5000  # good cells kept to spare their checks; a map of 200,000 different ones must not fill the memory
 
@@ -46,11 +46,11 @@ class Columns:
 
 @dataclass(slots=True)
 class TableReport:
-    """The problems of one file, at most MAX_PROBLEMS: a broken map of 100,000 rows does not make 100,000 lines."""
+    """The problems of one file, at most MAX_PROBLEMS of each severity: a broken map of 100,000 rows does not make 100,000 lines."""
 
     file: str
     problems: list[Problem] = field(default_factory=list)
-    more: int = 0
+    found: Counter[Severity] = field(default_factory=Counter)
     rejected: set[str] = field(default_factory=set)  # first cells of rows with a problem: a name that stands there is not unknown
 
     def error(self, line: int | None, message: str) -> None:
@@ -63,14 +63,13 @@ class TableReport:
 
     def all(self) -> list[Problem]:
         """List the problems, and at the end the number of those that were dropped."""
-        counted = [Problem(self.file, None, f"and {self.more} more problems in this file")] if self.more else []
-        return self.problems + counted
+        more = {severity: count - MAX_PROBLEMS for severity, count in self.found.items() if count > MAX_PROBLEMS}
+        return self.problems + [rest(self.file, count, severity) for severity, count in more.items()]
 
     def _add(self, problem: Problem) -> None:
-        if len(self.problems) < MAX_PROBLEMS:
+        self.found[problem.severity] += 1
+        if self.found[problem.severity] <= MAX_PROBLEMS:
             self.problems.append(problem)
-        else:
-            self.more += 1
 
 
 @dataclass(frozen=True, slots=True)

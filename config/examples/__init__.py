@@ -1,10 +1,13 @@
 """Example lines: folders beside this file. `new` is the one that `ebr-gateway new` copies."""
 
+import csv
 import re
 import shutil
 from pathlib import Path
 
 HERE = Path(__file__).parent
+_NAME = re.compile(r'^name = "[^"]*"', re.MULTILINE)
+"""The name of a line: it stands before those of its sources."""
 
 
 def names() -> list[str]:
@@ -36,13 +39,18 @@ def name_of(folder: Path) -> str:
     return name
 
 
-def begin(to: Path) -> None:
+def begin(to: Path, like: str = "new", separator: str = ",") -> None:
     """Make a line folder to start from, called as the folder is: two lines of one name would be one line to an EBR.
 
-    Raises FileExistsError, ValueError.
+    like: the example that it begins as. separator: between the cells of its tables, as the spreadsheets of the plant have it. Raises
+    FileExistsError, KeyError, ValueError.
     """
     name = name_of(to)
-    copy("new", to)
+    files = copy(like, to)
     toml = to / "line.toml"
-    text = toml.read_text("utf-8")
-    toml.write_text(text.replace('name = "my-line"\n', f'name = "{name}"\n', 1), "utf-8")
+    toml.write_text(_NAME.sub(f'name = "{name}"', toml.read_text("utf-8"), count=1), "utf-8")
+    for table in (file for file in files if file.suffix == ".csv" and separator != ","):
+        with table.open(encoding="utf-8", newline="") as old:
+            rows = [*csv.reader(old)]
+        with table.open("w", encoding="utf-8", newline="") as new:
+            csv.writer(new, delimiter=separator, lineterminator="\n").writerows(rows)

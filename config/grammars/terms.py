@@ -30,10 +30,16 @@ class Term:
         return filled
 
 
+def without_formula(cell: str) -> str:
+    """Return `tag:NAME` as `=NAME`: a spreadsheet takes the sign of equality for the beginning of a formula, and saves `#NAME?`."""
+    return f"={cell[4:].strip()}" if cell.startswith("tag:") else cell
+
+
 def term(cell: str | None) -> Term | None:
     """Parse a cell; None for an empty one."""
     if cell is None:
         return None
+    cell = without_formula(cell)
     if cell.startswith("="):
         return Term("tag", cell[1:])
     if cell.startswith("row."):

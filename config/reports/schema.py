@@ -19,7 +19,7 @@ from config.toml.lot_rules import RuleTable
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _YES_NO = {"enum": ["yes", "no", "true", "false", "1", "0"]}
 _NUMBER = {"type": "string", "pattern": r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"}
-_NUMBER_OR_TAG = {"type": "string", "pattern": rf"^(=[A-Za-z0-9_./#-]+|{_NUMBER['pattern'][1:-1]})$"}
+_NUMBER_OR_TAG = {"type": "string", "pattern": rf"^((=|tag:)[A-Za-z0-9_./#-]+|{_NUMBER['pattern'][1:-1]})$"}
 _DEADBAND = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,12})?%?$"}
 
 

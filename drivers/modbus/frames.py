@@ -1,15 +1,15 @@
 """Encode requests and check answers against them: pure, no I/O.
 
-The request and frame encodings are pymodbus's. Its client is not used to receive: it takes an answer of another function, of
+The encodings of requests and of serial frames are pymodbus's. Its client is not used to receive: it takes an answer of another function, of
 another length, or one that belongs to an earlier request, and returns it as good (pymodbus 3.16.1, measured in the tests). Here an
 answer must match its request in every field, or it is refused.
 """
 
+from struct import Struct
 from typing import NamedTuple
 
 from pymodbus.constants import ExcCodes
 from pymodbus.framer.rtu import FramerRTU
-from pymodbus.framer.socket import FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
@@ -22,7 +22,7 @@ _REQUEST: dict[int, type[ModbusPDU]] = {
     3: ReadHoldingRegistersRequest,
     4: ReadInputRegistersRequest,
 }
-_MBAP = FramerSocket(DecodePDU(is_server=False))
+_HEADER = Struct(">HHHB")  # transaction, protocol 0, bytes that follow, unit
 _RTU = FramerRTU(DecodePDU(is_server=False))
 _CODES = {int(code): code.name.lower().replace("_", " ").replace("unaviable", "unavailable") for code in ExcCodes}
 
@@ -84,7 +84,7 @@ def data_of(pdu: bytes, request: Request) -> bytes:
 
 def tcp_frame(request: Request, transaction: int) -> bytes:
     """Encode the request behind an MBAP header (Messaging on TCP/IP V1.0b, 3.1.3)."""
-    return _MBAP.encode(request.pdu, request.unit, transaction)
+    return _HEADER.pack(transaction, 0, 1 + len(request.pdu), request.unit) + request.pdu
 
 
 def rtu_frame(request: Request) -> bytes:

@@ -20,7 +20,10 @@ class SharedEmit:
         self._connected = False
 
     async def list(self, readings: Sequence[Reading], alive: Sequence[int], requested_ns: int, received_ns: int) -> None:
-        """Hand over the readings of one or several reads as soon as there is room. The instants are CLOCK_MONOTONIC, ns."""
+        """Hand over the readings of one or several reads, and all tags that they observed, as soon as there is room.
+
+        The instants are CLOCK_MONOTONIC, ns.
+        """
         async with self._turn:  # two tasks that see the same room would take it twice
             await self._emit.room()
             await self._track(self._emit(readings, received_ns=received_ns, requested_ns=requested_ns, kind="poll", alive=alive))

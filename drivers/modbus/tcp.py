@@ -21,12 +21,31 @@ _STRAYS = 100  # answers nobody waits for, on one connection, before it is given
 
 
 class _Waiting:
-    """A request that waits for its answer."""
+    """A request that waits for its answer, at most until an instant of the event loop."""
 
-    __slots__ = ("answer", "request", "timer")
+    __slots__ = ("_timer", "answer", "request")
 
-    def __init__(self, request: Request, answer: asyncio.Future[tuple[bytes, int]], timer: asyncio.Timeout) -> None:
-        self.request, self.answer, self.timer = request, answer, timer
+    def __init__(self, request: Request, answer: asyncio.Future[tuple[bytes, int]], until: float) -> None:
+        self.request, self.answer = request, answer
+        self.wait_until(until)
+
+    def wait_until(self, until: float) -> None:
+        """Wait until then."""
+        self._timer = self.answer.get_loop().call_at(until, self._expire)
+
+    def wait_longer(self, until: float) -> None:
+        """Wait until then instead, if neither an answer nor its time-out has come."""
+        if not self.answer.done():
+            self._timer.cancel()
+            self.wait_until(until)
+
+    def end(self) -> None:
+        """Wait no more."""
+        self._timer.cancel()
+
+    def _expire(self) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(TimeoutError())
 
 
 class _Connection(asyncio.Protocol):
@@ -87,11 +106,9 @@ class _Connection(asyncio.Protocol):
         if transaction not in self.waiting:
             return
         later = list(self.waiting)
-        del self.waiting[transaction]
+        self.waiting.pop(transaction).end()
         for key in later[later.index(transaction) + 1 :]:
-            waiting = self.waiting[key]
-            if not waiting.answer.done() and not waiting.timer.expired():
-                waiting.timer.reschedule(until)
+            self.waiting[key].wait_longer(until)
         if not self.waiting:
             self.idle.set()
 
@@ -188,16 +205,17 @@ class TcpLink:
 
     async def _exchange(self, connection: _Connection, request: Request) -> Reply:
         self._transaction = transaction = (self._transaction + 1) & 0xFFFF
-        answer: asyncio.Future[tuple[bytes, int]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(request, loop.create_future(), loop.time() + self._timeout_s)
         try:
-            async with asyncio.timeout(self._timeout_s) as timer:
-                requested_ns = time.monotonic_ns()
-                connection.send(transaction, tcp_frame(request, transaction), _Waiting(request, answer, timer))
-                pdu, received_ns = await answer
+            requested_ns = time.monotonic_ns()
+            connection.send(transaction, tcp_frame(request, transaction), waiting)
+            pdu, received_ns = await waiting.answer
         except TimeoutError as error:
             raise NoAnswer(f"no answer in {self._timeout_s:g} s{_instead(connection, transaction)}") from error
         finally:
-            connection.settled(transaction, asyncio.get_running_loop().time() + self._timeout_s)
+            waiting.end()
+            connection.settled(transaction, loop.time() + self._timeout_s)
         plain = without_padding(pdu, request)
         if plain != pdu and "padding" not in self._odd:
             text = 'one byte too many, all else is right (odd_answers = ["padding"] lets it pass)'

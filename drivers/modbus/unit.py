@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from config import Tag
+from drivers.columns import MOST_REMEMBERED, Columns, Tags
 from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, UNFORESEEN, Reading
 from drivers.contract import Value as Decoded
 from drivers.modbus.decode import compiled
@@ -40,12 +41,33 @@ class Link(Protocol):
 
 @dataclass(slots=True)
 class _Batch:
-    """Readings of one poll that are not handed over yet. Instants are CLOCK_MONOTONIC, ns."""
+    """What reads of one poll gave that is not handed over yet. Instants are CLOCK_MONOTONIC, ns.
 
-    readings: list[Reading] = field(default_factory=list)
-    alive: list[int] = field(default_factory=list)
+    readers: of all reads; listed: of those that gave `values`, which are plain: each decoded, and none torn. readings: where one is not.
+    """
+
+    readers: list[BlockReader] = field(default_factory=list)
+    listed: list[BlockReader] = field(default_factory=list)
+    values: list[Decoded] = field(default_factory=list)
+    readings: list[Reading] | None = None
     requested_ns: int = 0
     received_ns: int = 0
+
+    def add(self, reader: BlockReader, values: Sequence[Decoded], doubts: Sequence[int]) -> None:
+        """Add the values of a block. doubts: positions of those that may be torn."""
+        self.listed.append(reader)
+        self.values += values
+        if not doubts and None not in values and self.readings is None:
+            return
+        if self.readings is None:
+            tags = [tag for each in self.listed[:-1] for tag in each.tags]
+            self.readings = [(tag, value, GOOD, None, None) for tag, value in zip(tags, self.values, strict=False)]
+        made: list[Reading] = [
+            (tag, value, BAD_DECODING if value is None else GOOD, None, None) for tag, value in zip(reader.tags, values, strict=True)
+        ]
+        for at in doubts:
+            made[at] = (reader.tags[at], values[at], UNCERTAIN, None, None)
+        self.readings += made
 
 
 class UnitPoll:
@@ -61,6 +83,7 @@ class UnitPoll:
         self._last_fault = ""
         self._findings = UnitFindings(unit, outlet, tags, standing)
         self._batch = _Batch()
+        self._tags_of: dict[tuple[int, ...], tuple[list[BlockReader], Tags]] = {}
         self._now = asyncio.get_running_loop().time
 
     def add(self, period_s: float, blocks: Sequence[Block], start_s: float) -> None:
@@ -196,21 +219,16 @@ class UnitPoll:
         """Decode a reply and put it into the batch; an unchanged block is only reported alive."""
         now_s = self._now()
         if reply.data == reader.last and not reader.always and now_s - reader.listed_s < LISTED_EVERY_S:
-            await self._into_batch([], reader.tags, reply)
+            await self._into_batch(reader, None, (), reply)
             return
         values = self._decoded(reader, reply)
         doubts: tuple[int, ...] = ()
         guards = reader.guards
         if guards is not None and reply.data != reader.last and not guards.calm(values):
             reply, values, doubts = await self._proven(reader, guards, reply, values)
-        readings: list[Reading] = [
-            (tag, value, BAD_DECODING if value is None else GOOD, None, None) for tag, value in zip(reader.tags, values, strict=True)
-        ]
-        for at in doubts:
-            readings[at] = (reader.tags[at], values[at], UNCERTAIN, None, None)
         reader.last = None if doubts else reply.data  # equal bytes next time must not pass for a value that was never proven
         reader.listed_s, reader.lost = now_s, False
-        await self._into_batch(readings, (), reply)
+        await self._into_batch(reader, values, doubts, reply)
         await self._findings.readable(reader.block)
         await self._findings.content(reader, values, reply.data, doubts)
 
@@ -247,22 +265,37 @@ class UnitPoll:
         proven = Reply(replies[chosen].data, replies[0].requested_ns, replies[-1].received_ns)
         return proven, decoded[chosen], doubts
 
-    async def _into_batch(self, readings: list[Reading], alive: Sequence[int], reply: Reply) -> None:
-        """Add to the batch. Reads of one poll share a list while their instants lie within window_ms."""
+    async def _into_batch(self, reader: BlockReader, values: Sequence[Decoded] | None, doubts: Sequence[int], reply: Reply) -> None:
+        """Add to the batch; values None: unchanged. Reads of one poll share a list while their instants lie within window_ms."""
         batch = self._batch
-        if (batch.readings or batch.alive) and reply.received_ns - batch.requested_ns > self._settings.window_ms * 1_000_000:
+        if batch.readers and reply.received_ns - batch.requested_ns > self._settings.window_ms * 1_000_000:
             await self._flush()
             batch = self._batch
-        if not batch.readings and not batch.alive:
+        if not batch.readers:
             batch.requested_ns = reply.requested_ns
         batch.received_ns = reply.received_ns
-        batch.readings += readings
-        batch.alive += alive
+        batch.readers.append(reader)
+        if values is not None:
+            batch.add(reader, values, doubts)
 
     async def _flush(self) -> None:
         batch, self._batch = self._batch, _Batch()
-        if batch.readings or batch.alive:
-            await self._outlet.list(batch.readings, batch.alive, batch.requested_ns, batch.received_ns)
+        if not batch.readers:
+            return
+        observed = self._tags(batch.readers)
+        listed = observed if len(batch.listed) == len(batch.readers) else self._tags(batch.listed)
+        readings: Sequence[Reading] = batch.readings or (Columns(listed, batch.values, None, None) if listed else ())
+        await self._outlet.list(readings, observed, batch.requested_ns, batch.received_ns)
+
+    def _tags(self, readers: list[BlockReader]) -> Tags:
+        """Return the tags of blocks: for the same blocks the same tuple, see `drivers.columns`."""
+        key = tuple(map(id, readers))
+        known = self._tags_of.get(key)
+        if known is None:
+            if len(self._tags_of) >= MOST_REMEMBERED:
+                self._tags_of.clear()
+            known = self._tags_of[key] = readers, tuple(tag for reader in readers for tag in reader.tags)  # held: no other gets their ids
+        return known[1]
 
     # what is lost
 

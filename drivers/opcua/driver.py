@@ -22,6 +22,7 @@ from drivers.opcua.subscription import subscribe
 from drivers.opcua.subscription.history import keep_filling
 from drivers.opcua.subscription.making import Making
 from drivers.opcua.subscription.messages import Messages, SubscriptionGone
+from drivers.opcua.subscription.newest import Newest
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.stream import Stream
@@ -44,7 +45,7 @@ class OpcUaDriver(Driver):
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         self._plan: MonitoringPlan = plan_of(source, self.settings, self.tags)
-        self._state = SessionState(Semantics(self.tags), last=[None] * len(self.tags))
+        self._state = SessionState(Semantics(self.tags), last=Newest(len(self.tags)))
         self._kept: KeptSession | None = None
         self._next_endpoint = 0
         self._most_sent_bytes = 0  # of one message, where the server refused a larger one

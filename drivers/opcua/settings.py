@@ -65,6 +65,7 @@ class OpcUaSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     security: Security = Security()
+    announced: Annotated[str, Field(pattern=r"^opc\.tcp://[^\s/]+(/\S*)?$")] | None = None  # URL of the server's own, behind NAT
     user: str | None = None
     password: Credential | None = None
     user_certificate: str | None = None  # certificate identity: PEM or DER, relative to the folder; its key beside it as <name>.key.pem

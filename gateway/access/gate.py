@@ -92,8 +92,10 @@ class Access:
             await self._refused(command, refused, refused.by or account(peer, interface, reason))
             raise
 
-    async def in_session(self, command: str, by: Actor, reason: str, password: str = "") -> Actor:
+    async def in_session(self, command: str, by: Actor, reason: str, password: str = "", *, asks: bool = False) -> Actor:
         """Return who gives a command that RULES names at the page, where he is logged in; password: given in the very form, if it was.
+
+        asks: the password is needed, but of whom a proxy names, who has none here.
 
         Raises Refused, after it was written down; UsersUnreadable.
         """
@@ -105,6 +107,8 @@ class Access:
             if password:
                 actor = await self._by_password(command, str(by.user), password, by.where, said)
             _fits(rule, actor)
+            if asks and not actor.password_now and actor.who["auth"] != "proxy":
+                raise Refused("give your password: what is done here is done in your name", "no-password", by.user, actor)  # noqa: TRY301
         except Refused as refused:
             await self._refused(command, refused, refused.by or replace(by, reason=said))
             raise

@@ -140,12 +140,15 @@ def _library(name: str, locked: str, *, thorough: bool) -> Library:
 
 
 def _changed(found: Distribution) -> list[str]:
-    """Name the files of a library that are not as its RECORD says (PyPA, Recording installed projects)."""
+    """Name the files of a library that are not as its RECORD says (PyPA, Recording installed projects).
+
+    Its scripts outside of the packages are left out: the gateway runs none, and an environment that is moved has them rewritten.
+    """
     from base64 import urlsafe_b64encode
 
     changed = []
     for path in found.files or ():
-        if path.hash is None or path.hash.mode != "sha256":
+        if path.hash is None or path.hash.mode != "sha256" or ".." in path.parts:
             continue
         try:
             digest = hashlib.sha256(Path(str(path.locate())).read_bytes()).digest()

@@ -55,7 +55,9 @@ GROUPS = {
     "Read and prove": (
         Row("log", "records", "What happened, line by line; whole entries; CSV"),
         Row("audit", "audit", "The audit trail: list, review, reviews"),
+        Row("qualify", "qualify", "Qualification: impact, iq, show, sign, verify"),
         Row("about", "about", "What is installed, and is it what was released"),
+        Row("docs", "manual", "The documentation: here, or as a site"),
         Row("document", "documents", "Documents: verify, print, record, sign"),
         Row("time", "clock", "Say how far the times on record can be trusted"),
         Row("verify", "records", "Prove that nothing was changed or removed"),

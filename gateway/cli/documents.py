@@ -51,7 +51,13 @@ def published(line: Path, drafts: Callable[[], Mapping[str, Any]], to: Path | No
 
 
 def publish(
-    line: Path, drafted: Mapping[str, Any], to: Path, forms: Sequence[str], user: str | None, password_file: Path | None
+    line: Path,
+    drafted: Mapping[str, Any],
+    to: Path,
+    forms: Sequence[str],
+    user: str | None,
+    password_file: Path | None,
+    name: str | None = None,
 ) -> tuple[dict[str, Any], list[Path]]:
     """Make a document of a draft (`gateway.documents.draft`), record it in the journal and write its files; return both.
 
@@ -67,7 +73,7 @@ def publish(
         document = alone(line, drafted)
     else:
         document = answer["document"]
-    return document, write(document, to, forms)
+    return document, write(document, to, forms, name)
 
 
 def _recorded(line: Path, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("line", type=FOLDER, metavar="LINE", help="the folder to make")
-def new(line: Path) -> None:
+@click.option("--like", default="new", help="begin as an example: granulation-2, bioreactor-3, tablet-press-1; else one PLC and one mixer")
+@click.option(
+    "--separator", type=click.Choice([",", ";"]), default=",", help="between the cells of the tables, as your spreadsheets have it"
+)
+def new(line: Path, like: str, separator: str) -> None:
     """Make a line folder to start from; the line is called as the folder."""
     from config import examples
 
     if line.exists():
         fail(f"{line}: exists already", WRONG_INPUT)
+    if like not in examples.names():
+        fail(f"--like {like[:60]}: there is none; there are {', '.join(examples.names())}", WRONG_INPUT)
     try:
-        examples.begin(line)
+        examples.begin(line, like, separator)
     except ValueError as error:
         fail(str(error), WRONG_INPUT)
     click.echo(f"{line}: made. Next: edit tags.csv, then: ebr-gateway check {line}")
@@ -115,15 +121,20 @@ def _about(found: "Line", folder: Path) -> str:
 @click.option("--to", type=FOLDER, help="copy the folder there, with loopback addresses, and serve that")
 @click.option("--truth", type=FOLDER, help="folder for the ground-truth logs")
 @click.option("--seed", type=int, default=1, help="same seed, same line")
-def simulate(line: Path, to: Path | None, truth: Path | None, seed: int) -> None:
-    """Serve every source of a line, with devices that answer at the addresses of its tag map."""
+@click.option("--only", multiple=True, metavar="SOURCE", help="serve this source alone; may be given more than once")
+@click.option("--skip", multiple=True, metavar="SOURCE", help="do not serve this source; may be given more than once")
+def simulate(line: Path, to: Path | None, truth: Path | None, seed: int, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
+    """Serve the sources of a line, with devices that answer at the addresses of its tag map.
+
+    One source fails while the others go on if it is served by itself: --skip it in one terminal, --only it in another, and end that one.
+    """
     import logging
 
     from simulators import line as simulated
 
     logging_to_stderr(verbose=False)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # why it can not serve is said in one line
-    sys.exit(simulated.simulate(line, to, truth, seed=seed))
+    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip))
 
 
 @click.command()

@@ -199,5 +199,5 @@ def _text(document: Mapping[str, Any]) -> bytes:
         lines += [f"  design: {row['design']}"] if row["design"] else []
         lines += [f"  {row['state']}: {row['remark']}"] if row["remark"] else []
         lines += [f"  {one['verdict']}: {one['case']}: {one['shows']}" for one in row["proofs"]]
-        lines += [f"  and {len(row['cases'])} more tests"] if row["cases"] else []
+        lines += [f"  and {len(row['cases'])} more claim it"] if row["cases"] else []
     return "\n".join(lines).encode() + b"\n"

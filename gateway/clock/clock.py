@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from drivers.lasting import lasting
 from gateway.clock.clock_set_timer import ClockSetWatch
-from gateway.clock.daemon_reading import Evidence, Reader, Unreadable
+from gateway.clock.daemon_reading import Evidence, Reader, Readers, Unreadable
 from gateway.clock.disturbance import ReferenceUpdateWait, UnverifiedSpan
 from gateway.clock.events import clock_event, leap_mixed, rounded, time_of, told, told_anchor, told_leap, unverified
 from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
@@ -77,7 +77,7 @@ class Clock:
         those that the daemon announces. alarm: makes the watch that wakes the clock at once when the wall clock is set. last_seq: returns
         the journal's last sequence number.
         """
-        self._limits, self._readers, self._times = limits or Limits(), tuple(readers), times or SystemTimes()
+        self._limits, self._readers, self._times = limits or Limits(), Readers(readers), times or SystemTimes()
         self._cross, self._leaps, self._alarm, self._last_seq = cross, leaps, alarm, last_seq
         self.boot = boot_id()
         # Bound once: `stamp` is called for every list of readings.
@@ -97,8 +97,7 @@ class Clock:
         """Set what is known before the first evidence: nothing but the present anchor, so that the status is "unknown"."""
         self._evidence: Evidence | None = None
         self._asked, self._rate = self._anchor, 0.0
-        self._chosen: Reader | None = None
-        self._unread, self._extra_s = "", 0.0
+        self._extra_s = 0.0
         self._leap: Announced = NO_LEAP
         self._stepped_since, self._disturbed_since = ReferenceUpdateWait(), ReferenceUpdateWait()
         self._trouble: UnverifiedSpan | None = None
@@ -205,17 +204,15 @@ class Clock:
 
     async def read(self) -> None:
         """Ask the readers once and judge the state anew. A failure to read is part of the state, not an error."""
-        reasons = []
-        for reader in (self._chosen,) if self._chosen else self._readers:
+        for reader in self._readers.round():
             asked = anchor(self._times)
             try:
                 self.take(await reader.read(), asked)
             except Unreadable as error:
-                reasons.append(str(error))
+                self._readers.failed(reader, str(error))
                 continue
-            self._chosen = None if reader.name == "kernel" else reader  # the kernel is the last resort: a daemon may start yet
+            self._readers.answered(reader)
             break
-        self._unread = "; ".join(reasons)
         self.look()
 
     def take(self, evidence: Evidence, asked: Anchor | None = None) -> None:
@@ -290,7 +287,7 @@ class Clock:
         if trouble is None or trouble.alarmed or now.monotonic_ns - trouble.since.monotonic_ns < ALARM_AFTER_NS:
             return
         trouble.alarmed = True
-        self._on_event(unverified(self._verdict, trouble.since, self._evidence, self._unread))
+        self._on_event(unverified(self._verdict, trouble.since, self._evidence, self._readers.unread))
 
     def _stepped(self, stepped_ns: int) -> str:
         """Handle a step and return its kind: "leap" if the kernel made it for a leap second, else "step" (set by a daemon or a person)."""
@@ -379,7 +376,7 @@ class Clock:
             "bound_s": rounded(stamp.bound_s),
             "limit_s": self._limits.max_error_s,
             "reason": self._verdict.reason,
-            "unread": self._unread,
+            "unread": self._readers.unread,
             "reference": told(self._evidence),
             "anchor": told_anchor(self._anchor, self.boot),
             "leap": None if self._leap.kind == "none" else told_leap(self._leap, self._limits.leap_mode),

@@ -17,7 +17,7 @@ from gateway.context.signals.settle import Settling
 from gateway.context.state import Instant, Proof, State
 from gateway.context.throttle import SAY_AGAIN_TICKS, say_once
 from gateway.context.waits import lasts
-from gateway.entries.fold_input import ReadingsInput, Seen
+from gateway.entries.fold_input import ReadingsInput, Seen, SeenColumns
 from gateway.entries.ticks import rfc3339
 from gateway.parameters import Track, quality, usable
 
@@ -56,10 +56,14 @@ class Readings:
         closed = self.gaps.observed(item) if state.gaps else Closed({}, [])
         self.close(closed)
         interest = self.plan.interest.get(source, frozenset())
-        picked = [r for r in item.readings if r[0] in interest]
-        if picked:
-            self._pick(source, picked, closed, item.seq, before)
-        if _PROVES_NO_LIFE.isdisjoint([r[4] for r in item.readings]):
+        columns = item.readings if isinstance(item.readings, SeenColumns) else None
+        if interest and not (columns is not None and interest.isdisjoint(columns.tags)):
+            picked = [r for r in item.readings if r[0] in interest]
+            if picked:
+                self._pick(source, picked, closed, item.seq, before)
+        if columns is not None and columns.kind not in _PROVES_NO_LIFE:
+            alive = observed = columns.latest
+        elif _PROVES_NO_LIFE.isdisjoint([r[4] for r in item.readings]):
             alive = observed = max([r[3] for r in item.readings], default=0)
         else:
             alive = max((r[3] for r in item.readings if r[4] not in _PROVES_NO_LIFE), default=0)

@@ -224,7 +224,8 @@ class SetClock:
         state = self._state
         for raised in state.alarms.values():
             raised.at = _at(raised.at, back, self._longest_ahead)
-        for alarm in (alarm for batch in state.batches.values() for alarm in batch.alarms if alarm["cleared"] is None):
+        lists = (state.unlisted, *(batch.alarms for batch in state.batches.values()))
+        for alarm in (alarm for listed in lists for alarm in listed if alarm["cleared"] is None):
             alarm["raised"] = rfc3339(back.placed(from_rfc3339(alarm["raised"]), self._longest_ahead))
         for condition in state.conditions.values():
             condition.at = back.placed(condition.at)

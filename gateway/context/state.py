@@ -335,6 +335,7 @@ class State:
     back: dict[str, int] = field(default_factory=dict)  # source -> time of the entry with which it went on without loss
     alarms: dict[str, Raised] = field(default_factory=dict)
     next_alarm: int = 1
+    unlisted: list[dict[str, Any]] = field(default_factory=list)  # alarms that no batch was there for, the newest
     conditions: dict[str, Condition] = field(default_factory=dict)  # "source/condition#branch" -> what a server last said of it
     refreshing: dict[str, list[str]] = field(default_factory=dict)  # "source/notifier" -> conditions seen since its refresh began
     alarm_tags: list[str] = field(default_factory=list)  # those read at least once

@@ -47,7 +47,8 @@ async def _plant(given: argparse.Namespace) -> None:
 
 
 async def _serve(line: Line, given: argparse.Namespace, started: asyncio.Event, still: asyncio.Event) -> None:
-    await serve(line, given.truth, seed=given.seed, batch_s=given.batch_s, started=started, still=still, only=given.only)
+    only = None if given.only is None else (given.only,)
+    await serve(line, given.truth, seed=given.seed, batch_s=given.batch_s, started=started, still=still, only=only)
 
 
 async def _obey(still: asyncio.Event) -> None:

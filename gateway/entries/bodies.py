@@ -23,8 +23,13 @@ def event_body(head: Mapping[str, Any], event: Mapping[str, Any]) -> Body:
     return Body(EVENT, _dumps({**head, "event": event}))
 
 
-Columns = tuple[tuple[Any, ...], ...]
-"""Rows turned: a tuple for each member of a Row, in its order."""
+Columns = tuple[Sequence[Any], ...]
+"""Rows turned: a sequence for each member of a Row, in its order. Source and server ticks that are the same may be one object."""
+
+
+def turned(rows: Sequence[Row]) -> Columns:
+    """Turn rows."""
+    return tuple(zip(*rows, strict=True))
 
 
 def table(turned: Columns, requested_ticks: int | None, received_ticks: int) -> bytes:
@@ -41,7 +46,10 @@ def table(turned: Columns, requested_ticks: int | None, received_ticks: int) -> 
     _place("status", status, columns, constant)
     _place("kind", kind, columns, constant)
     _place_ticks("source", source, base, columns, constant)
-    _place_ticks("server", server, base, columns, constant)
+    if server is source:
+        _place_again("source", "server", columns, constant)
+    else:
+        _place_ticks("server", server, base, columns, constant)
     if requested_ticks is not None:
         constant["requested_ticks"] = requested_ticks - base
     constant["received_ticks"] = received_ticks - base
@@ -49,16 +57,22 @@ def table(turned: Columns, requested_ticks: int | None, received_ticks: int) -> 
     return _dumps({"time_base": rfc3339(base), "columns": list(columns), "constant": constant, "readings": readings})
 
 
-def tables(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> Iterator[tuple[Columns, bytes]]:
-    """Yield the rows, turned, with their tables, halved until each fits an entry. A single row always fits: its text is bounded."""
-    turned = tuple(zip(*rows, strict=True))
-    whole = table(turned, requested_ticks, received_ticks)
-    if len(whole) <= LARGEST_TABLE_BYTES or len(rows) == 1:
-        yield turned, whole
+def tables(whole: Columns, requested_ticks: int | None, received_ticks: int) -> Iterator[tuple[Columns, bytes]]:
+    """Yield turned rows with their tables, halved until each fits an entry. A single row always fits: its text is bounded."""
+    made = table(whole, requested_ticks, received_ticks)
+    count = len(whole[0])
+    if len(made) <= LARGEST_TABLE_BYTES or count == 1:
+        yield whole, made
         return
-    half = len(rows) // 2
-    yield from tables(rows[:half], requested_ticks, received_ticks)
-    yield from tables(rows[half:], requested_ticks, received_ticks)
+    for half in (slice(0, count // 2), slice(count // 2, count)):
+        yield from tables(part(whole, half), requested_ticks, received_ticks)
+
+
+def part(whole: Columns, rows: slice) -> Columns:
+    """Return some of the rows of turned ones."""
+    *before, source, server = whole
+    some = source[rows]
+    return *(column[rows] for column in before), some, some if server is source else server[rows]
 
 
 def readings_body(head: Mapping[str, Any], contexts: Mapping[str, Any], tagset: str, table: bytes) -> Body:
@@ -75,6 +89,14 @@ def _place(name: str, values: Sequence[Any], columns: dict[str, Sequence[Any]], 
         constant[name] = first
     else:
         columns[name] = values
+
+
+def _place_again(name: str, other: str, columns: dict[str, Sequence[Any]], constant: dict[str, Any]) -> None:
+    """Place the column of a time once more under another name."""
+    for placed in (columns, constant):
+        for member in ("ticks", "time"):
+            if f"{name}_{member}" in placed:
+                placed[f"{other}_{member}"] = placed[f"{name}_{member}"]
 
 
 def _place_ticks(name: str, values: Sequence[int | None], base: int, columns: dict[str, Sequence[Any]], constant: dict[str, Any]) -> None:

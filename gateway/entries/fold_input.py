@@ -4,8 +4,9 @@ Live, the intake makes the input from what it is about to append; on replay `fro
 gets nothing else, so that a replay decides as the live program did.
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from itertools import repeat
+from typing import Any, Literal, NamedTuple, overload
 
 from config import Line
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
@@ -15,6 +16,38 @@ Json = bool | int | float | str | None
 
 Seen = tuple[int, Json, int, int, str]
 """One reading: (tag, value, status, event_ticks, kind). tag: index into `line.tags_of(source)`. kind: as stored."""
+
+
+class SeenColumns(Sequence[Seen]):
+    """Readings as the fold reads them, by column: all Good and of one kind, each tag once. events: ticks, one for each, or one for all."""
+
+    __slots__ = ("_events", "kind", "latest", "tags", "values")
+
+    def __init__(self, tags: Sequence[int], values: Sequence[Json], events: Sequence[int] | int, latest: int, kind: str) -> None:
+        """latest: of the events."""
+        self.tags, self.values, self._events, self.latest, self.kind = tags, values, events, latest, kind
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def __iter__(self) -> Iterator[Seen]:
+        events = repeat(self._events) if isinstance(self._events, int) else self._events
+        return iter(zip(self.tags, self.values, repeat(0), events, repeat(self.kind)))
+
+    @overload
+    def __getitem__(self, at: int) -> Seen: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[Seen]: ...
+
+    def __getitem__(self, at: int | slice) -> Seen | list[Seen]:
+        return list(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment] # as a list
+
 
 Authority = Literal["device", "server", "gateway"]
 Tagsets = MutableMapping[str, list[tuple[str, str | None]]]

@@ -22,7 +22,8 @@ The order of one call of a port (`Port.__call__`), which is that of its entries:
 2. draft the gaps of tags that it asked for too late (`asking`), that the source went on without loss, then the rows of a MES
    (`row_events`);
 3. judge the source's clock by the list's stamps (`source_clock`): an alarm is an append of its own, before the list;
-4. put the readings in time, normalise them, leave out unchanged polls (`poll_filter`): from here on the list counts as stored;
+4. put the readings in time, normalise them, leave out unchanged polls (`poll_filter`): from here on the list counts as stored. A list by
+   column is taken at once (`by_column`), or in doubt as any other: the entries are the same;
 5. draft its entries (`readings`), cut where a context signal changes, then what was found among its values (`findings`); a list that
    moves the watermark and has none of these drafts an event for it;
 6. `append`, see below;

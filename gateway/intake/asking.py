@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from config import Source, Tag
+from drivers.columns import MOST_REMEMBERED, Columns, OfTags
 from drivers.contract import Loss, Reading
 from drivers.silence import PERIODS, Silence, observed_at, silence
 from gateway.clock import Clock
@@ -70,15 +71,35 @@ class LateCycles:
         self.longest_s, self.last_s, self.ended = max(self.longest_s, seconds), seconds, ended
 
 
+@dataclass(slots=True)
+class _Class:
+    """Tags of one period that every poll so far has observed together, or not at all. observed_ns: when; None: never.
+
+    stood: process or machine stood still since.
+    """
+
+    tags: list[int]
+    period_ns: int
+    observed_ns: int | None = None
+    stood: bool = False
+
+
 class Asked:
-    """When each tag was last observed by a poll. A source without tags counts as one."""
+    """When each tag was last observed by a poll. A source without tags counts as one.
+
+    Kept by classes: blocks of registers are asked as a whole, so what is noted of their tags is noted once. A poll of a part of a class
+    divides it, for good.
+    """
 
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         rates_ms = [source.rate_ms if tag.rate_ms is None else tag.rate_ms for tag in tags] or [source.rate_ms]
-        self._periods_ns = [rate_ms * 1_000_000 for rate_ms in rates_ms]
-        self._observed_ns: list[int | None] = [None] * len(rates_ms)
-        self._stood: set[int] = set()
-        self.shortest_ns = min(self._periods_ns)
+        by_rate = {rate_ms: _Class([], rate_ms * 1_000_000) for rate_ms in rates_ms}
+        self._class_of = [by_rate[rate_ms] for rate_ms in rates_ms]
+        for tag, its in enumerate(self._class_of):
+            its.tags.append(tag)
+        self._all = list(by_rate.values())
+        self._known: dict[int, tuple[frozenset[int], list[_Class]]] = {}  # by identity of the set
+        self.shortest_ns = min(each.period_ns for each in self._all)
 
     def silent(self, poll: Poll) -> dict[int, Silence]:
         """Return the tags of a poll that were silent before it, each with its silence.
@@ -86,20 +107,19 @@ class Asked:
         An answer that took longer than two periods does not say when it was given: its tags were silent until then.
         """
         found: dict[int, Silence] = {}
-        for tag in poll.tags:
-            period_ns = self._periods_ns[tag]
-            is_slow = silence(poll.requested_ns, poll.received_ns, period_ns) is not None
+        for each in self._of(poll.tags):
+            is_slow = silence(poll.requested_ns, poll.received_ns, each.period_ns) is not None
             asked_ns = poll.received_ns if is_slow else poll.requested_ns
-            before = silence(self._observed_ns[tag], asked_ns, 0 if tag in self._stood else period_ns)
+            before = silence(each.observed_ns, asked_ns, 0 if each.stood else each.period_ns)
             if before is not None:
-                found[tag] = before
-        return found
+                found |= dict.fromkeys(each.tags, before)
+        return dict(sorted(found.items()))
 
     def answered(self, poll: Poll) -> None:
         """Note what the answer to a poll proves of its tags."""
-        for tag in poll.tags:
-            self._observed_ns[tag] = observed_at(poll.requested_ns, poll.received_ns, self._periods_ns[tag])
-        self._stood -= poll.tags
+        for each in self._of(poll.tags):
+            each.observed_ns = observed_at(poll.requested_ns, poll.received_ns, each.period_ns)
+            each.stood = False
 
     def overdue(self, now_ns: int, since_ns: int) -> dict[int, Silence]:
         """Return the tags that nobody has asked for too long, each with its silence; before `since_ns` nobody looked.
@@ -107,16 +127,42 @@ class Asked:
         Only tags that were observed before: a driver may have reasons to leave one alone from the start, and says so.
         """
         found: dict[int, Silence] = {}
-        for tag, seen_ns in enumerate(self._observed_ns):
-            patience_ns = max(PATIENCE_NS, PATIENCE_PERIODS * self._periods_ns[tag])
-            if seen_ns is not None and now_ns - max(seen_ns, since_ns) > patience_ns:
-                found[tag] = Silence(seen_ns, now_ns)
-        return found
+        for each in self._all:
+            patience_ns = max(PATIENCE_NS, PATIENCE_PERIODS * each.period_ns)
+            if each.observed_ns is not None and now_ns - max(each.observed_ns, since_ns) > patience_ns:
+                found |= dict.fromkeys(each.tags, Silence(each.observed_ns, now_ns))
+        return dict(sorted(found.items()))
 
     def stood_still(self, until_ns: int) -> None:
         """Note that process or machine stood still until then: the next poll of a tag not observed since is late, whatever its period."""
-        before_ns = until_ns - SETTLED_NS
-        self._stood |= {tag for tag, seen_ns in enumerate(self._observed_ns) if seen_ns is not None and seen_ns < before_ns}
+        for each in self._all:
+            each.stood = each.stood or (each.observed_ns is not None and each.observed_ns < until_ns - SETTLED_NS)
+
+    def _of(self, tags: frozenset[int]) -> list[_Class]:
+        """Return the classes that make up a set of tags."""
+        known = self._known.get(id(tags))
+        if known is not None:
+            return known[1]
+        inside: dict[int, list[int]] = {}
+        for tag in tags:
+            inside.setdefault(id(self._class_of[tag]), []).append(tag)
+        classes = [self._divided(self._class_of[some[0]], sorted(some)) for some in inside.values()]
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[id(tags)] = tags, classes  # held: no other set gets this identity
+        return classes
+
+    def _divided(self, whole: _Class, tags: list[int]) -> _Class:
+        """Return the class of just these tags of a class."""
+        if len(tags) == len(whole.tags):
+            return whole
+        part = _Class(tags, whole.period_ns, whole.observed_ns, whole.stood)
+        whole.tags = sorted({*whole.tags}.difference(tags))
+        for tag in tags:
+            self._class_of[tag] = part
+        self._all.append(part)
+        self._known.clear()
+        return part
 
 
 class Asking:
@@ -133,6 +179,7 @@ class Asking:
         """memory: of what was stored last. open_gaps: those of the source."""
         self._asked, self._observation, self._memory, self._clock, self._open_gaps = asked, observation, memory, clock, open_gaps
         self.late = LateCycles()
+        self._sets: OfTags[frozenset[int]] = OfTags(frozenset)
         self._looked_ns = self._since_ns = self._now_ns()
         self._hung_ns = HUNG_NS
         self._unasked: dict[int, int] = {}  # tag in a gap that opened while nobody asked -> when it was said
@@ -140,8 +187,13 @@ class Asking:
     def poll(self, readings: Sequence[Reading], alive: Sequence[int] | None, requested_ns: int, received_ns: int) -> Poll:
         """Describe a poll that has been answered. The instants are CLOCK_MONOTONIC, ns."""
         suspended_ns = self._clock.suspended_ns()
-        listed = frozenset(reading[0] for reading in readings)
-        tags = self._observation.tags(listed, alive)
+        if isinstance(readings, Columns) and isinstance(alive, tuple):
+            listed, tags = self._sets(readings.tags), self._sets(alive)
+            if readings.tags is not alive and not listed <= tags:
+                tags |= listed
+        else:
+            listed = frozenset(reading[0] for reading in readings)
+            tags = self._sets(alive) if isinstance(alive, tuple) and alive and not listed else self._observation.tags(listed, alive)
         return Poll(tags, listed, requested_ns + suspended_ns, received_ns + suspended_ns)
 
     def before(self, poll: Poll, observed: int, now_s: float, kept: Collection[int] = ()) -> Before:

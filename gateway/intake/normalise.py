@@ -30,7 +30,7 @@ Normal = tuple[Json, Json, int, str | None]
 """(value, raw or None, status, code of a finding or None)"""
 Normalise = Callable[[Value, int], Normal]
 
-_RANGES = {f"int{n}": (-(1 << (n - 1)), (1 << (n - 1)) - 1) for n in (8, 16, 32, 64)} | {
+RANGES = {f"int{n}": (-(1 << (n - 1)), (1 << (n - 1)) - 1) for n in (8, 16, 32, 64)} | {
     f"uint{n}": (0, (1 << n) - 1) for n in (8, 16, 32, 64)
 }
 _NUMBERS = frozenset({int, float, Decimal})
@@ -69,8 +69,8 @@ def normaliser(tag: Tag, codes: Mapping[str, CodeTable]) -> Normalise | None:
 
 def _by_type(tag: Tag) -> Normalise:
     kind = tag.type.rstrip("0123456789") if tag.type.startswith(("string", "bytes")) else tag.type
-    if kind in _RANGES:
-        return _integer(*_RANGES[kind], as_text=kind.endswith("64"))
+    if kind in RANGES:
+        return _integer(*RANGES[kind], as_text=kind.endswith("64"))
     return {
         "bool": _bool,
         "float32": _float32,

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from config import Source, Tag
+from drivers.columns import Columns, OfTags, span_of
 from drivers.contract import Loss, Reading
 from drivers.silence import observed_at
 from gateway.context.gaps.gaps import Gap
 from gateway.entries.bodies import Row
-from gateway.entries.fold_input import event_ticks
+from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, event_ticks
 from gateway.entries.set_back import SetBack
 from gateway.entries.ticks import TICKS_PER_MS, rfc3339
+from gateway.intake.by_column import Stored
 from gateway.intake.drafts import EventDraft
 from gateway.intake.readings import Instants
 
@@ -30,6 +32,7 @@ class Observation:
         self._source, self._tags, self._started = source, tags, started
         self.through: int | None = proved
         self._seen: list[int] = [proved or 0] * len(tags)
+        self._spans = OfTags(span_of)
 
     def of(self, tag: int) -> int | None:
         """Return through when one tag has been observed; None if nothing proves that it ever was."""
@@ -50,15 +53,22 @@ class Observation:
 
     def saw(self, readings: Sequence[Reading], alive: Sequence[int] | None, through: int) -> None:
         """Note that the tags of a list, and those that its I/O proved alive, have been observed."""
-        seen = self._seen
-        if alive is not None and len(alive) == len(seen):
-            self._seen = [through] * len(seen)
+        if alive is not None and len(alive) == len(self._seen):
+            self._seen = [through] * len(self._seen)
         else:
-            for reading in readings:
-                seen[reading[0]] = through
-            for index in alive or ():
-                seen[index] = through
+            if not (isinstance(readings, Columns) and readings.tags is alive):
+                self._saw(readings.tags if isinstance(readings, Columns) else [reading[0] for reading in readings], through)
+            self._saw(alive or (), through)
         self.through = max(self.through or 0, through)
+
+    def _saw(self, tags: Sequence[int], through: int) -> None:
+        span = self._spans(tags) if isinstance(tags, tuple) else None
+        if span is not None:
+            self._seen[span] = [through] * len(tags)
+            return
+        seen = self._seen
+        for tag in tags:
+            seen[tag] = through
 
     def set_back(self, back: SetBack) -> None:
         """Go on with the same instants by a clock that was set back: none of them is to come."""
@@ -135,7 +145,7 @@ class Observation:
         return EventDraft(event, self._source.name)
 
 
-def observed_through(rows: Sequence[Row], stated: int | None, io: Instants, source: Source, period_ns: int | None = None) -> int:
+def observed_through(rows: Sequence[Row] | Stored, stated: int | None, io: Instants, source: Source, period_ns: int | None = None) -> int:
     """Through which instant an I/O proves observation: as stated, else what a poll proves, else the latest event time in the list.
 
     period_ns: of the tags that are polled most often, None for the source's.
@@ -144,8 +154,18 @@ def observed_through(rows: Sequence[Row], stated: int | None, io: Instants, sour
         return stated
     if io.requested is not None:
         return observed_at(io.requested * 100, io.received * 100, source.rate_ms * 1_000_000 if period_ns is None else period_ns) // 100
-    authority = source.time_authority
-    return max((event_ticks(authority, row[5], row[6], None, io.received, trusted=True) for row in rows), default=io.received)
+    authority, received = source.time_authority, io.received
+    if authority == "gateway":
+        return received
+    if isinstance(rows, Stored):
+        sources: Sequence[int] = rows.source or ()
+        if authority == "device" and sources and min(sources) >= EARLIEST_TICKS and max(sources) <= received + FUTURE_TICKS:
+            return max(sources)
+        none = (None,) * len(rows.tags)
+        times: Iterable[tuple[int | None, int | None]] = zip(rows.source or none, rows.server or none, strict=True)
+    else:
+        times = ((row[5], row[6]) for row in rows)
+    return max((event_ticks(authority, its, server, None, received, trusted=True) for its, server in times), default=received)
 
 
 def _covered(gaps: Iterable[Gap]) -> set[str]:

@@ -1,14 +1,19 @@
 """From readings to rows: values are normalised, unchanged polls left out, and the rows marked at which a context signal changes.
 
-What is remembered per tag, the value stored last and a signal's last value, is changed by `rows` and by `forget`, and nowhere else.
+What is remembered per tag, the value stored last and a signal's last value, is changed by `rows`, by `by_column`, which
+does for a whole list what `rows` does reading by reading, and by `forget`, and nowhere else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress, repeat
+from operator import ne
 from typing import Any, NamedTuple
 
 from config import CodeTable, Tag
+from drivers.columns import Columns, OfTags, Tags, span_of
 from drivers.contract import BAD, BAD_DECODING, UNFORESEEN, Kind, Reading
 from gateway.entries.bodies import Row
+from gateway.intake.by_column import Kinds, Stored, normalised, stands
 from gateway.intake.normalise import OUTSIDE_RANGE, float64, normaliser
 
 REPEAT_AFTER_S = 60.0
@@ -40,30 +45,70 @@ class PollFilter:
         self._norms = [normaliser(tag, codes) for tag in tags]
         self._store_all = [tag.store == "all" for tag in tags]
         self._deadbands = [deadband_of(tag) for tag in tags]
-        self._last: list[tuple[Any, int] | None] = [None] * len(tags)
+        self._last: list[Any] = [None] * len(tags)
+        self._status: list[int | None] = [None] * len(tags)  # None: nothing was stored, or it does not count
         self._raw: list[Any] = [None] * len(tags)
         self._stored_s = [0.0] * len(tags)
         self._signal_last: dict[int, Any] = {}
         self._beyond: set[int] = set()  # tags that are outside their instrument's range
+        kinds = Kinds(tags, signals, codes)
+        self._groups, self._signals_of = OfTags(kinds.groups), OfTags(kinds.signals)
+        self._spans, self._compares_all = OfTags(span_of), OfTags(self._are_compared)
 
     def forget(self, tags: Iterable[int]) -> None:
         """Store the next polled value of these tags, changed or not: it is the first after a gap."""
         for index in tags:
-            self._last[index] = None
+            self._status[index] = None
 
     def again(self, tags: Iterable[int], now_s: float) -> list[Row]:
         """Give what was stored last of these tags, where anything was, as the first rows after a gap: a poll has found it unchanged."""
         rows: list[Row] = []
         for index in tags if self._last else ():
-            last = self._last[index]
-            if last is not None:
-                rows.append((index, last[0], self._raw[index], last[1], "initial", None, None))
+            status = self._status[index]
+            if status is not None:
+                rows.append((index, self._last[index], self._raw[index], status, "initial", None, None))
                 self._stored_s[index] = now_s
         return rows
 
+    def by_column(self, readings: Columns, kind: Kind, now_s: float) -> Stored | None:
+        """Decide what of a list is stored, all at once; None in doubt: then `rows` decides. All of it is of `kind`; of polls, "change"."""
+        if self._beyond:
+            return None
+        stored = normalised(self._groups(readings.tags), readings)
+        if stored is None or not stands(self._signals_of(readings.tags), stored, self._signal_last):
+            return None
+        return stored if kind != "poll" else self._changed(stored, now_s)
+
+    def _changed(self, polled: Stored, now_s: float) -> Stored | None:
+        """Leave out what a poll found unchanged; None in doubt, or where something is stored again though it has not changed."""
+        span = self._spans(polled.tags)
+        if span is None or not self._compares_all(polled.tags) or self._status[span].count(0) != len(polled.tags):
+            return None
+        differs = list(map(ne, polled.values, self._last[span]))
+        if not all(differs):
+            if any(not new and now_s - stored_s >= REPEAT_AFTER_S for new, stored_s in zip(differs, self._stored_s[span], strict=True)):
+                return None
+            return self._partly(polled, differs, now_s)
+        self._last[span] = polled.values
+        self._raw[span] = polled.raw or [None] * len(differs)
+        self._stored_s[span] = [now_s] * len(differs)
+        return polled
+
+    def _partly(self, polled: Stored, differs: Sequence[bool], now_s: float) -> Stored:
+        columns = (polled.values, polled.raw, polled.source, polled.server)
+        values, *others = (None if column is None else list(compress(column, differs)) for column in columns)
+        changed = Stored(tuple(compress(polled.tags, differs)), values or [], *others)
+        for index, value, raw in zip(changed.tags, changed.values, changed.raw or repeat(None), strict=False):
+            self._last[index], self._raw[index], self._stored_s[index] = value, raw, now_s
+        return changed
+
+    def _are_compared(self, tags: Tags) -> bool:
+        """Whether each of these tags is stored when its value is another one."""
+        return not any(self._store_all[index] or self._deadbands[index] is not None for index in tags)
+
     def rows(self, readings: Sequence[Reading], kind: Kind, now_s: float) -> Rows:
         """Decide what of a list is stored. now_s: seconds that go on evenly."""
-        norms, last, stored_s, signals = self._norms, self._last, self._stored_s, self._signals
+        norms, last, last_status, stored_s, signals = self._norms, self._last, self._status, self._stored_s, self._signals
         beyond = self._beyond
         store_all, deadbands, poll = self._store_all, self._deadbands, kind == "poll"
         stored_as: str = kind
@@ -93,21 +138,14 @@ class PollFilter:
                         inside.append(index)
                         beyond.discard(index)
             if poll:
-                before = last[index]
-                if (
-                    before is not None
-                    and normal == before[0]
-                    and status == before[1]
-                    and not store_all[index]
-                    and now_s - stored_s[index] < REPEAT_AFTER_S
-                ):
+                before = last_status[index]
+                if status == before and normal == last[index] and not store_all[index] and now_s - stored_s[index] < REPEAT_AFTER_S:
                     continue  # decided by `kind_of_poll` too: most of what is polled, without a call
-                stored_as = (
-                    "periodic" if store_all[index] else kind_of_poll(before, normal, status, deadbands[index], now_s - stored_s[index])
-                )
+                was = None if before is None else (last[index], before)
+                stored_as = "periodic" if store_all[index] else kind_of_poll(was, normal, status, deadbands[index], now_s - stored_s[index])
                 if not stored_as:
                     continue
-                last[index], self._raw[index] = (normal, status), raw
+                last[index], last_status[index], self._raw[index] = normal, status, raw
                 stored_s[index] = now_s
             if index in signals and self._turns(index, normal, status):
                 turns.append(len(rows))

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import CodeTable, Source, Tag
+from drivers.columns import Columns
 from drivers.contract import Finding, Kind, Look, Loss, Message, Reading
 from gateway.clock import Clock, SourceClock
 from gateway.context import Fold
+from gateway.entries.bodies import Row
 from gateway.entries.printable import printable
 from gateway.entries.set_back import SetBack
 from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
+from gateway.intake.by_column import Stored
 from gateway.intake.drafts import Append, Draft, EventDraft
 from gateway.intake.findings import Findings, NotAsked
 from gateway.intake.flow import Flow
 from gateway.intake.observation import Observation, observed_through
 from gateway.intake.poll_filter import PollFilter
 from gateway.intake.range_watch import RangeWatch
-from gateway.intake.readings import Instants, Origin, in_time, readings_drafts
+from gateway.intake.readings import Instants, Origin, column_drafts, in_time, readings_drafts
 from gateway.intake.recent import Recent
 from gateway.intake.room import MOST_OPEN_CALLS, Room
 from gateway.intake.row_events import found_by, row_drafts
@@ -55,6 +58,7 @@ class Port:
         self._signals = way.fold.signals(source.name)
         authorities = [tag.time_authority or source.time_authority for tag in tags]
         self._origin = Origin(source.name, tagset, authorities, source.max_offset_s)
+        self._authority = authorities[0] if authorities and authorities.count(authorities[0]) == len(authorities) else None  # of all tags
         self.recent = Recent(authorities, way.remembered)
         self._filter = PollFilter(tags, self._signals, way.codes)
         self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started)
@@ -130,23 +134,39 @@ class Port:
         drafts += row_drafts(messages, self.source.name, None if self.clock.now is None else self._clock_watch.member(), found)
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
-        now_s = time.monotonic()
-        taken = self._filter.rows(in_time(readings, self._signals), kind, now_s)
-        rows, source_clock = [*taken.rows, *before.rows], self._clock_watch.member()
-        drafts += readings_drafts(rows, taken.turns, io, self._origin, source_clock)
-        undocumented = not drafts
-        drafts += self._findings.of_misfits(taken.misfits)
-        drafts += map(self._findings.draft, self._ranges.findings(taken.outside, taken.inside, now_s))
+        rows, unchanged, undocumented = self._readings(readings, kind, io, before.rows, drafts)
         if watermark is not None and not drafts:
             drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))
-        self.recent.take(rows, io, is_trusted=self._origin.trusts(source_clock))
-        self._observation.saw(readings, alive, observed_through(taken.rows, observed_ticks, io, self.source, self._shortest_ns))
+        self.recent.take(rows, io, kind, is_trusted=self._origin.trusts(self._clock_watch.member()))
+        self._observation.saw(readings, alive, observed_through(rows, observed_ticks, io, self.source, self._shortest_ns))
         if poll:
             self._asking.answered(poll)
         self.polled, self.undocumented = kind == "poll", undocumented
-        self._count(len(readings), taken.unchanged)
+        self._count(len(readings), unchanged)
         return self._opened(stored, received_ns)
+
+    def _readings(
+        self, readings: Sequence[Reading], kind: Kind, io: Instants, again: Sequence[Row], drafts: list[Draft]
+    ) -> tuple[Sequence[Row] | Stored, int, bool]:
+        """Draft what of a list is stored, by column where no value of it asks to be looked at, and what was found among its values.
+
+        again: rows that are stored once more behind it. Returns what is stored, how many readings are not, and whether nothing was drafted.
+        """
+        now_s = time.monotonic()
+        whole = self._filter.by_column(readings, kind, now_s) if isinstance(readings, Columns) and not again else None
+        if whole is not None:
+            stored_as = "change" if kind == "poll" else kind
+            drafts += column_drafts(whole, stored_as, io, self._origin, self._clock_watch.member(), self._authority)
+            undocumented = not drafts
+            drafts += map(self._findings.draft, self._ranges.findings((), (), now_s))
+            return whole, len(readings) - len(whole.tags), undocumented
+        taken = self._filter.rows(in_time(readings, self._signals), kind, now_s)
+        drafts += readings_drafts([*taken.rows, *again], taken.turns, io, self._origin, self._clock_watch.member())
+        undocumented = not drafts
+        drafts += self._findings.of_misfits(taken.misfits)
+        drafts += map(self._findings.draft, self._ranges.findings(taken.outside, taken.inside, now_s))
+        return taken.rows, taken.unchanged, undocumented
 
     def _opened(self, stored: Awaitable[None], received_ns: int) -> Awaitable[None]:
         """Count a list that is on its way to the journal; a poll that was held back before it has lost what it did not ask."""

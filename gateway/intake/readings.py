@@ -6,9 +6,10 @@ from itertools import pairwise, repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from drivers.contract import Reading
-from gateway.entries.bodies import Columns, Row, tables
-from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, Authority, Seen, event_ticks
+from drivers.contract import Kind, Reading
+from gateway.entries.bodies import Columns, Row, part, tables, turned
+from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, Authority, Seen, SeenColumns, event_ticks
+from gateway.intake.by_column import Stored
 from gateway.intake.drafts import ReadingsDraft
 
 MOST_READINGS = 1_000
@@ -67,8 +68,37 @@ def readings_drafts(
     """Draft the entries of a list. turns: rows at which a context signal changes; source_clock: as it is stored with them."""
     trusted = origin.trusts(source_clock)
     for piece in cut(rows, turns):
-        for part, table in tables(piece, io.requested, io.received):
-            yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen_of(part, io, origin.authorities, trusted=trusted), table)
+        for some, table in tables(turned(piece), io.requested, io.received):
+            yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen_of(some, io, origin.authorities, trusted=trusted), table)
+
+
+def column_drafts(
+    stored: Stored, kind: Kind, io: Instants, origin: Origin, source_clock: Mapping[str, Any], authority: Authority | None
+) -> Iterator[ReadingsDraft]:
+    """Draft the entries of a list that is not cut, by column. authority: of all its tags; None if they have not one."""
+    trusted = abs(source_clock.get("offset_s", 0.0)) <= origin.max_offset_s
+    count = len(stored.tags)
+    none = (None,) * count
+    source, server = stored.source or none, stored.server or none
+    whole = (stored.tags, stored.values, stored.raw or none, (0,) * count, (kind,) * count, source, server)
+    for first in range(0, count, MOST_READINGS):
+        piece = whole if count <= MOST_READINGS else part(whole, slice(first, first + MOST_READINGS))
+        for some, table in tables(piece, io.requested, io.received):
+            yield ReadingsDraft(
+                origin.source, source_clock, origin.tagset, _seen_by_column(some, io, origin, authority, trusted=trusted), table
+            )
+
+
+def _seen_by_column(turned: Columns, io: Instants, origin: Origin, authority: Authority | None, *, trusted: bool) -> Sequence[Seen]:
+    tags, values, _, _, kinds, sources, servers = turned
+    if authority == "gateway" or (authority is not None and sources[0] is None and servers[0] is None):
+        ours = event_ticks("gateway", None, None, io.requested, io.received, trusted=True)
+        return SeenColumns(tags, values, ours, ours, kinds[0])
+    if authority == "device" and trusted and sources[0] is not None:
+        latest = max(sources)
+        if min(sources) >= EARLIEST_TICKS and latest <= io.received + FUTURE_TICKS:
+            return SeenColumns(tags, values, sources, latest, kinds[0])
+    return seen_of(turned, io, origin.authorities, trusted=trusted)
 
 
 def cut(rows: Sequence[Row], turns: Sequence[int]) -> Iterator[Sequence[Row]]:

@@ -55,7 +55,7 @@ class AlarmForms:
         row = next((row for row, _ in finding_wording.rows(now["findings"]) if row["id"] == id_), None)
         person = None if session is None else person_of(session)
         frame = Frame(now["gateway"], is_personal=person is not None)
-        return html(page(row, frame, person, wrong, reason).encode(), person, 404 if row is None else status)
+        return html(page(row, frame, person, wrong, reason).encode(), person, 404 if row is None and not wrong else status)
 
 
 def page(row: Mapping[str, Any] | None, frame: Frame, person: Person | None, wrong: str = "", reason: str = "") -> str:

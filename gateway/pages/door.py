@@ -19,7 +19,7 @@ from gateway.access import Access, Actor, NotPossible, Refused, UsersUnreadable,
 from gateway.operation.views import HEADERS
 from gateway.pages.assets import FOLDER
 from gateway.pages.proxy import Proxy, Unproved, place
-from gateway.pages.rendering import WATCHING, Frame, Person, render
+from gateway.pages.rendering import FOR_PERSONS, WATCHING, Frame, Person, render
 from gateway.pages.sessions import Session, Sessions
 from gateway.pages.streams import STAYS
 from gateway.pages.views import PAGES, PERSON, html
@@ -31,6 +31,7 @@ OPEN = ("/login", "/metrics")
 """What is answered without a login, beside style and scripts: the form itself, and numbers without a batch or a person, for monitoring."""
 READ_BY_PROGRAMS = frozenset({"/status", "/values", "/trend.json", "/events"})
 """What is nobody's doing, and begins no session for whom a proxy names: a program that asks without a cookie would begin one each time."""
+PERSONS_PAGES = frozenset(address for address, _ in FOR_PERSONS)
 SESSION, VOUCHED = "session", "vouched"
 """Where a request holds who is logged in, and whom the proxy names."""
 
@@ -86,7 +87,7 @@ class Door:
             request[SESSION] = session
             request[PERSON] = person_of(session)
             request[STAYS] = partial(self._stays, request)
-        elif request.path in PAGES or request.path == "/trend":
+        elif request.path in PAGES or request.path == "/trend" or request.path in PERSONS_PAGES:
             raise web.HTTPSeeOther("/login")
         elif not _is_open(request.path) and VOUCHED not in request:
             return web.json_response({"error": "log in first: /login"}, status=401, headers=HEADERS)

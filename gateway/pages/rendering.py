@@ -63,6 +63,8 @@ WATCHING = "watching"
 """In the query of what a page loads by itself."""
 NAVIGATION = (("/", "Line"), ("/tags", "Live values"), ("/journal", "Journal"), ("/clock", "Clock"))
 """(address, label) of the pages that are reached from everywhere, in order."""
+FOR_PERSONS = (("/config", "Configuration"), ("/review", "Review"))
+"""Those that are reached by who is logged in."""
 _PLACE = b"<!-- person -->"
 """What templates escape, so that nothing but base.html can put it into a page."""
 
@@ -81,7 +83,13 @@ def _environment() -> "Environment":
         auto_reload=False,
         cache_size=-1,
     )
-    environment.globals |= {"navigation": NAVIGATION, "address_of": address_of, "wording": wording, "finding_wording": finding_wording}
+    environment.globals |= {
+        "navigation": NAVIGATION,
+        "for_persons": FOR_PERSONS,
+        "address_of": address_of,
+        "wording": wording,
+        "finding_wording": finding_wording,
+    }
     environment.filters |= {"grouped": "{:,}".format, "span": wording.span, "instant": wording.instant, "shown": shown}
     for name in environment.list_templates():
         environment.get_template(name)

@@ -25,8 +25,11 @@ from gateway.operation.views import HEADERS, MADE_PER_S, Made, views
 from gateway.pages import assets
 from gateway.pages.alarm import AlarmForms
 from gateway.pages.door import Door
+from gateway.pages.forms import Desk
 from gateway.pages.rendering import compile_templates
+from gateway.pages.review import Reviews
 from gateway.pages.streams import Streams
+from gateway.pages.versions import Versions
 from gateway.pages.views import Pages
 
 
@@ -41,7 +44,7 @@ async def serve_page(
     tls = _tls(line, line.web)
     door = None if line.web.read_only_without_login else Door(line.gateway, access, secure=tls is not None, proxy=line.web.proxy)
     bounds = Bounds()
-    forms = None if door is None else AlarmForms(status, access, commands, door)
+    forms = [] if door is None else _forms(status, line, access, commands, door)
     runner = runner_of(_application(status, line, door, forms, bounds))
     await asyncio.to_thread(compile_templates)
     try:
@@ -62,7 +65,19 @@ def _tls(line: Line, section: Web) -> ssl.SSLContext | None:
         raise ConfigError([place_of(line, ("web", "tls")).problem(f"cert or key can not be used: {error}")]) from error
 
 
-def _application(status: Status, line: Line, door: Door | None, forms: AlarmForms | None, bounds: Bounds) -> web.Application:
+def _forms(status: Status, line: Line, access: Access, commands: Mapping[str, Command], door: Door) -> list[web.RouteDef]:
+    """Return the routes of everything that who is logged in does at the page."""
+    desk = Desk(line.gateway, access, commands, door)
+    alarms, versions, reviews = AlarmForms(status, access, commands, door), Versions(desk), Reviews(line, desk)
+    return [
+        *(web.get("/login", door.form), web.post("/login", door.enter), web.post("/logout", door.leave)),
+        *(web.get("/alarm", alarms.form), web.post("/alarm", alarms.act)),
+        *(web.get("/config", versions.look), web.post("/config", versions.act)),
+        *(web.get("/review", reviews.look), web.post("/review", reviews.act)),
+    ]
+
+
+def _application(status: Status, line: Line, door: Door | None, forms: list[web.RouteDef], bounds: Bounds) -> web.Application:
     assert line.web is not None
     middlewares: list[Middleware] = [
         bounds.middleware(),
@@ -72,14 +87,11 @@ def _application(status: Status, line: Line, door: Door | None, forms: AlarmForm
     ]
     application = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=middlewares)
     made = Made(MADE_PER_S)
-    pages = Pages(status, line.gateway, len(line.tags), made)
-    streams = Streams(pages)
-    application.add_routes([*views(status, made), *pages.routes(), *streams.routes(), *assets.routes()])
+    shown = Pages(status, line.gateway, len(line.tags), made)
+    streams = Streams(shown)
+    application.add_routes([*views(status, made), *shown.routes(), *streams.routes(), *assets.routes()])
     application.on_shutdown.append(streams.end)
-    if door is not None:
-        application.add_routes([web.get("/login", door.form), web.post("/login", door.enter), web.post("/logout", door.leave)])
-    if forms is not None:
-        application.add_routes([web.get("/alarm", forms.form), web.post("/alarm", forms.act)])
+    application.add_routes(forms)
     return application
 
 

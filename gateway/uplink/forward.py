@@ -205,7 +205,7 @@ class Forwarder:
             return False
         if self._uplink.max_bytes_per_s is not None:
             size_bytes = min(size_bytes, self._uplink.max_bytes_per_s)
-        entries = await asyncio.to_thread(self._journal.read, self._window.sent, max_bytes=max(size_bytes, 1), max_entries=room.entries)
+        entries = await self._read(self._window.sent, max(size_bytes, 1), room.entries)
         if not entries:
             return False
         self._not_held.note(held.missing(self._window.sent, entries[0], self._journal.receipts.ends()))
@@ -225,12 +225,19 @@ class Forwarder:
         self.status.sent_bytes += sent_bytes
         return True
 
+    async def _read(self, after: Position, max_bytes: int, max_entries: int) -> list[Entry]:
+        """Read committed entries: from memory at once, from the disk in a thread."""
+        recent = self._journal.recent(after, max_bytes=max_bytes, max_entries=max_entries)
+        if recent is not None:
+            return recent
+        return await asyncio.to_thread(self._journal.read, after, max_bytes=max_bytes, max_entries=max_entries)
+
     async def _send_live(self) -> None:
         """Send copies of the newest entries while the uplink is behind. They move nothing: the window does not know of them."""
         after = self._live.start(self._journal.last)
         if after is None or self._pace.wait_s() > 0:
             return
-        entries = await asyncio.to_thread(self._journal.read, after, max_bytes=LIVE_BYTES, max_entries=LIVE_ENTRIES)
+        entries = await self._read(after, LIVE_BYTES, LIVE_ENTRIES)
         if not entries:
             return
         await self._transport.live(entries)

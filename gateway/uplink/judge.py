@@ -128,7 +128,10 @@ class Judge:
     async def _acknowledge(self, position: Position, digest: str, receipt: Receipt | None = None) -> bool:
         """Have the journal compare the digest and move its cursor, then move the window. False if it refuses: nothing has moved."""
         try:
-            await asyncio.to_thread(self._journal.acknowledge, self._uplink.name, *position, digest)
+            if position[0] == self._window.cursor[0] and self._journal.is_recent(*position):
+                self._journal.acknowledge(self._uplink.name, *position, digest)
+            else:
+                await asyncio.to_thread(self._journal.acknowledge, self._uplink.name, *position, digest)
         except ReceiptRefused as error:
             self._not_acknowledged(error, position, receipt)
             return False

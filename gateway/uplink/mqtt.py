@@ -41,6 +41,7 @@ MIN_PACKET_BYTES = 66 * 1024
 MAX_SOCKET_QUEUE_BYTES = 4_194_304
 SESSION_S = 3_600
 ACK_SILENCE_S = 60.0
+PUBACK_WAITS_S = 0.1
 MAX_INBOX = 10_000
 RETAIN_NOT_SUPPORTED = 0x9A
 NOT_RETAINED = "the broker retains no messages: who subscribes later does not see whether this gateway is online"
@@ -71,6 +72,7 @@ class Mqtt(Transport):
     def _reset(self) -> None:
         self._failure = None
         self._sent, self._inflight = Pubacks(), MAX_INFLIGHT
+        self._later: asyncio.TimerHandle | None = None  # when a PUBACK is looked at that nothing waits for
         self._connected: asyncio.Event = asyncio.Event()
         self._subscribed: asyncio.Event = asyncio.Event()
         self._announced: asyncio.Event = asyncio.Event()
@@ -289,9 +291,19 @@ class Mqtt(Transport):
         if mid not in self._sent:
             self._announced.set()
             return
-        if (delivered := self._sent.came(mid, asyncio.get_running_loop().time())) is not None:
+        was_full = self.room().entries == 0
+        loop = asyncio.get_running_loop()
+        if (delivered := self._sent.came(mid, loop.time())) is not None:
             self.inbox.append(delivered)
-        self.wake()
+        if was_full or not self._uplink.receipts or self._uplink.profile == "records":
+            self.wake()
+        elif self._later is None:  # a receipt follows as a rule: both are looked at together
+            self._later = loop.call_later(PUBACK_WAITS_S, self._wake_later)
+
+    def _wake_later(self) -> None:
+        self._later = None
+        if self.inbox:
+            self.wake()
 
     def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
         if message.retain or len(self.inbox) >= MAX_INBOX:
@@ -345,12 +357,17 @@ def refusal(reason: ReasonCode, what: str, version: str = "") -> UplinkError:
 
 
 def _watch_write(client: paho.Client, sock: Any) -> None:
-    if sock.fileno() >= 0 and client.socket() == sock:
+    """Write at once what paho has queued, and what the socket does not take when it does again."""
+    if sock.fileno() < 0 or client.socket() != sock:
+        return
+    client.loop_write()
+    if client.want_write() and sock.fileno() >= 0 and client.socket() == sock:
         asyncio.get_running_loop().add_writer(sock, client.loop_write)
 
 
 def _unwatch_write(loop: asyncio.AbstractEventLoop, sock: Any) -> None:
-    loop.remove_writer(sock)
+    if sock.fileno() >= 0:
+        loop.remove_writer(sock)
 
 
 def _unwatch(loop: asyncio.AbstractEventLoop, sock: Any) -> None:
@@ -363,6 +380,9 @@ def _on_socket(loop: asyncio.AbstractEventLoop, then: Callable[[paho.Client, Any
     """Return a paho callback that has `then(client, socket)` run in the loop; paho calls it in the worker thread while connecting."""
 
     def callback(client: paho.Client, _: Any, sock: Any) -> None:
-        loop.call_soon_threadsafe(then, client, sock)
+        if asyncio._get_running_loop() is loop:  # noqa: SLF001 - None in another thread, where get_running_loop raises
+            loop.call_soon(then, client, sock)
+        else:
+            loop.call_soon_threadsafe(then, client, sock)
 
     return callback

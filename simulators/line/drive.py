@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,12 +52,12 @@ async def serve(
     started: asyncio.Event | None = None,
     still: asyncio.Event | None = None,
     report: Callable[[Progress], None] = lambda _: None,
-    only: str | None = None,
+    only: Collection[str] | None = None,
 ) -> None:
     """Serve until cancelled. truth: a folder for one ground-truth log per source, or None.
 
     started: set when every device can be connected to. still: while set, the process stands still and the devices go on answering.
-    report: called about each second. only: serve this source alone.
+    report: called about each second. only: serve these sources alone.
     """
     async with _served(line, truth, only) as devices:
         if started is not None:
@@ -70,12 +70,12 @@ async def serve(
 
 
 @asynccontextmanager
-async def _served(line: Line, truth: Path | None, only: str | None) -> AsyncIterator[dict[str, Device]]:
+async def _served(line: Line, truth: Path | None, only: Collection[str] | None) -> AsyncIterator[dict[str, Device]]:
     async with AsyncExitStack() as stack:
         devices: dict[str, Device] = {}
         left_out = unserved(line) if only is None else {}
         for source in line.sources:
-            if only in (None, source.name) and source.name not in left_out:
+            if (only is None or source.name in only) and source.name not in left_out:
                 log = _log(truth, source.name)
                 stack.callback(log.close)
                 device = device_class(source.driver)(source, line.tags_of(source.name), log)

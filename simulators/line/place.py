@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,32 @@ ENDS_WITHIN_S = 10.0
 
 
 def simulate(
-    folder: Path, to: Path | None = None, truth: Path | None = None, *, seed: int = 1, batch_s: float = 60.0, console: Console | None = None
+    folder: Path,
+    to: Path | None = None,
+    truth: Path | None = None,
+    *,
+    seed: int = 1,
+    batch_s: float = 60.0,
+    only: Collection[str] = (),
+    skip: Collection[str] = (),
+    console: Console | None = None,
 ) -> int:
     """Serve every source of the line until SIGINT or SIGTERM; returns the exit code.
 
     to: a folder to copy the line to if a source of it is not on loopback; the copy's endpoints are. truth: a folder for the ground-truth
-    logs. Raises ConfigError if the line folder can not be used.
+    logs. only, skip: names of sources; without any, all are served. Raises ConfigError if the line folder can not be used.
     """
     say = (console or Console(highlight=False)).print
     line = load(folder)
     try:
+        if unknown := sorted({*only, *skip} - {source.name for source in line.sources}):
+            say(f"line.toml: no source is called {unknown[0][:60]}: there are {', '.join(source.name for source in line.sources)}")
+            return WRONG_INPUT
         left_out = unserved(line)
         for reason in left_out.values():
             say(f"line.toml: {reason}; it is not served")
-        if len(left_out) == len(line.sources):
+        served = [each.name for each in line.sources if each.name not in {*left_out, *skip} and (not only or each.name in only)]
+        if not served:
             return WRONG_INPUT
         if elsewhere(line) and to is None:
             for source in elsewhere(line):
@@ -42,7 +54,7 @@ def simulate(
         if to is not None:
             line = copied(line, to, local_ports(line))
             say(f"a copy of the line with loopback endpoints is in {to}: ebr-gateway run {to}")
-        return asyncio.run(_served(line, truth, seed, batch_s, say))
+        return asyncio.run(_served(line, truth, seed, batch_s, served, say))
     except (NotEditable, NotSimulated) as error:
         say(f"line.toml: {error}")
         return WRONG_INPUT
@@ -99,7 +111,7 @@ def fresh(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-async def _served(line: Line, truth: Path | None, seed: int, batch_s: float, say: Callable[[str], None]) -> int:
+async def _served(line: Line, truth: Path | None, seed: int, batch_s: float, served: Collection[str], say: Callable[[str], None]) -> int:
     started = asyncio.Event()
 
     def report(progress: Progress) -> None:
@@ -107,14 +119,14 @@ async def _served(line: Line, truth: Path | None, seed: int, batch_s: float, say
             where = "  ".join(f"{name}: {what}" for name, what in progress.situations.items())
             say(f"{progress.at_s:7.0f} s  {progress.values:9d} values  {progress.rows:5d} rows  {where}")
 
-    serving = asyncio.create_task(serve(line, truth, seed=seed, batch_s=batch_s, started=started, report=report))
+    serving = asyncio.create_task(serve(line, truth, seed=seed, batch_s=batch_s, started=started, report=report, only=served))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # Each may come first: that it serves, that it can not, that it shall end, also while it starts.
     await _first(serving, started.wait(), stop.wait())
     if started.is_set():
-        for source in (each for each in line.sources if each.name not in unserved(line)):
+        for source in (each for each in line.sources if each.name in served):
             say(f"{source.name}: {source.driver} at {source.endpoints[0]}, {len(line.tags_of(source.name))} tags")
         say("serving; Ctrl-C ends it" + (f"; ground truth in {truth}" if truth else ""))
         await _first(serving, stop.wait())

@@ -1,6 +1,7 @@
 """Tables as spreadsheets save them, damaged ones, large ones and hostile ones."""
 
 import os
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from kit.folders import errors, warnings
 import config
 from config.csv import rows
 from config.csv.tables import TableReport
+from config.problem import Problem
 
 Edit = Callable[[str, str, str], None]
 
@@ -29,6 +31,24 @@ def test_the_map_reads_the_same_however_it_was_saved(folder: Path, delimiter: st
     )
     (folder / "tags.csv").write_bytes(out.getvalue().encode(encoding))
     assert config.load(folder).tags == before
+
+
+@pytest.mark.urs("URS-MAP-01")
+def test_a_tag_in_a_cell_is_written_so_that_a_spreadsheet_makes_no_formula_of_it(folder: Path) -> None:
+    before = config.load(folder)
+    for name in ("parameters.csv", "materials.csv"):
+        text = (folder / name).read_text("utf-8")
+        changed = re.sub(r"(?<=,)=(?=[a-z])", "tag:", text)
+        assert changed != text, name
+        (folder / name).write_text(changed, "utf-8")
+    after = config.load(folder)
+    assert (after.parameters, after.materials) == (before.parameters, before.materials)
+
+
+def test_what_stands_after_tag_is_the_name_of_one(folder: Path) -> None:
+    text = (folder / "parameters.csv").read_text("utf-8")
+    (folder / "parameters.csv").write_text(re.sub(r"(?<=,)=[a-z][a-z_.0-9]*", "tag:no tag at all", text, count=1), "utf-8")
+    assert any("`no tag at all`: after tag: or = the name of a tag is meant" in problem for problem in errors(folder))
 
 
 def test_cp1252_is_recognised_and_told(folder: Path) -> None:
@@ -103,6 +123,25 @@ def test_a_map_in_which_every_row_is_wrong_tells_a_bounded_number_of_problems(fo
     found = errors(folder)
     assert len(found) < 2000
     assert any("more problems in this file" in text for text in found)
+
+
+def test_what_stands_for_more_warnings_than_are_listed_is_a_warning_and_hides_no_error(folder: Path) -> None:
+    columns = (folder / "tags.csv").read_text("utf-8").split("\n", 1)[0].split(",")
+
+    def add(*rows: dict[str, str]) -> None:
+        with (folder / "tags.csv").open("a", encoding="utf-8") as file:
+            file.writelines(",".join(row.get(column, "") for column in columns) + "\n" for row in rows)
+
+    twice = {"source": "granulator-plc", "address": "plc:s=twice", "type": "float64"}
+    add(*({"tag": f"more.t{number}", **twice} for number in range(1_500)))
+    line, found = config.read(folder)
+    assert line is not None
+    assert Problem("tags.csv", None, "and 499 more warnings in this file", "warning") in found
+
+    add({"tag": "more.last", **twice, "source": "nowhere"})
+    line, found = config.read(folder)
+    assert line is None
+    assert any("unknown source `nowhere`" in problem.message for problem in found)
 
 
 @pytest.mark.bar("S01")

@@ -28,14 +28,11 @@ def _run(*command: str | Path, cwd: Path) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy of what belongs in it."""
     tree = tmp_path_factory.mktemp("tree")
-    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "LICENSES"):
+    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "monitoring", "docs", "LICENSES"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tree / "locks").mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "locks/run.txt"):
         shutil.copy(ROOT / name, tree / name)
-    (tree / "docs").mkdir()
-    for name in RULES.values():
-        shutil.copy(ROOT / "docs" / name, tree / "docs" / name)
     _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tree / "dist", cwd=tree)
     (built,) = (tree / "dist").glob("*.whl")
     return built
@@ -78,6 +75,10 @@ def test_the_wheel_holds_examples_schemas_unit_and_nothing_else(wheel: Path) -> 
     for needed in (
         "config/examples/granulation-2/line.toml",
         "gateway/install/systemd/ebr-gateway@.service",
+        "gateway/install/monitoring/prometheus-rules.yml",
+        "gateway/install/monitoring/grafana-dashboard.json",
+        "gateway/manual/docs/first-line.md",
+        "gateway/manual/templates/manual.html",
         "gateway/py.typed",
         "buffer/verify.py",
     ):
@@ -113,7 +114,7 @@ def test_every_module_of_it_can_be_imported_with_the_locked_libraries_alone(inst
 @pytest.mark.urs("URS-VAL-01")
 def test_it_specifies_interfaces_outside_the_repository(installed: Path, tmp_path: Path) -> None:
     _run(installed / "ebr-gateway", "new", tmp_path / "line", cwd=tmp_path)
-    words: list[str | Path] = [installed / "ebr-gateway", "spec", tmp_path / "line", "--to", tmp_path / "spec"]
+    words: list[str | Path] = [installed / "ebr-gateway", "spec", tmp_path / "line", "--to", tmp_path / "spec", "--form", "json"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, "gap: uplink:ebr: no owner" in done.stdout) == (1, True), done.stderr
     for name, page in RULES.items():

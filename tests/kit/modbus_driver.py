@@ -45,7 +45,7 @@ class Collected(Collector):
             assert (source, server) == (None, None)
             self.values.setdefault(tag, []).append((value, status))
             self.seen[tag] += 1
-        self.seen.update(alive or ())
+        self.seen.update({*(alive or ())}.difference(reading[0] for reading in readings))
         return self.done()
 
     def last(self, tag: int) -> tuple[Any, Any]:

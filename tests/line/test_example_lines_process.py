@@ -3,37 +3,24 @@
 The bioreactor's three weeks are compressed into the simulator's batch; its 200 tags, its three sources and its phases are all there.
 """
 
-import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from kit.brokers import broker_at
 from kit.processes import command, free_port, process, until
 
 from buffer import read_journal
 from config import examples, load
 from gateway.evidence.recompute import recompute
-from simulators.broker import Broker
 from simulators.line.place import copied
 
 BATCH_WITHIN_S = 200
-
-
-@contextlib.contextmanager
-def broker_at(port: int) -> Iterator[None]:
-    loop = asyncio.new_event_loop()
-    broker = Broker(port)
-    loop.run_until_complete(broker.start())
-    try:
-        yield
-    finally:
-        loop.run_until_complete(broker.close())
-        loop.close()
 
 
 def moved(name: str, to: Path, port: int) -> None:

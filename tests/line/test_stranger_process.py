@@ -17,21 +17,14 @@ from typing import Any
 
 import pytest
 from kit.commands import called
-from kit.drop_line import LIMS, LINE
+from kit.mixing_line import BATCH, mixed, mixing_line
 from kit.processes import ended, running, until
 from kit.strict_schemas import wrong
 
 from gateway.operation.control import ask
 
 PROGRAM = Path(__file__).with_name("stranger") / "receiver.mjs"
-BATCH = "B2026-0417"
-MIXER = """
-[[equipment]]
-name = "mixer"
-batch = { tag = "mix.batch" }
-batch_ends = "empty"
-settle_ms = 0
-settle_s = 0.5
+UPLINK = """
 [[uplink]]
 name = "ebr"
 kind = "https"
@@ -39,38 +32,8 @@ endpoint = "http://127.0.0.1:PORT"
 owner = "Manufacturing IT"
 contact = "ebr@plant.example"
 """
-TABLES = {
-    "tags.csv": "tag,source,address,type,unit,equipment\nmix.batch,lims,results.batch,string,,mixer\n"
-    "mix.step,lims,results.step,int16,,mixer\n"
-    "mix.temp,lims,results.temp,decimal,Cel,mixer\n",
-    "steps.csv": "step,equipment,level,signal,active\nMIX,mixer,phase,mix.step,10\n",
-    "parameters.csv": "parameter,ebr_field,name,equipment,step,tag,statistic,unit,decimals,low,high,limit_source,min_covered,max_window_s\n"
-    "t_max,PM-1,Highest temperature,mixer,MIX,mix.temp,max,Cel,1,60,75,map,0.01,60\n"
-    "t_mean,PM-2,Mean temperature,mixer,MIX,mix.temp,mean,Cel,2,,,none,0.01,60\n"
-    "t_last,PM-3,Last temperature,mixer,MIX,mix.temp,last,Cel,1,,,none,,60\n"
-    "time,PM-4,Mixing time,mixer,MIX,,duration,s,3,,,none,0.01,60\n",
-}
 COLUMNS = 15
 """Of the table of parameters on an archive's page."""
-ROWS = (f"{BATCH},0,20.0", f"{BATCH},10,70.5", f"{BATCH},10,73.25", f"{BATCH},10,71.0", f"{BATCH},0,40.0", ",0,30.0")
-
-
-def mixing_line(folder: Path, port: int) -> Path:
-    (folder / "drop").mkdir(parents=True)
-    (folder / "line.toml").write_text(LINE + LIMS + MIXER.replace("PORT", str(port)))
-    for name, text in TABLES.items():
-        (folder / name).write_text(text)
-    return folder
-
-
-def mixed(folder: Path) -> None:
-    """A batch as the instrument writes it: one file for each line, the next when this one is on disk."""
-    for number, row in enumerate(ROWS):
-        before = ask(folder / "data")["sources"][0]["readings"]
-        part = folder / "drop" / f".{number}.part"
-        part.write_text(f"sample_id,batch,step,temp\nS{number},{row}\n")
-        part.rename(folder / "drop" / f"{number}.csv")
-        until(lambda before=before: ask(folder / "data")["sources"][0]["readings"] > before)
 
 
 @contextmanager
@@ -93,8 +56,8 @@ def asked(port: int, target: str) -> dict[str, Any]:
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 @pytest.mark.urs("URS-VAL-01", "URS-UPL-02", "URS-UPL-03", "URS-CTX-02")
 def test_who_has_the_specification_alone_receives_a_line_and_has_the_archives_record(tmp_path: Path) -> None:
-    specified = mixing_line(tmp_path / "line", 1)
-    assert called("spec", specified, "--to", tmp_path / "spec").returncode == 1, "the source has no owner"
+    specified = mixing_line(tmp_path / "line", UPLINK.replace("PORT", "1"))
+    assert called("spec", specified, "--to", tmp_path / "spec", "--form", "json").returncode == 1, "the source has no owner"
     with stranger(tmp_path / "spec", tmp_path / "stranger.log") as port:
         line = tmp_path / "line"
         (line / "line.toml").write_text((line / "line.toml").read_text().replace("127.0.0.1:1", f"127.0.0.1:{port}"))

@@ -36,7 +36,7 @@ STOPS = (
     ("4 append", Intake.append),
     ("4 append", Fold.decide),
     ("5 commit", Journal.append),
-    ("6 forward", Journal.read),
+    ("6 forward", Journal.recent),
     ("7 receipt", receipt.parse),
     ("8 acknowledge", Journal.acknowledge),
 )

@@ -1,6 +1,7 @@
 """The traceability of this tree: nothing is wrong with it, and each test that a high-risk requirement stands on is needed."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -175,3 +176,21 @@ def test_what_failed_did_not_run_or_is_wrong_makes_no_file_for_a_release(release
     assert done.returncode == 1
     assert told in done.stderr
     assert not (released / results.RELEASE_FILE).exists()
+
+
+def test_each_test_that_a_page_of_validation_names_is_there() -> None:
+    known = {case.id for case in told().cases}
+    pages = (ROOT / "docs" / "validation").glob("*.md")
+    named = {(page.name, name) for page in pages for name in re.findall(r"tests/[\w/]+\.py::\w+", page.read_text("utf-8"))}
+    assert len(named) > 45
+    assert sorted(one for one in named if one[1] not in known) == []
+
+
+def test_the_risk_assessment_has_each_stop_of_the_way_and_each_row_a_test_that_claims_its_requirement() -> None:
+    text = (ROOT / "docs" / "validation" / "risk-assessment.md").read_text("utf-8")
+    stops = re.findall(r"(?m)^\| (\d) (\w+) \|", (ROOT / "docs" / "house.md").read_text("utf-8"))
+    assert re.findall(r"(?m)^## Stop (\d) (\w+)$", text) == [*stops]
+    claims = {case.id: case.urs for case in told().cases}
+    rows = re.findall(r"(?m)\| (URS-[A-Z]+-\d\d) \| `([^`]+)` \|", text)
+    assert len(rows) > 45
+    assert [row for row in rows if row[0] not in claims[row[1]]] == []

@@ -16,6 +16,9 @@ def problems(source: Source, tags: Sequence[Tag]) -> list[Problem]:
         for url in source.endpoints
         if not url.startswith("opc.tcp://")
     ]
+    if settings.announced is not None and len(source.endpoints) > 1:
+        text = f"source {source.name}: announced is the URL of one server, and there are {len(source.endpoints)} endpoints"
+        problems_found.append(Problem("line.toml", None, text))
     for tag in tags:
         problems_found += _of_tag(settings, tag)
     if settings.security.policy != "None" and certs.own(security.folder(source, settings)) is None:

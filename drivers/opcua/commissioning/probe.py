@@ -27,6 +27,9 @@ from drivers.opcua.settings import OpcUaSettings
 
 __all__ = ["CountingEmit", "ProbeReport", "ProbedTag", "probe"]
 
+CURRENT_WRITE = 0x02
+"""Bit of UserAccessLevel (OPC UA part 3, 8.57)."""
+
 
 class CountingEmit:
     """An Emit that only counts readings and keeps findings."""
@@ -146,6 +149,7 @@ async def _tags(link: Link, source: Source, settings: OpcUaSettings, tags: Seque
     known_nodes = list(dict.fromkeys(node for node in nodes if node is not None))
     values = dict(zip(known_nodes, await link.read(known_nodes), strict=True))
     types = await link.read(known_nodes, ua.AttributeIds.DataType)
+    rights = dict(zip(known_nodes, await link.read(known_nodes, ua.AttributeIds.UserAccessLevel), strict=True))
     built_in = await BuiltInTypes(link).of([plain(report) for report in types])
     kinds = dict(zip(known_nodes, built_in, strict=True))
     typed_nodes = [node for node in known_nodes if kinds[node] is not None]
@@ -161,6 +165,8 @@ async def _tags(link: Link, source: Source, settings: OpcUaSettings, tags: Seque
                 "the path leads to no node, or to several" if address.kind == "path" else "the server has no such namespace"
             )
         else:
+            level = plain(rights[node])
+            report.may_write = bool(level & CURRENT_WRITE) if isinstance(level, int) else None
             _compare(report, tag, address, values[node], kinds[node])
             _compare_time(report, tag.time_authority or source.time_authority, values[node], source.max_offset_s)
             _compare_units(report, tag, units_by_node.get(node, {}))

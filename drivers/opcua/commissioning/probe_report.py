@@ -40,6 +40,7 @@ class ProbedTag:
     source_time: str = "none"  # "none", "standing" (older than a minute), "moving"
     source_age_s: float | None = None  # by our clock
     problems: list[str] = field(default_factory=list)
+    may_write: bool | None = None  # whether this user may write the value (UserAccessLevel); None: the server does not say
 
     @property
     def is_good(self) -> bool:

@@ -8,7 +8,7 @@ bounds is not what is bounded here.
 
 import functools
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 from asyncua.ua.uaerrors import UaError
@@ -197,14 +197,23 @@ class Decoder:
         budget = budget or v.Budget()
         (left,) = struct.unpack_from("<i", body, at)
         budget.spend(max(left, 0))
-        at += 4
-        if (remembered := self._layouts.readings(body, at, end, left)) is not None:
-            out += remembered[0]
-            at = remembered[1]
-        else:
-            at = self._records(body, at, end, left, out, budget)
-        if v.diagnostics(body, at, end) != end:
+        if (remembered := self.remembered(body, at, end)) is not None:
+            out += remembered
+            return
+        if v.diagnostics(body, self._records(body, at + 4, end, left, out, budget), end) != end:
             raise Undecodable("bytes left over")
+
+    def remembered(self, body: bytes, at: int, end: int) -> Sequence[Reading] | None:
+        """Return the readings of a DataChangeNotification with the layout of one before it, `Columns` if no tag is in it twice; else None.
+
+        Raises one of BROKEN.
+        """
+        (left,) = struct.unpack_from("<i", body, at)
+        if (found := self._layouts.readings(body, at + 4, end, left)) is None:
+            return None
+        if v.diagnostics(body, found[1], end) != end:
+            raise Undecodable("bytes left over")
+        return found[0]
 
     def _records(self, body: bytes, at: int, end: int, left: int, out: list[Reading], budget: v.Budget) -> int:
         """Append the readings of so many records, run by run; return the position after them."""

@@ -1,16 +1,16 @@
 """Decode a data change in one step where it has the layout of one before it: the same items, in the same order, with texts as long.
 
 A PLC that is sampled at one rate sends all its items each time, so the bytes of one data change lie as those of the last. Nothing is
-assumed of them: every mask, type, text length and handle is compared, and where one differs the caller decodes record by record. By
-induction from the first record on, equal kinds and lengths put each record where it is expected.
+assumed of them: every handle, mask, type and text length is compared, as one number under a mask, and where one differs the caller decodes
+record by record. By induction from the first record on, equal kinds and lengths put each record where it is expected.
 """
 
 import struct
 import threading
-from collections.abc import Callable, Mapping
-from itertools import repeat
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from drivers.columns import Columns, Tags
 from drivers.contract import Reading
 from drivers.opcua.session import variant as v
 
@@ -20,20 +20,28 @@ _HEAD = struct.Struct("<IBBi")  # client handle, mask, type, length of a text
 _TIMES_BYTES = 16
 _LEAST = 8
 """Records below which nothing is won."""
-_MOST_LAYOUTS = 16
-_MOST_SIZES = 256
+_MOST_LAYOUTS = 128
+_MOST_RECORDS = 1 << 17
+"""Of all layouts together: a record takes about 170 bytes here."""
+_MOST_SIZES = 1024
 _FAILURES = 8
 """So many more failures than hits, and the layout is forgotten: items that change by chance."""
+_Key = tuple[int, int, bytes]
+"""(records, bytes, handle of the first): what tells apart the layouts of subscriptions that are as large."""
 
 
 class _Known(NamedTuple):
-    """A layout. kinds: mask and type of each record as one number; texts: (place among the values, length as its bytes) of each text."""
+    """A layout. mask: one bits over what must be as in `fixed`; texts: places of texts among the values, None if there are none.
+
+    tags: of the values; is_once: no tag comes twice.
+    """
 
     record: struct.Struct
-    kinds: tuple[int, ...]
-    handles: tuple[int, ...]
-    tags: tuple[int, ...]
-    texts: tuple[tuple[int, bytes], ...]
+    mask: int
+    fixed: int
+    tags: Tags
+    texts: Sequence[int] | None
+    is_once: bool
 
 
 class RememberedLayouts:
@@ -42,11 +50,11 @@ class RememberedLayouts:
     def __init__(self, tags: Mapping[int, int], types: Mapping[int, int]) -> None:
         """Take tag and built-in type by client handle, as the Decoder does."""
         self._tags, self._types = tags, types
-        self._known: dict[tuple[int, int], _Known] = {}
-        self._score: dict[tuple[int, int], int] = {}
+        self._known: dict[_Key, _Known] = {}
+        self._score: dict[_Key, int] = {}
         self._used = threading.Lock()
 
-    def readings(self, body: bytes, at: int, end: int, count: int) -> tuple[list[Reading], int] | None:
+    def readings(self, body: bytes, at: int, end: int, count: int) -> tuple[Sequence[Reading], int] | None:
         """Return the readings of so many records from `at` on, and the position after them; None if they are not as any before.
 
         Large messages are decoded in a thread: who comes meanwhile is not kept waiting, and decodes record by record.
@@ -58,8 +66,8 @@ class RememberedLayouts:
         finally:
             self._used.release()
 
-    def _readings(self, body: bytes, at: int, end: int, count: int) -> tuple[list[Reading], int] | None:
-        size = (count, end - at)
+    def _readings(self, body: bytes, at: int, end: int, count: int) -> tuple[Sequence[Reading], int] | None:
+        size = (count, end - at, body[at : at + 4])
         score = self._score.get(size, 0)
         if count < _LEAST or score <= -_FAILURES:
             return None
@@ -74,7 +82,7 @@ class RememberedLayouts:
                 del self._known[size]
         return None if found is None or known is None else (found, at + known.record.size)
 
-    def _look(self, size: tuple[int, int], score: int, body: bytes, at: int, end: int) -> None:
+    def _look(self, size: _Key, score: int, body: bytes, at: int, end: int) -> None:
         """Learn a layout when its size comes for the second time: what comes once is not worth it."""
         if len(self._score) >= _MOST_SIZES:
             self._score.clear()
@@ -86,53 +94,78 @@ class RememberedLayouts:
         if known is None:
             self._score[size] = -1  # not at each message: a null text or an odd status may stay for long
             return
-        if len(self._known) >= _MOST_LAYOUTS:
-            del self._known[next(iter(self._known))]
         self._known[size] = known
+        while len(self._known) > _MOST_LAYOUTS or (sum(key[0] for key in self._known) > _MOST_RECORDS and len(self._known) > 1):
+            del self._known[next(iter(self._known))]
 
 
 def _learnt(body: bytes, at: int, end: int, count: int, tags: Mapping[int, int], types: Mapping[int, int]) -> _Known | None:
     """Walk over the records; None if one of them is of another kind than its tag's, or has more than a Good value and two times."""
-    letters, kinds, handles, texts = ["<"], [], [], []
+    letters, mask, handles, texts, begin = ["<"], bytearray(), [], [], at
     for place in range(count):
         if at + _HEAD.size > end:
             return None
-        handle, mask, number, length = _HEAD.unpack_from(body, at)
-        if mask != _MASK or types.get(handle) != number:
+        handle, kind, number, length = _HEAD.unpack_from(body, at)
+        if kind != _MASK or types.get(handle) != number:
             return None
         if number == v.STRING:
             if not 0 <= length <= end - at:
                 return None
-            texts.append((place, body[at + 6 : at + 10]))
-            value, taken = f"{4 + length}s", 4 + length
+            texts.append(place)
+            fixed, value, taken = _HEAD.size, f"{length}s", length
         else:
-            value, taken = v.FIXED[number], struct.calcsize("<" + v.FIXED[number])
-        letters.append(f"IH{value}qq")
-        kinds.append(mask | number << 8)
+            fixed, value, taken = 6, v.FIXED[number], struct.calcsize("<" + v.FIXED[number])
+        letters.append(f"{fixed}x{value}qq")
+        mask += b"\xff" * fixed + bytes(taken + _TIMES_BYTES)
         handles.append(handle)
-        at += 6 + taken + _TIMES_BYTES
-    return _Known(struct.Struct("".join(letters)), tuple(kinds), tuple(handles), tuple(tags[handle] for handle in handles), tuple(texts))
+        at += fixed + taken + _TIMES_BYTES
+    ones = int.from_bytes(mask, "little")
+    of = tuple(tags[handle] for handle in handles)
+    return _Known(
+        struct.Struct("".join(letters)),
+        ones,
+        int.from_bytes(body[begin:at], "little") & ones,
+        of,
+        texts or None,
+        len(set(of)) == count,
+    )
 
 
-def _decoded(known: _Known, body: bytes, at: int) -> list[Reading] | None:
-    members = known.record.unpack_from(body, at)
-    if members[1::5] != known.kinds or members[::5] != known.handles:
+def _decoded(known: _Known, body: bytes, at: int) -> Sequence[Reading] | None:
+    """Return the readings; None if a record differs, or a time is none."""
+    if int.from_bytes(body[at : at + known.record.size], "little") & known.mask != known.fixed:
         return None
-    values: Any = members[2::5]
-    if known.texts:
-        values = list(values)
-        for place, length in known.texts:
-            if values[place][:4] != length:
-                return None
-            values[place] = values[place][4:].decode("utf-8", "backslashreplace")
-    return list(zip(known.tags, values, repeat(0), _ticks(members[3::5]), _ticks(members[4::5])))
+    members: tuple[Any, ...] = known.record.unpack_from(body, at)
+    values: Sequence[Any] = members[0::3]
+    if known.texts is not None:
+        values = _with_texts(list(values), known.texts)
+    source = _ticks(members[1::3])
+    server = source if members[1::3] == members[2::3] else _ticks(members[2::3])
+    if source is None or server is None:
+        return None
+    readings = Columns(known.tags, values, source, server)
+    return readings if known.is_once else readings.rows()
 
 
-def _ticks(filetimes: tuple[int, ...]) -> Any:
-    """Return the ticks of each FILETIME, None for "no time"; one that all share is looked at once."""
-    if filetimes.count(filetimes[0]) == len(filetimes):
-        return repeat(v.ticks_of(filetimes[0]))
-    if min(filetimes) >= v.FILETIME_OF_1970 and max(filetimes) <= v.LATEST_FILETIME:
-        return [filetime - v.FILETIME_OF_1970 for filetime in filetimes]
-    ticks_of: Callable[[int], int | None] = v.ticks_of
-    return map(ticks_of, filetimes)
+def _with_texts(values: list[Any], places: Sequence[int]) -> list[Any]:
+    """Decode the texts among the values: together, where none of them holds a NUL."""
+    octets = [values[place] for place in places]
+    together = b"\0".join(octets)
+    if together.count(0) == len(octets) - 1:
+        texts = together.decode("utf-8", "backslashreplace").split("\0")
+    else:
+        texts = [each.decode("utf-8", "backslashreplace") for each in octets]
+    for place, text in zip(places, texts, strict=True):
+        values[place] = text
+    return values
+
+
+def _ticks(filetimes: Sequence[int]) -> Sequence[int] | None:
+    """Return the ticks of each FILETIME; None if one of them is "no time"."""
+    low, high = min(filetimes), max(filetimes)
+    if low < v.FILETIME_OF_1970 or high > v.LATEST_FILETIME:
+        return None
+    if low == high:
+        return (low - v.FILETIME_OF_1970,) * len(filetimes)
+    shift = v.FILETIME_OF_1970
+    return [filetime - shift for filetime in filetimes]

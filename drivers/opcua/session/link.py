@@ -16,12 +16,12 @@ from cryptography.exceptions import InvalidSignature
 from config import Source
 from config.grammars.addresses import OpcUaAddress
 from drivers.contract import BadReply, DriverError, DriverMisconfigured, LinkLost, link_lost
-from drivers.opcua.asyncua_types import Client, status_name, ua
-from drivers.opcua.session import security, server_limits
+from drivers.opcua.asyncua_types import ua
+from drivers.opcua.session import refusals, security, server_limits
 from drivers.opcua.session.bounded import LARGEST_MESSAGE_BYTES, LEAST_SENT_BYTES, MOST_CHUNKS
 from drivers.opcua.session.refusals import LATER, TOO_MUCH
 from drivers.opcua.session.variant import FILETIME_OF_1970
-from drivers.opcua.session.wire import BoundedClient, BoundedProtocol
+from drivers.opcua.session.wire import BoundedProtocol
 from drivers.opcua.settings import OpcUaSettings, password
 from drivers.os_words import in_words
 
@@ -60,7 +60,7 @@ def plain_errors(doing: str, foreign: tuple[type[Exception], ...] = ()) -> Itera
     except TimeoutError as error:
         raise LinkLost(f"{doing}: no answer in time") from error
     except ua.UaStatusCodeError as error:
-        raise BadReply(f"{doing}: {status_name(error.code)}") from error
+        raise BadReply(f"{doing}: {refusals.in_words(error.code)}") from error
     except OSError as error:
         raise link_lost(f"{doing}: {in_words(error, 'the server')}", error) from error
     except (ua.UaError, *foreign) as error:
@@ -285,8 +285,7 @@ async def connected(
 
 async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> tuple[Any, tuple[Any, ...]]:
     """Make a client that never acts by itself (no supervisor, no reconnect, no publish loop), and return the authorities shown, too."""
-    client = Client(endpoint, timeout=settings.request_timeout_s)
-    client.uaclient = BoundedClient(settings.request_timeout_s)
+    client = security.client_of(settings, endpoint)
     client.uaclient.pre_request_hook = None
     client.name = client.description = f"ebr-gateway {source.name}"
     client.application_uri = security.application_uri(source, settings)

@@ -1,6 +1,6 @@
 """Statuses by which a server refuses, grouped by what must be done (Part 4, 7.38)."""
 
-from drivers.opcua.asyncua_types import ua
+from drivers.opcua.asyncua_types import status_name, ua
 
 SESSION_GONE = {
     ua.StatusCodes.BadSessionIdInvalid,
@@ -25,3 +25,13 @@ TOO_MUCH = {0x80100000, 0x80080000, 0x80B80000, 0x80B90000, 0x80800000}
 """BadTooManyOperations, BadEncodingLimitsExceeded, BadRequestTooLarge, BadResponseTooLarge, BadTcpMessageTooLarge: ask for less at once."""
 TOO_LARGE = TOO_MUCH - {0x80100000}
 """Those of them that speak of bytes."""
+_HINTS = {
+    ua.StatusCodes.BadTcpEndpointUrlInvalid: "the server knows itself by another host, port or path than the endpoint's: write that URL as "
+    "`announced`"
+}
+
+
+def in_words(status: int) -> str:
+    """Return the name of a status, and what to do where that is known."""
+    name = status_name(status)
+    return f"{name}; {_HINTS[status]}" if status in _HINTS else name

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -36,6 +37,16 @@ def application_uri(source: Source, settings: OpcUaSettings) -> str:
     """Return the URI in our own certificate, which the session must carry too (Part 4, 5.7.2); without one, a name of this machine."""
     own = certs.own(folder(source, settings))
     return own.uri if own else f"urn:{socket.gethostname()}:ebr-gateway"
+
+
+def client_of(settings: OpcUaSettings, endpoint: str) -> Any:
+    """Make a client that connects to an endpoint and names it as the server does (`announced`)."""
+    client = Client(settings.announced or endpoint, timeout=settings.request_timeout_s)
+    client.uaclient = BoundedClient(settings.request_timeout_s)
+    if settings.announced is not None:
+        url = urlsplit(endpoint)
+        client.uaclient.reached_at = (url.hostname or "", url.port or 4840)
+    return client
 
 
 async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: str) -> tuple[x509.Certificate, ...]:
@@ -112,8 +123,7 @@ def accepted_of(settings: OpcUaSettings) -> trust.Accepted:
 
 async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:
     """Return the endpoint with exactly our policy and mode, asked for on a connection of its own. Raises BadReply."""
-    asking = Client(endpoint, timeout=settings.request_timeout_s)
-    asking.uaclient = BoundedClient(settings.request_timeout_s)
+    asking = client_of(settings, endpoint)
     asking.application_uri = client.application_uri
     asking.max_messagesize, asking.max_chunkcount = client.max_messagesize, client.max_chunkcount
     is_plain = settings.security.policy == "None"

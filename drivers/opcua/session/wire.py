@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from asyncua.client.ua_client import UaClient, UaClientState, UASocketProtocol, UASocketState
 from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import header_from_binary, struct_from_binary, uatcp_to_binary
+from asyncua.ua.ua_binary import header_from_binary, nodeid_to_binary, struct_from_binary, uatcp_to_binary
 
 from drivers.opcua.asyncua_types import status_name, ua
+from drivers.opcua.session import refusals
 from drivers.opcua.session.bounded import (
     LARGEST_CHUNK_BYTES,
     LARGEST_MESSAGE_BYTES,
@@ -21,6 +23,8 @@ from drivers.opcua.session.bounded import (
     PeerLimits,
     fault_of,
 )
+from drivers.opcua.session.publish_request import publish_request
+from drivers.opcua.session.variant import FILETIME_OF_1970
 
 LONGEST_REASON = 300
 """Characters of a reason that are kept: it may hold what a peer has sent."""
@@ -37,6 +41,7 @@ class BoundedProtocol(UASocketProtocol):
         self._connection: BoundedConnection = BoundedConnection(policy, limits)
         self._gathered = bytearray()
         self.failure: ConnectionEnded | None = None
+        self._token: tuple[Any, bytes] | None = None  # the session's, and as it is sent
 
     @property
     def largest_sent(self) -> int:
@@ -88,7 +93,7 @@ class BoundedProtocol(UASocketProtocol):
             status = int(message.Error.value)
             name = status_name(status)
             reason = f" ({message.Reason})" if message.Reason and message.Reason != name else ""
-            raise ConnectionEnded(f"the server ended the connection: {name}{reason}"[:LONGEST_REASON], status)
+            raise ConnectionEnded(f"the server ended the connection: {refusals.in_words(status)}{reason}"[:LONGEST_REASON], status)
         if isinstance(message, Aborted):
             if (waiting := self._waiting(message.request)) is not None:
                 waiting.set_exception(ua.UaStatusCodeError(message.status))
@@ -189,19 +194,31 @@ class BoundedProtocol(UASocketProtocol):
 
     def publish(self, acknowledgements: list[tuple[int, int]]) -> "asyncio.Future[Buffer]":
         """Send a PublishRequest without waiting; the future is done when its answer arrives. Answers are in the order of arrival."""
-        request = ua.PublishRequest()
-        request.Parameters.SubscriptionAcknowledgements = [ua.SubscriptionAcknowledgement(s, n) for s, n in acknowledgements]
-        return self._send_request(request, 0)
+        if self.transport is None:
+            raise ConnectionError("the connection is not open")
+        if self._token is None or self._token[0] is not self.authentication_token:
+            self._token = self.authentication_token, nodeid_to_binary(self.authentication_token)
+        request, now = self._request_id + 1, time.time_ns() // 100 + FILETIME_OF_1970
+        body = publish_request(self._token[1], now, self._request_handle + 1, acknowledgements)
+        self.revolve_security_token()
+        message = self._connection.message_to_binary(body, request_id=request)
+        self._request_id, self._request_handle = request, self._request_handle + 1
+        answer: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
+        self._callbackmap[request] = answer
+        self.transport.write(message)
+        return answer
 
 
 class BoundedClient(UaClient):
     """UaClient over BoundedProtocol.
 
     made: the last protocol, also when asyncua has let go of it. most_sent_bytes: of one message, 0 for what the server states alone.
+    reached_at: host and port that lead to the server, where it knows itself by another URL.
     """
 
     made: BoundedProtocol | None = None
     most_sent_bytes = 0
+    reached_at: tuple[str, int] | None = None
     has_new_session = False  # made over this connection: nobody else will close it
 
     async def create_session(self, parameters: Any) -> Any:
@@ -228,7 +245,7 @@ class BoundedClient(UaClient):
         """Connect within the time-out."""
         self._set_state(UaClientState.CONNECTING)
         async with asyncio.timeout(self._timeout):
-            await asyncio.get_running_loop().create_connection(self._make_protocol, host, port)
+            await asyncio.get_running_loop().create_connection(self._make_protocol, *(self.reached_at or (host, port)))
         self._set_state(UaClientState.SOCKET_OPEN)
 
     def _make_protocol(self) -> BoundedProtocol:

@@ -30,7 +30,7 @@ class Handover:
     def __call__(
         self,
         subscription: Subscription,
-        readings: list[Reading],
+        readings: Sequence[Reading],
         message: NotificationMessage,
         arrived_ns: int,
         sequence: int,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from config import Source, Tag
+from drivers.columns import Columns
 from drivers.contract import OVERFLOW, Emit, Finding, LinkLost, Loss, Reading
 from drivers.contract import Message as Row
 from drivers.opcua.asyncua_types import status_name, ua
@@ -94,7 +95,7 @@ class Messages:
             readings = await off_loop(publish.readable(self._decoded), subscription, message, body, size=len(body))
         except BROKEN as error:
             await self._unreadable(subscription, message, error)
-            readings = []
+            readings = ()
         with self._state.spoiling(subscription.id, message.sequence):
             await self._hand_over_data(subscription, readings, message, arrived_ns)
 
@@ -135,8 +136,12 @@ class Messages:
         subscription.expected = sequence_after(message.sequence)
         self.handover(subscription, [], message, arrived_ns, message.sequence, rows=rows)
 
-    def _decoded(self, subscription: Subscription, message: NotificationMessage, body: bytes) -> list[Reading]:
-        """Decode a message's data changes. Raises one of BROKEN, SubscriptionGone."""
+    def _decoded(self, subscription: Subscription, message: NotificationMessage, body: bytes) -> Sequence[Reading]:
+        """Decode a message's data changes, by column where they are as before. Raises one of BROKEN, SubscriptionGone."""
+        if len(message.parts) == 1 and message.parts[0][0] == publish.DATA_CHANGE:
+            remembered = self._decoder.remembered(body, *message.parts[0][1:])
+            if remembered is not None:
+                return remembered
         readings: list[Reading] = []
         budget = Budget()
         for kind, at, end in message.parts:
@@ -155,10 +160,15 @@ class Messages:
         subscription.values_due = True
 
     async def _hand_over_data(
-        self, subscription: Subscription, readings: list[Reading], message: NotificationMessage, arrived_ns: int
+        self, subscription: Subscription, readings: Sequence[Reading], message: NotificationMessage, arrived_ns: int
     ) -> None:
         """Hand first values over apart from changes, and declare overflows for exactly their tag and time."""
-        if subscription.resumed and any(status & OVERFLOW == OVERFLOW or status in NODE_GONE for _, _, status, _, _ in readings):
+        is_plain = readings.__class__ is Columns
+        if (
+            subscription.resumed
+            and not is_plain
+            and any(status & OVERFLOW == OVERFLOW or status in NODE_GONE for _, _, status, _, _ in readings)
+        ):
             await self._resume_first(subscription, message, arrived_ns)
         if subscription.repeats or subscription.may_send_again(asyncio.get_running_loop().time()):
             new = unrepeated(readings, self._state.last, subscription.repeats, subscription.resent, subscription.fresh)
@@ -177,10 +187,11 @@ class Messages:
             for reading in first:
                 self._note_history_gap(subscription, subscription.since.pop(reading[0], None), reading)
             self._note_status(subscription, first)
-            first = self._state.semantics.judged(first)
             if not rest:
                 subscription.expected = sequence_after(message.sequence)
-            self.handover(subscription, first, message, arrived_ns, 0 if rest else message.sequence, kind="initial")
+            self.handover(
+                subscription, self._state.semantics.judged(first), message, arrived_ns, 0 if rest else message.sequence, kind="initial"
+            )
             if not rest:
                 return
             # Cut here, the message is fetched again, and these with it.
@@ -198,9 +209,12 @@ class Messages:
         self.handover(subscription, [], message, arrived_ns, 0)
         await self._emit.room()
 
-    def _note_status(self, subscription: Subscription, readings: list[Reading]) -> None:
+    def _note_status(self, subscription: Subscription, readings: Sequence[Reading]) -> None:
         """Act on status bits: an overflow is a gap of just this tag, a vanished node is asked for again."""
         last = self._state.last
+        if isinstance(readings, Columns):
+            last.note_all(readings)
+            return
         # Losses are declared here, before the list with these readings is emitted: their gaps end with the readings that follow.
         overrun: dict[tuple[int | None, int | None], list[int]] = {}
         for reading in readings:
@@ -217,7 +231,7 @@ class Messages:
             if status & SEMANTICS_CHANGED:
                 self._state.semantics.doubt(tag)
             if source is not None:
-                self._state.remember(reading)
+                last.note(reading)
         for (since, until), tags in overrun.items():
             self.handover.add(self._emit.lost(Loss("queue-overflow", tuple(tags), since, until, "the server's queue ran over")))
 
@@ -230,7 +244,7 @@ class Messages:
         item, last = subscription.item_of(tag), self._state.last[tag]
         if len(item.bindings) > 1 and any(gap.item is item and gap.until_ticks == until for gap in gaps[-2 * len(item.bindings) :]):
             return
-        before = self._state.newest(tag) if last is not None and last[3] == since else None
+        before = self._state.last.of_its_time(tag) if last is not None and last[3] == since else None
         gaps.append(HistoryGap(item, since, until, tag, before, first))
 
     async def _report_loss(self, subscription: Subscription, cause: str, detail: str) -> None:

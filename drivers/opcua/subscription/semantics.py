@@ -96,10 +96,10 @@ class Semantics:
         self._doubted.setdefault(tag, UNCERTAIN_CONFIGURATION)
         self._to_ask.add(tag)
 
-    def judged(self, readings: Sequence[Reading]) -> list[Reading]:
+    def judged(self, readings: Sequence[Reading]) -> Sequence[Reading]:
         """Give the readings of tags in doubt the status of the doubt; a value in a unit that is known to be another one is none."""
         if not self._doubted:
-            return list(readings)
+            return readings
         return [self._judged(reading) if reading[0] in self._doubted else reading for reading in readings]
 
     def _judged(self, reading: Reading) -> Reading:

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from drivers.contract import UNFORESEEN, DriverError, Reading
 from drivers.opcua.plan import HistoryGap
 from drivers.opcua.session.variant import Undecodable
+from drivers.opcua.subscription.newest import Newest
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.subscribe import Subscription
-
-MOST_OF_ONE_TIME = 200
-"""Readings of one tag with one source time that are remembered: some sources never move it."""
 
 
 @dataclass(slots=True)
@@ -30,8 +28,7 @@ class SessionState:
     subscriptions: list[Subscription] = field(default_factory=list)
     unfinished: list[int] = field(default_factory=list)  # ids of subscriptions that were made and have not all their items
     unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)  # (on disk, subscription id, sequence), in order
-    last: list[Reading | None] = field(default_factory=list)  # of each tag, the newest that had a source time
-    same_time: dict[int, list[Reading]] = field(default_factory=dict)  # of tags whose newest readings share it: these, in order
+    last: Newest = field(default_factory=Newest)  # of each tag, the newest that had a source time
     history_gaps: list[HistoryGap] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
     largest_bytes: int = 0  # of an answer to a PublishRequest
@@ -55,22 +52,6 @@ class SessionState:
         """Raise Undecodable for a message that ended the last session: fetched again for ever, it would end each one."""
         if self.spoiled == (subscription, sequence):
             raise Undecodable("the session ended as its values were to be handed over")
-
-    def remember(self, reading: Reading) -> None:
-        """Note a tag's newest reading that has a source time."""
-        tag, before = reading[0], self.last[reading[0]]
-        if before is not None and before[3] == reading[3]:
-            same = self.same_time.setdefault(tag, [before])
-            same.append(reading)
-            del same[:-MOST_OF_ONE_TIME]
-        elif self.same_time:
-            self.same_time.pop(tag, None)
-        self.last[tag] = reading
-
-    def newest(self, tag: int) -> tuple[Reading, ...] | None:
-        """Return all readings of a tag that have its newest source time; None if there is none yet."""
-        last = self.last[tag]
-        return None if last is None else tuple(self.same_time.get(tag, (last,)))
 
     def count(self, event: str, times: int = 1) -> None:
         """Add to the counter of an event of the link."""

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from config import Alarm
 from config.grammars.step_condition import Active, parse
 from gateway.context import event_bodies
+from gateway.context.equipment import late_alarms
+from gateway.context.equipment.late_alarms import NUMBER, UNITS
 from gateway.context.plan import Plan, compared
 from gateway.context.standing import unknown
 from gateway.context.state import Instant, Raised, State
@@ -18,11 +20,6 @@ from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
 
 Transition = Literal["raised", "cleared", "acknowledged", "confirmed"]
-
-NUMBER = "!number"
-"""Key of an alarm in a batch's list that tells its occurrence from others; it is not said."""
-MOST_LISTED = 1_000
-"""Alarms in a batch's end record; all of them stand in the journal, and their number in the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +108,13 @@ class Alarms:
             self._state.alarms.setdefault(key, occurrence)
             for batch in batches:
                 self._list(batch, key, self._state.alarms[key], units)
+            if not batches:
+                late_alarms.wait(self._state, self._listing(key, self._state.alarms[key], units))
             return
         if state == "cleared":
             self._state.alarms.pop(key, None)
-        for listing in self._state.batches.values():
-            _noted(listing.alarms, key, state, at, told.get("by"), None if of is None else of.number)
+        for listed in (self._state.unlisted, *(batch.alarms for batch in self._state.batches.values())):
+            _noted(listed, key, state, at, told.get("by"), None if of is None else of.number)
 
     def _event(
         self,
@@ -156,22 +155,13 @@ class Alarms:
         batch = self._state.batches.get(name)
         if batch is None or any(a["key"] == key and a["cleared"] is None for a in batch.alarms):
             return
-        batch.alarm_count += 1
-        if len(batch.alarms) < MOST_LISTED:
-            where = {"equipment": units[0] if len(units) == 1 else None, "steps": self._steps(units)}
-            times = {"raised": rfc3339(raised.at.ticks), "acknowledged": None, "acknowledged_by": None, "cleared": None, "duration_s": None}
-            batch.alarms.append({"key": key, **raised.told, **where, **times, "seq": raised.seq, NUMBER: raised.number})
+        late_alarms.put(batch, self._listing(key, raised, units))
 
-
-def said(listed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Give the alarms of a batch as its end lists them."""
-    return [{name: value for name, value in alarm.items() if name != NUMBER} for alarm in listed]
-
-
-def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two lists name the same occurrence of an alarm."""
-    names = ("key", "seq", NUMBER)
-    return all(one.get(name) == other.get(name) for name in names)
+    def _listing(self, key: str, raised: Raised, units: Sequence[str]) -> dict[str, Any]:
+        """Give an alarm as a list has it."""
+        where = {"equipment": units[0] if len(units) == 1 else None, "steps": self._steps(units)}
+        times = {"raised": rfc3339(raised.at.ticks), "acknowledged": None, "acknowledged_by": None, "cleared": None, "duration_s": None}
+        return {"key": key, **raised.told, **where, **times, "seq": raised.seq, NUMBER: raised.number, UNITS: list(units)}
 
 
 def _noted(listed: list[dict[str, Any]], key: str, state: Transition, at: Instant, by: str | None, number: int | None) -> None:

@@ -66,6 +66,8 @@ class Gaps:
 
     def observed(self, item: ReadingsInput) -> Closed:
         """A readings entry came: its tags have been observed, through the latest of their times (history proves nothing)."""
+        if not any(gap.source == item.source for gap in self._state.gaps):
+            return Closed({}, [])
         names = self._plan.names.get(item.source, [])
         times: dict[str, int] = {}
         for index, _, _, event, kind in item.readings:

@@ -5,7 +5,7 @@ from typing import Any
 
 from buffer.chain import leaf, root
 from gateway.context import configurations, event_bodies
-from gateway.context.equipment.alarms import said
+from gateway.context.equipment.late_alarms import said
 from gateway.context.gaps import belonging
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.context import configurations, event_bodies, waits
+from gateway.context.equipment import late_alarms
 from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps import belonging
@@ -50,6 +51,14 @@ class Batches:
         for finding in self.say_start(unit, batch, member):
             self._emit(finding)
         self._alarms.entered(unit.name, who.batch)
+
+    def alarms_since(self, unit: Unit, name: str, since: int, until: int | None = None) -> None:
+        """List with a batch that has entered the alarms of the time before that was known. since: ticks at which it came; until: left."""
+        late_alarms.claim(self._state, unit.name, name, since, until)
+
+    def alarms_of_nobody(self, unit: Unit, name: str, since: int, until: int | None) -> None:
+        """Take from a batch the alarms after its release, which was told late. until: ticks of the next id."""
+        late_alarms.disclaim(self._state, unit.name, name, since, until)
 
     def opened(self, who: Identity, seq: int) -> Batch:
         """Give the batch that an equipment works for since an entry; it is open, whatever it was before."""

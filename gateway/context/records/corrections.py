@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.context import event_bodies
-from gateway.context.equipment.alarms import is_same
+from gateway.context.equipment.late_alarms import is_same
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.batches import Batches, stay_of

@@ -53,7 +53,9 @@ class Occupancy:
         if new.batch is None:
             self._unnamed(unit, where, change, new.raw)
         elif new.batch == where.open:
-            where.left = None  # its id was gone for a while, which only suspended it
+            if where.left is not None:  # its id was gone for a while, which only suspended it
+                self._batches.alarms_since(unit, new.batch, where.left.ticks)
+            where.left = None
             self.complete(unit, where)
         elif change.passed is not None and not self._ran(unit, change.at.ticks, change.passed):
             self._pass(unit, where, new.batch, change)
@@ -118,6 +120,7 @@ class Occupancy:
             return
         later = where.history[at + 1 :]
         self._batches.enter(unit, who, Instant(where.history[at][0], None, "told-by-row"), seq)
+        self._batches.alarms_since(unit, who.batch, where.history[at][0], later[0][0] if later else None)
         if later:
             self._batches.leave(unit, who.batch, Instant(later[0][0], None, "told-by-row"), "unknown")
         else:
@@ -192,7 +195,12 @@ class Occupancy:
             self._claim(unit, where.bound, since)
 
     def _claim(self, unit: Unit, who: Identity, ticks: int) -> None:
-        """Give a batch whose id came at `ticks` its runs: begun since, bearing this very id, or seen to run in production then."""
+        """Give a batch whose id came at `ticks` its runs: begun since, bearing this very id, or seen to run in production then.
+
+        What stood in the equipment since, or since the first of them began, is in its list of alarms.
+        """
+        assert who.batch is not None
+        there = ticks
         for run in list(self._state.runs.values()):
             if run.equipment != unit.name or run.kind != "step" or run.identity.batch == who.batch:
                 continue
@@ -202,7 +210,9 @@ class Occupancy:
             if loose and not since and not named and self._sight.unseen(unit, run, ticks):
                 run.unsighted = ticks  # nobody saw it run when the id came: it is this batch's from when it is seen again
             elif since or (run.identity.batch is None and named) or (loose and not self._sight.changed(unit, run, ticks)):
+                there = min(there, run.start.ticks)
                 self._rebind(unit, run, who, "known-late" if named else "id-late")
+        self._batches.alarms_since(unit, who.batch, there)
         if _ends_by_rows(unit):
             self._rejoin(unit, who, ticks)
 
@@ -242,6 +252,7 @@ class Occupancy:
         for run in [run for run in mine if run.identity.batch == batch and run.start.ticks >= since]:
             if until is None or run.start.ticks < until:
                 self._rebind(unit, run, Identity(), "id-late")
+        self._batches.alarms_of_nobody(unit, batch, since, until)
 
     def _rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         old, was = run.record, run.identity.batch

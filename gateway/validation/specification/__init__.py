@@ -7,5 +7,6 @@ a gap, and named as such.
 
 from gateway.validation.specification.document import FORM, specification
 from gateway.validation.specification.files import files, written
+from gateway.validation.specification.pages import drafted
 
-__all__ = ["FORM", "files", "specification", "written"]
+__all__ = ["FORM", "drafted", "files", "specification", "written"]

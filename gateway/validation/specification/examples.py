@@ -98,7 +98,7 @@ STATUS: dict[str, Any] = {
         {
             "name": "dryer-plc",
             "driver": "modbus",
-            "endpoint": "192.0.2.17:502",
+            "endpoint": "tcp://192.0.2.17:502",
             "state": "connected",
             "detail": "192.0.2.17:502",
             "unread": "",

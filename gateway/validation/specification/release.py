@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.access.roles import RULES
 from gateway.intake.push import MAX_TEXT
 from gateway.interfaces import digest_of
 from gateway.uplink.https import HELD
@@ -55,8 +54,6 @@ def _more(kind: str) -> dict[str, Any]:
             return {"most_characters": MAX_TEXT, "answers": _bound(reactions.of_push())}
         case "page":
             return {"requests": ["GET /metrics", "GET /status", "GET /values"]}
-        case "control":
-            return {"commands": {name: list(rule.roles) for name, rule in RULES.items()}}
     return {}
 
 

@@ -5,6 +5,7 @@ Three sources, each in one place: docs/validation/urs.md (what is required, its 
 and what each shows). The results of a test run come from the run itself. An installation has all of it in one file, `release.json`, which
 is made with the release from a run over the released files.
 
-In order: `release` (the one file) and `forms` over `matrix` and `problems` over `tree` over `requirements`, `cases`, `results`, `imports`.
+Beside it, what a change asks for: `imports` says what each file of tests reaches, `snapshot` what a release is made of; `states` reads two
+of them, and `changes` says what has to be shown again.
 Nothing here runs a test, and nothing counts a test that did not run.
 """

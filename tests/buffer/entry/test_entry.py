@@ -65,3 +65,19 @@ def test_a_readings_entry_that_breaks_the_format_is_refused(path: str, value: ob
 def test_an_unknown_event_type_is_refused() -> None:
     with pytest.raises(ValidationError):
         entry.parse(json.dumps(event_entry({"type": "surprise"})).encode())
+
+
+def test_every_discriminator_maps_to_schemas_by_their_references() -> None:
+    """One that maps to a choice is none to a program of another language, nor to OpenAPI."""
+
+    def references(schema: Any) -> list[Any]:
+        if isinstance(schema, list):
+            return [found for one in schema for found in references(one)]
+        if not isinstance(schema, dict):
+            return []
+        own = list(schema["mapping"].values()) if "propertyName" in schema and "mapping" in schema else []
+        return own + [found for one in schema.values() for found in references(one)]
+
+    found = references(list(made().values()))
+    assert len(found) > 20
+    assert [one for one in found if not isinstance(one, str)] == []

@@ -98,6 +98,12 @@ def test_signed_and_encrypted_is_the_default() -> None:
     assert (told.policy, told.mode) == ("Basic256Sha256", "SignAndEncrypt")
 
 
+def test_an_announced_url_is_of_one_server():
+    both = source(endpoint=["opc.tcp://a", "opc.tcp://b"], options={"announced": "opc.tcp://c", "security": {"policy": "None"}})
+    (told,) = [problem.message for problem in OpcUaDriver.check(both, [])]
+    assert told.endswith("announced is the URL of one server, and there are 2 endpoints")
+
+
 def test_check_names_what_can_not_work() -> None:
     wrong = [Tag(tag="a", source="plc", address="other:s=T", type="float64"), Tag(tag="b", source="plc", address="plc:s=T", type="decimal")]
     told = [problem.message for problem in OpcUaDriver.check(source(endpoint="http://x"), wrong)]

@@ -319,7 +319,7 @@ async def test_a_history_that_is_longer_than_what_is_told_says_how_many_are_left
     assert ([row["version"] for row in listed["versions"]], listed["left_out"]) == ([2, 3], 1)
 
 
-@pytest.mark.urs("URS-CFG-03", "URS-VAL-08")
+@pytest.mark.urs("URS-CFG-03")
 async def test_the_impact_says_at_which_interfaces_the_other_side_must_look_again(desk: Desk, monkeypatch) -> None:
     """By the folder, or by another release: what was promised when the version in force was proposed is what counts."""
 

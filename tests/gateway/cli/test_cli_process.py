@@ -18,6 +18,9 @@ from kit.commands import called
 from kit.drop_line import drop_line, dropped, events, stored
 from kit.processes import COMMAND, DEADLINE_S, command, free_port, running, until
 
+import config
+from config import examples
+
 
 def line_in(path: Path) -> Path:
     """A line whose only source is a drop folder, and whose EBR is away; its path is longer than the 107 bytes of a socket's address."""
@@ -134,6 +137,23 @@ def test_new_calls_the_line_as_its_folder(tmp_path: Path) -> None:
     nameless = called("new", tmp_path / "---")
     assert (nameless.returncode, (tmp_path / "---").exists()) == (2, False)
     assert "a line is called as its folder" in nameless.stderr
+
+
+@pytest.mark.parametrize("like", [name for name in examples.names() if name != "new"])
+def test_a_line_that_begins_as_an_example_is_called_as_its_folder_and_is_good_in_either_separator(tmp_path: Path, like: str) -> None:
+    assert called("new", tmp_path / "mine", "--like", like, "--separator", ";").returncode == 0
+    checked = called("check", tmp_path / "mine").stdout
+    assert "/mine: " in checked
+    assert "error" not in checked
+    assert (tmp_path / "mine" / "tags.csv").read_text("utf-8").startswith("tag;source;")
+    example, mine = config.load(examples.folder(like)), config.load(tmp_path / "mine")
+    assert (mine.tags, mine.parameters, mine.steps) == (example.tags, example.parameters, example.steps)
+
+
+def test_a_line_like_nothing_there_is_names_what_there_is(tmp_path: Path) -> None:
+    told = called("new", tmp_path / "mine", "--like", "brewery")
+    assert (told.returncode, (tmp_path / "mine").exists()) == (2, False)
+    assert told.stderr == "--like brewery: there is none; there are bioreactor-3, granulation-2, new, tablet-press-1\n"
 
 
 def test_asking_a_gateway_that_does_not_run_exits_3(folder: Path) -> None:

@@ -65,8 +65,8 @@ def test_an_alarm_reaches_page_status_metrics_and_log_and_goes_when_its_end_is_t
             assert text in page
         assert "Correct the address in tags.csv" in screen
         numbers = line.page("/metrics")
-        assert 'ebr_gateway_findings_total{code="file-refused",severity="alarm",source="lims"} 1.0' in numbers
-        assert "ebr_gateway_alarms_open 1.0" in numbers
+        assert 'ebr_gateway_findings_total{code="file-refused",line="lyon/test-1",severity="alarm",source="lims"} 1.0' in numbers
+        assert 'ebr_gateway_alarms_open{line="lyon/test-1"} 1.0' in numbers
         assert [problem for problem in command("ready", line.folder).stdout.splitlines() if problem.startswith("alarm")] == []
         logged = [text for text in line.log.read_text().splitlines() if "file-refused" in text]
         assert [" WARNING " in text[:30] for text in logged] == [True], logged
@@ -74,9 +74,11 @@ def test_an_alarm_reaches_page_status_metrics_and_log_and_goes_when_its_end_is_t
         dropped(line.folder, "good.csv", S3="1.25")
         until(lambda: line.codes("standing") == [])
         numbers = line.page("/metrics")
-        assert "ebr_gateway_alarms_open 0.0" in numbers
-        assert 'ebr_gateway_findings_open{code="column-missing",severity="alarm"} 1.0' in numbers, "over, and nobody has acknowledged it"
-        assert "ebr_gateway_alarms_unacknowledged 2.0" in numbers
+        assert 'ebr_gateway_alarms_open{line="lyon/test-1"} 0.0' in numbers
+        assert 'ebr_gateway_findings_open{code="column-missing",line="lyon/test-1",severity="alarm"} 1.0' in numbers, (
+            "over, and nobody has acknowledged it"
+        )
+        assert 'ebr_gateway_alarms_unacknowledged{line="lyon/test-1"} 2.0' in numbers
         assert "over, not acknowledged" in " ".join(called("status", line.folder).stdout.split())
 
 
@@ -96,7 +98,7 @@ def test_over_a_kill_what_stood_is_shown_as_not_known_and_what_happened_stays(tm
         assert after["not_said_since_start"] > after["since"]
         assert "alarm, stood before the start, not acknowledged" in " ".join(called("status", line.folder).stdout.split())
         assert "file-refused" in line.codes("recent")
-        assert "ebr_gateway_alarms_open 0.0" in line.page("/metrics")
+        assert 'ebr_gateway_alarms_open{line="lyon/test-1"} 0.0' in line.page("/metrics")
         line.drop("again.csv", "sample_id,water\nS4,1.2\n")
         until(lambda: line.row("standing", "column-missing")["not_said_since_start"] is None)
         assert line.row("standing", "column-missing")["since"] == before["since"]

@@ -106,9 +106,9 @@ def test_checkpoints_witnesses_patrol_and_backups_are_told_when_good_and_when_ba
         )
         assert f"backup: {tmp_path / 'copies'}: No such file or directory; there is none yet" in now["problems"]
         numbers = line.page("/metrics")
-        assert 'ebr_gateway_witness_away{witness="gone"} 1.0' in numbers
-        assert 'ebr_gateway_witness_away{witness="near"} 0.0' in numbers
-        assert "ebr_gateway_backup_failing 1.0" in numbers
+        assert 'ebr_gateway_witness_away{line="lyon/test-1",witness="gone"} 1.0' in numbers
+        assert 'ebr_gateway_witness_away{line="lyon/test-1",witness="near"} 0.0' in numbers
+        assert 'ebr_gateway_backup_failing{line="lyon/test-1"} 1.0' in numbers
 
     shares["gone"].mkdir()
     (tmp_path / "copies").mkdir()
@@ -178,7 +178,7 @@ def test_a_journal_that_fills_and_a_lock_of_another_program_are_told_with_their_
             assert now["journal"]["pressure_cause"] == "journal-locked"
             both(line, "sources are held back: another program has locked", "in the way: another program has locked")
             assert '<section class="state bad"' in line.page()
-            assert "ebr_gateway_journal_pressure 1.0" in line.page("/metrics")
+            assert 'ebr_gateway_journal_pressure{line="lyon/test-1"} 1.0' in line.page("/metrics")
             other.execute("ROLLBACK")
         until(lambda: line.now()["journal"]["pressure"] is None)
         assert '<section class="state bad"' not in line.page()

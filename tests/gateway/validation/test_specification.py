@@ -26,7 +26,6 @@ from gateway.interfaces.contract import release
 from gateway.listening import Bounds
 from gateway.operation.status import Status
 from gateway.pages import server as page_server
-from gateway.pages.alarm import AlarmForms
 from gateway.pages.door import Door
 from gateway.validation.specification import files, openapi, specification
 from gateway.validation.specification.committed import committed
@@ -79,7 +78,7 @@ def test_who_is_not_named_is_a_gap_and_makes_the_command_say_so(line: Line, made
     assert "uplink:pages" not in gaps, "owner and contact are named"
     assert gaps["push"] == "push: no contact: nobody is named in line.toml"
     assert {"source:plc", "uplink:posts", "witness:far"} <= set(gaps)
-    done = called("spec", line.folder, "--to", tmp_path / "out")
+    done = called("spec", line.folder, "--to", tmp_path / "out", "--form", "json")
     assert done.returncode == 1
     assert "gap: push: no contact" in done.stdout
     assert called("spec", ROOT / "config/examples/granulation-2").returncode == 0
@@ -88,17 +87,20 @@ def test_who_is_not_named_is_a_gap_and_makes_the_command_say_so(line: Line, made
 @pytest.mark.urs("URS-VAL-01")
 def test_the_folder_holds_what_its_sums_say_and_is_not_written_over(line: Line, tmp_path: Path) -> None:
     to = tmp_path / "out"
-    called("spec", line.folder, "--to", to)
+    called("spec", line.folder, "--to", to, "--form", "json")
     rows = (row.split("  ") for row in (to / "SHA256SUMS").read_text().splitlines())
     sums = {name: digest for digest, name in rows}
     held = {path.relative_to(to).as_posix(): path.read_bytes() for path in to.rglob("*") if path.is_file()}
+    (document,) = (json.loads(held.pop(name)) for name in list(held) if name.startswith("interface-specification-"))
     assert {name: hashlib.sha256(content).hexdigest() for name, content in held.items() if name != "SHA256SUMS"} == sums
+    assert document["facts"]["files"] == {"SHA256SUMS": hashlib.sha256(held["SHA256SUMS"]).hexdigest()}, "who signs it signs the files"
+    assert (document["document"], document["result"]) == ("interface-specification", "finding")
     described = {json.loads(held["interfaces.json"])["interfaces"][n]["description"] for n in range(len(contracts(line)))} - {None}
     assert described <= set(held)
     assert {row["file"]: row["sha256"] for row in json.loads(held["interfaces.json"])["schemas"]} == {
         name: digest for name, digest in sums.items() if name.startswith("schemas/")
     }
-    again = called("spec", line.folder, "--to", to)
+    again = called("spec", line.folder, "--to", to, "--form", "json")
     assert (again.returncode, again.stderr) == (2, f"{to}: is not empty\n")
 
 
@@ -118,7 +120,8 @@ async def _never(_: object) -> None:
 def test_the_paths_of_page_and_push_are_those_that_are_served(line: Line) -> None:
     assert line.web is not None
     assert line.push is not None
-    door, forms = Door(line.gateway, Access.__new__(Access), secure=False), AlarmForms.__new__(AlarmForms)
+    door = Door(line.gateway, Access.__new__(Access), secure=False)
+    forms = page_server._forms(Status.__new__(Status), line, Access.__new__(Access), {}, door)
     page = page_server._application(Status.__new__(Status), line, door, forms, Bounds())
     orders = push.PushIn(line, PushTokens(line), _never, lambda: (1, 1), lambda: True).application(Bounds())
 

@@ -128,6 +128,28 @@ def test_an_instrument_that_only_a_pattern_describes_is_named_and_the_others_are
     assert "floor-scale: serial at" not in said
 
 
+@pytest.mark.parametrize(
+    ("chosen", "served"),
+    [
+        ({"only": ["floor-scale"]}, {"floor-scale"}),
+        ({"skip": ["granulator-plc", "mes"]}, {"dryer-plc", "floor-scale", "lims-drop"}),
+        ({"only": ["dryer-plc", "mes"], "skip": ["mes"]}, {"dryer-plc"}),
+    ],
+)
+def test_a_source_can_be_served_by_itself_and_left_to_another(plant: Path, tmp_path: Path, chosen: Any, served: set[str]) -> None:
+    console = EndsWhenServing()
+    truth = tmp_path / "truth"
+    assert simulate(plant, tmp_path / "copy", truth, console=Console(file=console, width=200), **chosen) == 0
+    assert {line.partition(":")[0] for line in console.getvalue().splitlines() if " at " in line} == served
+    assert {log.stem for log in truth.glob("*.jsonl")} - {"genealogy"} == served
+
+
+def test_a_source_that_is_not_there_is_named_with_those_that_are(plant: Path, tmp_path: Path) -> None:
+    said = io.StringIO()
+    assert simulate(plant, tmp_path / "copy", only=["plc"], console=Console(file=said, width=200)) == 2
+    assert said.getvalue().startswith("line.toml: no source is called plc: there are granulator-plc, dryer-plc, ")
+
+
 def test_a_driver_without_a_simulated_device_is_named() -> None:
     with pytest.raises(UnknownDriver, match="profinet"):
         device_class("profinet")

@@ -86,6 +86,16 @@ async def test_units_and_ranges_are_compared_with_the_map(plant: Plant) -> None:
     assert "6 tags: 2 as the map says, 4 to be looked at" in report.lines()
 
 
+@pytest.mark.urs("URS-MAP-07")
+async def test_what_this_user_may_write_is_told(plant: Plant) -> None:
+    await plant.add("Read", 1.0, ua.VariantType.Double, type="float64")
+    await plant.add("Written", 1.0, ua.VariantType.Double, type="float64")
+    await plant.server.get_node(ua.NodeId("Written", plant.index)).set_writable()
+    plant.tags.append(Tag(tag="plant.none", source="plc", address="lab:s=None", type="float64"))
+    report = await plant.driver().probe(0.3)
+    assert [tag.may_write for tag in report.tags] == [False, True, None]
+
+
 async def test_browse_tells_units_ranges_and_the_elements_of_an_array(plant: Plant) -> None:
     await plant.add("Water", 812.0, ua.VariantType.Double, ("", int.from_bytes(b"KGM", "big")), (0.0, 0.0))
     await plant.add("Zones", [1.5, 2.5], ua.VariantType.Double, ("°C", 0), (0.0, 120.0))

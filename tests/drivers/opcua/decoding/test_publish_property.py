@@ -197,15 +197,29 @@ def test_layouts_are_bounded_and_those_that_come_by_chance_are_forgotten() -> No
     def body(handles: Iterable[int]) -> bytes:
         return b"".join(struct.pack("<IBBdqq", handle, 13, 11, 1.5, 133 * 10**15, 133 * 10**15) for handle in handles)
 
-    for count in range(8, 600):
+    for count in range(8, 900):
         for _ in "123":
             remembered.readings(body(range(count)), 0, count * 30, count)
-        assert len(remembered._known) <= 16
-        assert len(remembered._score) <= 256
-    assert remembered.readings(body(range(599)), 0, 599 * 30, 599) is not None
+        assert len(remembered._known) <= 128
+        assert sum(count for count, _, _ in remembered._known) <= 1 << 17
+        assert len(remembered._score) <= 1024
+    assert remembered.readings(body(range(599, 1198)), 0, 599 * 30, 599) is None
+    assert remembered.readings(body(range(899)), 0, 899 * 30, 899) is not None
     for first in range(1, 40):
-        assert remembered.readings(body(range(first, first + 599)), 0, 599 * 30, 599) is None
-    assert (599, 599 * 30) not in remembered._known
+        by_chance = [0, *range(first + 1, first + 899)]
+        assert remembered.readings(body(by_chance), 0, 899 * 30, 899) is None
+    assert not any(count == 899 for count, _, _ in remembered._known)
+
+
+def test_subscriptions_of_one_size_have_a_layout_each() -> None:
+    types = dict.fromkeys(range(40), 11)
+    layouts = RememberedLayouts({handle: handle for handle in types}, types)
+
+    def body(first: int) -> bytes:
+        return b"".join(struct.pack("<IBBdqq", handle, 13, 11, 1.5, 133 * 10**15, 133 * 10**15) for handle in range(first, first + 10))
+
+    found = [[layouts.readings(body(first), 0, 300, 10) for first in (0, 10, 20, 30)] for _ in range(3)]
+    assert [[one is not None for one in of_each] for of_each in found] == [[False] * 4, [True] * 4, [True] * 4]
 
 
 def plain(odd: Undecoded) -> tuple[Any, ...]:

@@ -1,10 +1,16 @@
 """Sessions on the server: kept while it may have them, closed where they were made in vain, made where it lists no endpoint."""
 
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from asyncua import ua
 from asyncua.server.internal_session import InternalSession
 from kit.opcua_bench import Bench, secured
 from kit.processes import eventually
@@ -132,6 +138,63 @@ async def test_a_server_that_lists_no_endpoint_when_it_creates_the_session_is_co
         bench.run()
         await bench.caught_up()
         assert bench.failures == []
+
+
+OWN_URL = "opc.tcp://plc-17.plant.invalid:4841/cell"
+
+
+@contextlib.asynccontextmanager
+async def behind_an_address_translation(server: str) -> AsyncIterator[str]:
+    """An address that leads to a server, which refuses who does not name it by its own URL, as Milo's does."""
+    host, port = urlsplit(server).hostname, urlsplit(server).port
+    tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(65_536):
+                target.write(data)
+        target.close()
+
+    async def joined(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readexactly(8)
+        hello = await reader.readexactly(int.from_bytes(head[4:8], "little") - 8)
+        if OWN_URL.encode() not in hello:
+            writer.write(b"ERRF" + struct.pack("<IIi", 16, ua.StatusCodes.BadTcpEndpointUrlInvalid, -1))
+            writer.close()
+            return
+        there, to_server = await asyncio.open_connection(host, port)
+        writers.extend((writer, to_server))
+        to_server.write(head + hello)
+        tasks.update(asyncio.create_task(carry(*way)) for way in ((reader, to_server), (there, writer)))
+
+    listening = await asyncio.start_server(joined, "127.0.0.1", 0)
+    yield f"opc.tcp://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    listening.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for writer in writers:
+        writer.transport.abort()
+    await listening.wait_closed()
+
+
+async def test_a_server_that_is_reached_by_another_address_is_named_by_its_own_url(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=2) as bench, behind_an_address_translation(bench.plc.url) as address:
+        bench.source = bench.source.model_copy(update={"endpoint": address})
+        bench.driver = OpcUaDriver(bench.source, bench.tags)
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.failures)
+        assert "BadTcpEndpointUrlInvalid; the server knows itself by another host, port or path than the endpoint's" in bench.failures[0]
+        await bench.stop()
+        bench.failures.clear()
+        bench.source = bench.source.model_copy(update={"options": {**bench.source.options, "announced": OWN_URL}})
+        bench.driver = OpcUaDriver(bench.source, bench.tags)
+        bench.run()
+        await bench.caught_up()
+        assert bench.failures == []
+        await bench.stop()
 
 
 def test_a_message_that_the_server_has_let_go_is_not_acknowledged() -> None:

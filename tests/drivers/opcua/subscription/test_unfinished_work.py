@@ -13,6 +13,7 @@ from drivers.opcua.asyncua_types import ua as types
 from drivers.opcua.plan import HistoryGap, plan_of
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription.history import keep_filling
+from drivers.opcua.subscription.newest import Newest
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.subscribe import Subscription
@@ -68,7 +69,7 @@ class Structures:
 def stage(messages: Any = None, structures: Any = None) -> tuple[Upkeep, Subscription, SessionState]:
     (group,) = plan_of(SOURCE, SETTINGS, TAGS).groups
     subscription = Subscription(7, group, 2.0, 1, group.tags, frozenset(item.handle for item in group.items), 0.0)
-    state = SessionState(Semantics(TAGS), subscriptions=[subscription], last=[None] * 3)
+    state = SessionState(Semantics(TAGS), subscriptions=[subscription], last=Newest(3))
     link: Any = BrokenLink()
     upkeep = Upkeep(SOURCE, SETTINGS, TAGS, Collector(), link, messages, state, [], structures)
     return upkeep, subscription, state

@@ -1,0 +1,51 @@
+"""Defines the command that shows the documentation."""
+
+from pathlib import Path
+
+import click
+
+from gateway.cli.base import NOT_REACHED, PATH, WRONG_INPUT, fail
+
+
+@click.command()
+@click.argument("page", required=False, metavar="PAGE", help="the page to read here, as in the list; without it, the list")
+@click.option("--to", type=PATH, help="write all of it as a site into this folder, for a browser, with a search; no network is needed")
+def docs(page: str | None, to: Path | None) -> None:
+    """Read the documentation: here, or as a site for a browser."""
+    from gateway import manual
+
+    if to is not None:
+        _site(to)
+    elif page is None:
+        for chapter in manual.CHAPTERS:
+            click.echo(f"{chapter.title}:")
+            for name in chapter.pages:
+                click.echo(f"  {name:<26} {manual.title_of(manual.page_of(name))}")
+        click.echo("one page here: ebr-gateway docs PAGE; all of it for a browser: ebr-gateway docs --to DIR")
+    else:
+        _read(page)
+
+
+def _site(to: Path) -> None:
+    from gateway import manual
+
+    try:
+        count = manual.write(to)
+    except FileExistsError as error:
+        fail(str(error), WRONG_INPUT)
+    except OSError as error:
+        fail(f"{to}: {error.strerror}", NOT_REACHED)
+    click.echo(f"{count} pages; open {to / 'index.html'} in a browser")
+
+
+def _read(page: str) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from gateway import manual
+
+    try:
+        text = manual.page_of(page)
+    except manual.NoPage as error:
+        fail(str(error), WRONG_INPUT)
+    Console().print(Markdown(text))
