@@ -120,14 +120,14 @@ def test_a_medium_that_was_damaged_installs_nothing(running: Machine) -> None:
 
 
 def test_uninstalling_leaves_the_folder_and_the_journal_and_they_go_on_with_the_next_installation(running: Machine) -> None:
-    before = running.run("cd /var/lib/ebr-gateway/mixer-1; ls segments | wc -l")
+    before = running.run("cd /var/lib/ebr-gateway/mixer-1; ls segments/*.db | wc -l")
     told = install(running, OLD, "uninstall")
     assert told.endswith("rc=0\n"), told
     assert (
         running.run("ls -d /opt/ebr-gateway* /usr/local/bin/ebr-gateway /etc/systemd/system/ebr-gateway@.service 2>/dev/null | wc -l")
         == "0\n"
     )
-    assert running.run("cd /var/lib/ebr-gateway/mixer-1; ls segments | wc -l") == before
+    assert running.run("cd /var/lib/ebr-gateway/mixer-1; ls segments/*.db | wc -l") == before
     running.run("systemctl stop sim ebr", check=False)
     if running.run("ls /root/media/ebr-gateway.deb || true"):
         running.run("dpkg -i --force-depends /root/media/ebr-gateway.deb")
