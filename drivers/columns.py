@@ -22,19 +22,19 @@ class Columns(Sequence[Reading]):
     source, server: ticks, one for each reading, or None where the protocol has no such time. Where both are the same they are one object.
     """
 
-    __slots__ = ("_latest", "_rows", "server", "source", "tags", "values")
+    __slots__ = ("_bounds", "_rows", "server", "source", "tags", "values")
 
     def __init__(self, tags: Tags, values: Sequence[Value], source: Sequence[int] | None, server: Sequence[int] | None) -> None:
         self.tags, self.values, self.source, self.server = tags, values, source, server
         self._rows: list[Reading] | None = None
-        self._latest: int | None = None
+        self._bounds: tuple[int, int] | None = None
 
     @property
-    def latest(self) -> int | None:
-        """The latest source time, None if there is none."""
-        if self._latest is None and self.source:
-            self._latest = max(self.source)
-        return self._latest
+    def bounds(self) -> tuple[int, int] | None:
+        """The earliest and the latest source time, None if there is none. Looked for once."""
+        if self._bounds is None and self.source:
+            self._bounds = min(self.source), max(self.source)
+        return self._bounds
 
     def rows(self) -> list[Reading]:
         """Return the readings one by one."""

@@ -85,7 +85,7 @@ def readings_body(head: Mapping[str, Any], contexts: Mapping[str, Any], tagset: 
 
 def _place(name: str, values: Sequence[Any], columns: dict[str, Sequence[Any]], constant: dict[str, Any]) -> None:
     first = values[0]
-    if values.count(first) == len(values):
+    if first == values[-1] and values.count(first) == len(values):
         constant[name] = first
     else:
         columns[name] = values
@@ -103,11 +103,16 @@ def _place_ticks(name: str, values: Sequence[int | None], base: int, columns: di
     missing = values.count(None)
     if missing == len(values):
         return
-    if values.count(values[0]) == len(values):  # one time for all: looked at once
-        values = values[:1]
-    relative = [value - base for value in values] if not missing else [None if value is None else value - base for value in values]  # type: ignore[operator]
-    present = relative if not missing else [value for value in relative if value is not None]
-    if min(present) > -EXACT and max(present) < EXACT:  # type: ignore[type-var,operator]
+    if missing:
+        relative: list[int | None] = [None if value is None else value - base for value in values]
+        present = [value for value in relative if value is not None]
+    else:
+        present = [value - base for value in values]  # type: ignore[operator]
+        relative = present  # type: ignore[assignment]
+    low, high = min(present), max(present)
+    if low == high and not missing:  # one time for all
+        values, relative = values[:1], relative[:1]
+    if low > -EXACT and high < EXACT:
         _place(f"{name}_ticks", relative, columns, constant)
     else:
         # A DateTime past the calendar means its end (OPC UA Part 6, 5.2.2.5).

@@ -24,13 +24,17 @@ _NEVER = object()
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What of a list is stored, by column, all of it Good. raw: None if there is none; source, server: ticks."""
+    """What of a list is stored, by column, all of it Good. raw: None if there is none; source, server: ticks.
+
+    bounds: earliest and latest source time of the list.
+    """
 
     tags: Tags
     values: Sequence[Any]
     raw: Sequence[Any] | None
     source: Sequence[int] | None
     server: Sequence[int] | None
+    bounds: tuple[int, int] | None
 
 
 class Group(NamedTuple):
@@ -95,7 +99,7 @@ def normalised(groups: Sequence[Group], readings: Columns) -> Stored | None:
         if taken[1] is not None:
             raw = [None] * len(values) if raw is None else raw
             group.put(raw, taken[1])
-    return Stored(readings.tags, values, raw, readings.source, readings.server)
+    return Stored(readings.tags, values, raw, readings.source, readings.server, readings.bounds)
 
 
 def stands(signals: Sequence[tuple[int, int]], stored: Stored, last: Mapping[int, Any]) -> bool:

@@ -158,9 +158,13 @@ def observed_through(rows: Sequence[Row] | Stored, stated: int | None, io: Insta
     if authority == "gateway":
         return received
     if isinstance(rows, Stored):
-        sources: Sequence[int] = rows.source or ()
-        if authority == "device" and sources and min(sources) >= EARLIEST_TICKS and max(sources) <= received + FUTURE_TICKS:
-            return max(sources)
+        if (
+            authority == "device"
+            and rows.bounds is not None
+            and rows.bounds[0] >= EARLIEST_TICKS
+            and rows.bounds[1] <= received + FUTURE_TICKS
+        ):
+            return rows.bounds[1]
         none = (None,) * len(rows.tags)
         times: Iterable[tuple[int | None, int | None]] = zip(rows.source or none, rows.server or none, strict=True)
     else:

@@ -95,9 +95,13 @@ class PollFilter:
         return polled
 
     def _partly(self, polled: Stored, differs: Sequence[bool], now_s: float) -> Stored:
-        columns = (polled.values, polled.raw, polled.source, polled.server)
-        values, *others = (None if column is None else list(compress(column, differs)) for column in columns)
-        changed = Stored(tuple(compress(polled.tags, differs)), values or [], *others)
+        tags = tuple(compress(polled.tags, differs))
+        values, raw, source, server = (
+            None if column is None else list(compress(column, differs))
+            for column in (polled.values, polled.raw, polled.source, polled.server)
+        )
+        bounds = (min(source), max(source)) if source else None
+        changed = Stored(tags, values or [], raw, source, server, bounds)
         for index, value, raw in zip(changed.tags, changed.values, changed.raw or repeat(None), strict=False):
             self._last[index], self._raw[index], self._stored_s[index] = value, raw, now_s
         return changed

@@ -84,20 +84,26 @@ def column_drafts(
     for first in range(0, count, MOST_READINGS):
         piece = whole if count <= MOST_READINGS else part(whole, slice(first, first + MOST_READINGS))
         for some, table in tables(piece, io.requested, io.received):
-            yield ReadingsDraft(
-                origin.source, source_clock, origin.tagset, _seen_by_column(some, io, origin, authority, trusted=trusted), table
-            )
+            bounds = stored.bounds if len(some[0]) == count else _bounds_of(some[5])
+            seen = _seen_by_column(some, io, origin, authority, bounds, trusted=trusted)
+            yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen, table)
 
 
-def _seen_by_column(turned: Columns, io: Instants, origin: Origin, authority: Authority | None, *, trusted: bool) -> Sequence[Seen]:
+def _bounds_of(sources: Sequence[int | None]) -> tuple[int, int] | None:
+    present = [] if sources[0] is None else [source for source in sources if source is not None]  # all or none has one
+    return (min(present), max(present)) if present else None
+
+
+def _seen_by_column(
+    turned: Columns, io: Instants, origin: Origin, authority: Authority | None, bounds: tuple[int, int] | None, *, trusted: bool
+) -> Sequence[Seen]:
+    """Give turned rows, of which all or none has a source time, as the fold reads them. bounds: earliest and latest of those times."""
     tags, values, _, _, kinds, sources, servers = turned
-    if authority == "gateway" or (authority is not None and sources[0] is None and servers[0] is None):
+    if authority == "gateway" or (authority is not None and bounds is None and servers[0] is None):
         ours = event_ticks("gateway", None, None, io.requested, io.received, trusted=True)
         return SeenColumns(tags, values, ours, ours, kinds[0])
-    if authority == "device" and trusted and sources[0] is not None:
-        latest = max(sources)
-        if min(sources) >= EARLIEST_TICKS and latest <= io.received + FUTURE_TICKS:
-            return SeenColumns(tags, values, sources, latest, kinds[0])
+    if authority == "device" and trusted and bounds is not None and bounds[0] >= EARLIEST_TICKS and bounds[1] <= io.received + FUTURE_TICKS:
+        return SeenColumns(tags, values, sources, bounds[1], kinds[0])
     return seen_of(turned, io, origin.authorities, trusted=trusted)
 
 

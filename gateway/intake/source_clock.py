@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from config import Source, Tag
+from drivers.columns import Columns
 from drivers.contract import Finding, Reading
 from gateway.clock import SourceClock
 from gateway.intake.findings import clock_off
@@ -44,7 +45,10 @@ class ClockWatch:
 
 def stamp_of(readings: Sequence[Reading]) -> int | None:
     """Give the stamp that stands for a list of changes, None if none has one: the middle, for one tag with an absurd stamp is no clock."""
-    stamps = sorted(source for _, _, _, source, _ in readings if source is not None)
+    if isinstance(readings, Columns):
+        stamps = sorted(readings.source or ())
+    else:
+        stamps = sorted(source for _, _, _, source, _ in readings if source is not None)
     return stamps[len(stamps) // 2] if stamps else None
 
 

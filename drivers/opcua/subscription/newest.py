@@ -79,4 +79,4 @@ class Newest(Sequence["Reading | None"]):
 
 def _follows(readings: Columns, before: Columns) -> bool:
     """Whether each of these has a later source time than all of the others, so that none of those is the newest, or of the same time."""
-    return before.latest is not None and readings.source is not None and min(readings.source) > before.latest
+    return before.bounds is not None and readings.bounds is not None and readings.bounds[0] > before.bounds[1]
