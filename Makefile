@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CHECKS := check-format check-lint check-types check-imports check-words check-trace
 
-.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench instructions rtm lock wheel release clean help
+.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench instructions rtm look lock wheel release clean help
 
 setup: .venv/.ready ## create .venv from the hash-locked lock file
 
@@ -82,6 +82,9 @@ bench: .venv/.ready ## print the tables of benchmarks/
 
 rtm: .venv/.ready ## write the traceability that the next release carries, from the results of `make test` and `make faults`
 	@$(BIN)/python tools/rtm.py
+
+look: .venv/.ready ## draw the page in fourteen states at panel and phone, light and dark, into TO (needs chromium)
+	@$(BIN)/python tools/look.py $(or $(TO),/tmp/ebr-gateway-look) $(ARGS)
 
 instructions: .venv/.ready ## count the instructions of a reading at each stop of its way (half a minute, needs valgrind); fails if one takes more than before
 	@$(BIN)/python benchmarks/instructions.py $(ARGS)

@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from buffer.opening import Opened
     from buffer.origin import Origin
     from buffer.reader import held_segments, read_journal
-    from buffer.receipts import Depth, Quarantined, Rejected
+    from buffer.receipts import Cursor, Depth, Quarantined, Rejected, read_cursors
     from buffer.retention import Pruned, Retained
     from buffer.scrub import ScrubRound
     from buffer.segment import Entry
@@ -92,6 +92,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Body",
     "CheckpointRefused",
+    "Cursor",
     "Depth",
     "End",
     "Entry",
@@ -115,6 +116,7 @@ __all__ = [
     "Usage",
     "event_type",
     "held_segments",
+    "read_cursors",
     "read_journal",
     "read_watermark",
     "segment_end",
@@ -131,7 +133,7 @@ _HOMES = {
     "catalogue": ("End",),
     "watermarks": ("read_watermark",),
     "origin": ("Origin",),
-    "receipts": ("Depth", "Quarantined", "Rejected"),
+    "receipts": ("Cursor", "Depth", "Quarantined", "Rejected", "read_cursors"),
     "retention": ("Pruned", "Retained"),
     "scrub": ("ScrubRound",),
     "space": ("Pressure",),

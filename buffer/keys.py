@@ -54,12 +54,17 @@ def checkpoint_text(origin: str, size: int, root: bytes) -> str:
 
 
 def create(path: Path, name: str) -> Signer:
-    """Make a new key, readable for its owner alone, with the public one beside it (`.pub`). FileExistsError if there is one."""
+    """Make a new key, readable for its owner alone, and add the public one to those beside it (`.pub`). FileExistsError if there is one.
+
+    Public keys that lie there already stay: by them alone is proved what a key signed that is gone, as after a restore on another machine.
+    """
     if path.exists():
         raise FileExistsError(f"{path}: exists already")
     signer = Signer(name, Ed25519PrivateKey.generate())
     _put(path, signer.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
-    _put(path.with_name(path.name + ".pub"), f"{signer.public}\n".encode(), 0o644)
+    public = path.with_name(path.name + ".pub")
+    held = public.read_text("ascii") if public.exists() else ""
+    _put(public, f"{held}{signer.public}\n".encode(), 0o644)
     return signer
 
 

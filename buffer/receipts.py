@@ -8,10 +8,13 @@ never an entry.
 import json
 import threading
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from buffer import segment as segments
+from buffer import sqlite
 from buffer.catalogue import Catalogue, End
 from buffer.committed import CommittedView
 from buffer.errors import ReceiptRefused
@@ -68,6 +71,14 @@ class Cursor:
     def at(self) -> tuple[int, int]:
         """(epoch, seq) of the last confirmed entry."""
         return self.epoch, self.seq
+
+
+def read_cursors(directory: Path) -> dict[str, Cursor]:
+    """Read each uplink's cursor from a journal's folder; that of a running gateway is up to a second old. Raises sqlite3.Error."""
+    path = directory / "journal.db"
+    with closing(sqlite.reader(path, closed=not path.with_name("journal.db-wal").exists())) as db:
+        rows = db.execute("SELECT uplink, required, epoch, seq FROM cursors").fetchall()
+    return {name: Cursor(bool(required), epoch, seq) for name, required, epoch, seq in rows}
 
 
 class Receipts:

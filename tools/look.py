@@ -1,5 +1,7 @@
 """Draw the pages as a technician sees them: each state of `tests/kit/line_states.py`, at the panel and the phone, light and dark.
 
+docs/images/page.png is source-down-panel.png.
+
 Usage: python tools/look.py FOLDER [STATE ...]
 """
 

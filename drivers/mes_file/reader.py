@@ -42,6 +42,7 @@ class FileReader:
         self._unread_s: dict[str, float] = {}  # name -> since when it stands there unread, by the monotonic clock
         self.waiting: dict[str, str] = {}  # name -> why it is not read, as reported
         self._refused: dict[str, str] = {}  # name -> why, of files that stand there as they were refused
+        self._full_at: Scan | None = None  # the look that found no room
         self._values = ValueFindings(pattern.name, self._columns)
 
     def takes(self, name: str) -> bool:
@@ -81,9 +82,7 @@ class FileReader:
             return why
         if (known := self._unfinished.get(seen.name)) and known[0] == [seen, *companions]:
             return known[1]
-        if len(self.ledger) >= self._settings.ledger_files and not self._has_room(scan):
-            text = f"more than {self._settings.ledger_files} files stand in the folder: new ones wait until old ones are taken away"
-            await self._report("folder-full", text, severity="alarm")
+        if not await self._has_room(scan):
             return "the folder is full"
         received_ns = time.monotonic_ns()
         try:
@@ -285,10 +284,19 @@ class FileReader:
             self._recalled.forget(self.pattern.name)
             await self._commit()
 
-    def _has_room(self, scan: Scan) -> bool:
-        """Make room in the ledger; True if there is some: what still stands in the folder stays remembered."""
-        self.ledger.make_room(scan.files)
-        return len(self.ledger) < self._settings.ledger_files
+    async def _has_room(self, scan: Scan) -> bool:
+        """Make room in the ledger; True if there is some: what still stands in the folder stays remembered.
+
+        A look that found none is not asked again: of a folder with ten thousand files too many, each would walk them all once more.
+        """
+        most = self._settings.ledger_files
+        if len(self.ledger) >= most and self._full_at is not scan:
+            self.ledger.make_room(scan.files)
+            if len(self.ledger) >= most:
+                self._full_at = scan
+                text = f"more than {most} files stand in the folder: new ones wait until old ones are taken away"
+                await self._report("folder-full", text, severity="alarm")
+        return len(self.ledger) < most
 
     async def _commit(self, made: list[Reading] | None = None, messages: list[Message] | None = None, **how: Any) -> None:
         """Commit what has changed of the ledger, with the records that it stands for, and what is left of the rows of before a restore."""

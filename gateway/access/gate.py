@@ -106,6 +106,7 @@ class Access:
             actor = replace(by, reason=said)
             if password:
                 actor = await self._by_password(command, str(by.user), password, by.where, said)
+                _same_role(by, actor)
             _fits(rule, actor)
             if asks and not actor.password_now and actor.who["auth"] != "proxy":
                 raise Refused("give your password: what is done here is done in your name", "no-password", by.user, actor)  # noqa: TRY301
@@ -346,6 +347,13 @@ def _fits(rule: Rule, actor: Actor) -> None:
             may_sign(actor)
         except NotSigned as error:
             raise Refused(str(error), "no-password" if actor.who["kind"] == "person" else "nobody-named", actor.user, actor) from error
+
+
+def _same_role(by: Actor, now: Actor) -> None:
+    """Raise Refused where a password says another role than the session has: a proxy's groups and the machine's are two lists."""
+    before, role = by.who["role"], now.who["role"]
+    if role != before:
+        raise Refused(f"{by.user} has the roles {before} and {role}: exactly one is needed", "no-one-role", by.user, now)
 
 
 def _one_role(who: Vouched, own: User | None) -> None:

@@ -15,6 +15,20 @@ from gateway.cli.persons import password_option, person, told
 
 SORTED_BY = {"who": "user", "what": "what", "object": "object", "why": "reason", "type": "type", "critical": "critical"}
 
+FILTERS = {
+    "batch": "batch",
+    "who": "who",
+    "what": "what",
+    "about": "object",
+    "why": "why",
+    "kind": "type",
+    "begin": "from",
+    "end": "to",
+    "critical": "critical alone",
+    "sort": "sorted by",
+}
+"""Parameters of `list` that choose rows -> their names for people."""
+
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
 def audit() -> None:
@@ -67,18 +81,7 @@ def list_(
     try:
         rows = trail.ordered(trail.rows(data_of(line), zone, gateway, wanted), SORTED_BY[sort] if sort else None)
         if form == "pdf" or to is not None:
-            told = {
-                "batch": batch,
-                "who": who,
-                "what": what,
-                "object": about,
-                "why": why,
-                "type": ", ".join(kind),
-                "from": begin,
-                "to": end,
-            }
-            asked = [(name, text) for name, text in {**told, "critical": "only" if critical else None, "sort": sort}.items() if text]
-            published(line, lambda: of_trail(rows, asked, batch), to, user, password_file)
+            published(line, lambda: of_trail(rows, _asked(), batch), to, user, password_file)
         elif form == "json":
             _write_json(rows)
         elif form == "csv":
@@ -88,6 +91,14 @@ def list_(
                 click.echo(text_of(row))
     except trail.NotPossible as error:
         fail(str(error), WRONG_INPUT)
+
+
+def _asked() -> list[tuple[str, str]]:
+    """Name what was typed to choose rows, as a document says it."""
+    typed = click.get_current_context().params
+    told = {words: typed[name] for name, words in FILTERS.items() if typed[name]}
+    lists = {words: ", ".join(value) for words, value in told.items() if isinstance(value, tuple)}
+    return [(words, "yes" if value is True else str(value)) for words, value in {**told, **lists}.items()]
 
 
 def _write_json(rows: Iterable[Mapping[str, Any]]) -> None:

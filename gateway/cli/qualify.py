@@ -63,6 +63,41 @@ def iq(line: Path, to: Path, account: str, ports: tuple[int, ...], key: Path | N
     sys.exit(GOOD if document["result"] == "passed" else FINDING)
 
 
+@qualify.command(short_help="Operational qualification on a copy with simulated devices")
+@line_folder
+@to_folder
+@click.option("--case", "cases", multiple=True, help="only this case, as OQ-02; repeat it")
+@click.option("--seconds", type=click.FloatRange(15, 3600), default=60.0, help="how long the line runs in each case")
+@person
+@password_option
+def oq(line: Path, to: Path, cases: tuple[str, ...], seconds: float, user: str | None, password_file: Path | None) -> None:
+    """Play faults on a copy of the line with simulated devices and the reference EBR, unattended; the plant is not touched.
+
+    What is not played is listed as not executed. Exit 0: every case was played and passed; 1: not.
+    """
+    import signal
+
+    from gateway.runtime import assembly
+    from gateway.validation import oq
+    from gateway.validation.bundle import Bundle
+    from gateway.validation.oq_cases import CASES
+
+    if unknown := sorted(set(cases) - {case.id for case in CASES}):
+        fail(f"--case {unknown[0][:20]}: there are {', '.join(case.id for case in CASES)}", WRONG_INPUT)
+    site = assembly.load(line)
+    if not site.uplinks:
+        fail(f"{line}: the line has no uplink, and so no EBR that could be compared with", WRONG_INPUT)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended, in order
+    try:
+        drafted = oq.qualified(site, Bundle(to), cases, seconds, lambda text: click.echo(text, err=True))
+    except OSError as error:
+        fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
+    document = put(line, drafted, to, user, password_file)
+    click.echo(text_of(document))
+    click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
+    sys.exit(GOOD if document["result"] == "passed" else FINDING)
+
+
 def put(line: Path, drafted: Mapping[str, Any], to: Path, user: str | None, password_file: Path | None) -> dict[str, Any]:
     """Make the document of a bundle, record it where it can be, and write its three forms. Without a person it is recorded by nobody."""
     if user is None:
@@ -171,3 +206,69 @@ def verify(folder: Path, key: Path | None, as_json: bool) -> None:
             )
         )
     sys.exit(GOOD if good else FINDING)
+
+
+@click.command(name="restore-test")
+@line_folder
+@click.option("--from", "source", type=FOLDER, required=True, help="the backup's folder")
+@click.option("--ebr", type=PATH, help="the store of the EBR: what it has beyond the backup is restored, too")
+@to_folder
+@click.option("--within-h", type=click.FloatRange(min=0.001), default=4.0, help="the declared recovery time, in hours")
+@person
+@password_option
+def restore_test(
+    line: Path, source: Path, ebr: Path | None, to: Path, within_h: float, user: str | None, password_file: Path | None
+) -> None:
+    """Restore a backup beside the line, prove it, compare it with the journal, decide a batch again, and throw it away.
+
+    The line is read only, running or not. Exit 0: every check was made and passed; 1: not.
+    """
+    import config
+    from gateway.validation.bundle import Bundle
+    from gateway.validation.restore_test import Given, tested
+
+    keys = "\n".join(public_keys_from(line, None))
+    given = Given(config.identity(line).gateway, data_of(line), source, ebr, keys, within_h * 3600)
+    try:
+        drafted = tested(given, Bundle(to))
+    except OSError as error:
+        fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
+    document = put(line, drafted, to, user, password_file)
+    click.echo(text_of(document))
+    click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
+    sys.exit(GOOD if document["result"] == "passed" else FINDING)
+
+
+@click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
+def verification() -> None:
+    """The verification that is made from time to time."""
+
+
+@verification.command(name="run", short_help="Verify journal, newest backup, archives, store, witnesses")
+@line_folder
+@click.option("--archive", "archives", type=PATH, multiple=True, help="an archive of a batch, too; repeat it")
+@click.option("--ebr", type=PATH, help="the store of the EBR, too")
+@to_folder
+@person
+@password_option
+def run_verification(
+    line: Path, archives: tuple[Path, ...], ebr: Path | None, to: Path, user: str | None, password_file: Path | None
+) -> None:
+    """Verify the journal, the newest backup, archives, the EBR's store and the checkpoints of witnesses that are folders.
+
+    As a document with its evidence. The line is read only, running or not. Exit 0: each was verified and is good; 1: not.
+    """
+    import config
+    from gateway.validation.bundle import Bundle
+    from gateway.validation.verification import Given, verified
+
+    keys = "\n".join(public_keys_from(line, None))
+    given = Given(config.identity(line).gateway, config.read(line)[0], data_of(line), keys, archives, ebr)
+    try:
+        drafted = verified(given, Bundle(to))
+    except OSError as error:
+        fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
+    document = put(line, drafted, to, user, password_file)
+    click.echo(text_of(document))
+    click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
+    sys.exit(GOOD if document["result"] == "passed" else FINDING)

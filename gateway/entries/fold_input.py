@@ -139,7 +139,7 @@ def _readings(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> list[Se
 
     table = tagsets[entry["tagset"]]
     places = {tag.tag: index for index, tag in enumerate(line.tags_of(entry["source"]))}
-    default, trusted = _clock_of(entry, line)
+    default, trusted = clock_of(entry, line)
     return [
         (places[table[tag][0]], value, status, _event(table[tag][1] or default, source, server, requested, received, trusted), kind)
         for tag, value, status, kind, source, server, requested, received in zip(
@@ -162,7 +162,7 @@ def _event(authority: Any, source: int | None, server: int | None, requested: in
     return event_ticks(authority, source, server, requested, received, trusted=trusted)
 
 
-def _clock_of(entry: Mapping[str, Any], line: Line) -> tuple[str, bool]:
+def clock_of(entry: Mapping[str, Any], line: Line) -> tuple[str, bool]:
     """Return the source's time authority when the entry was made, and True if its clock was within its limit."""
     clock = entry["source_clock"]
     limit = next((source.max_offset_s for source in line.sources if source.name == entry["source"]), None)

@@ -72,7 +72,7 @@ class Door:
             if self._proxy is not None and (vouched := self._proxy.says(request)) is not None:
                 request[VOUCHED] = vouched
             session = await self.session(request, by_hand=WATCHING not in request.query and request.path not in READ_BY_PROGRAMS)
-            if session is None and VOUCHED in request and request.path in READ_BY_PROGRAMS:
+            if session is None and VOUCHED in request and (request.path in READ_BY_PROGRAMS or WATCHING in request.query):
                 await self._access.vouched(request[VOUCHED], place(request, by_proxy=True), begins=False)
             elif session is None and VOUCHED in request and request.method == "GET" and not _is_open(request.path):
                 secret, session = await self._let_in(request, request[VOUCHED])
@@ -102,7 +102,7 @@ class Door:
 
     async def session(self, request: web.Request, *, by_hand: bool) -> Session | None:
         """Find who is logged in; None if nobody is, or is not any more who logged in. by_hand: a person did something."""
-        if SESSION in request:
+        if SESSION in request:  # also one that began with this very request, of which the browser brought no cookie
             found: Session = request[SESSION]
             return found
         return await self._look_up(request, by_hand=by_hand)

@@ -1,5 +1,6 @@
 """What pages with forms share: who is logged in, the form that he sent, and what became of it. They do not reload: people type here."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ class Desk:
     def __init__(self, gateway: str, access: Access, commands: Mapping[str, Command], door: Door) -> None:
         """commands: those of the control socket."""
         self.gateway, self._access, self._commands, self._door = gateway, access, commands, door
+        self._reading = asyncio.Lock()
 
     async def session(self, request: web.Request) -> Session:
         """Find who is logged in. Raises HTTPSeeOther: to the form by which one does."""
@@ -45,8 +47,9 @@ class Desk:
         return None if session is None or fields is None else (session, fields)
 
     async def asked(self, command: str, arguments: Mapping[str, Any], session: Session) -> dict[str, Any]:
-        """Give a command that only reads. Raises Declined."""
-        return await self._commands[command](arguments, session.actor)
+        """Give a command that only reads, one at a time: whole folders are read for it, beside the sources. Raises Declined."""
+        async with self._reading:
+            return await self._commands[command](arguments, session.actor)
 
     async def done(self, command: str, arguments: Mapping[str, Any], session: Session, fields: Mapping[str, str]) -> dict[str, Any] | Wrong:
         """Give a command in the name of who is logged in, with the reason and the password of his form.

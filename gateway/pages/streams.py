@@ -1,7 +1,7 @@
 """Sends a page whenever it is made anew, to who looks at it (Server-Sent Events, HTML Living Standard, 9.2). So many at once, so long.
 
-A stream ends by itself before the port would cut it (`gateway.listening`); the browser comes again. What a client does not read is not
-piled up: the next page is written when the one before has left.
+All are sent the same page. A stream ends by itself before the port would cut it (`gateway.listening`), and the browser comes again. What a
+client does not read is not piled up: the next page is written when the one before has left.
 """
 
 import asyncio
@@ -18,10 +18,13 @@ from gateway.pages.views import PERSON, Asked, Pages
 MOST, MOST_OF_PEER = 24, 8
 """Streams at once: in all, and of one address. A browser whose stream is refused asks for the page again and again."""
 EVERY_S = 1.0
-LIFE_S = 45.0
+LIFE_S = 25.0
+"""A browser may begin a stream on a connection that it has had for half a minute; after a minute the port ends that by force."""
 STAYS = "stays"
 """Where a request holds what says whether its person is logged in still."""
 Stays = Callable[[], Awaitable[bool]]
+AS_STREAM = {**HEADERS, "Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
+"""The last: nginx in between hands each page on when it comes."""
 RETRY = b"retry: 1000\n\n"
 OUT = b"event: out\ndata: .\n\n"
 
@@ -49,7 +52,7 @@ class Streams:
             raise web.HTTPNotFound(text="there is no such page", headers=HEADERS)
         if self._open.total() >= MOST or self._open[peer] >= MOST_OF_PEER:
             raise web.HTTPServiceUnavailable(text="too many look at this page: it is loaded again", headers={**HEADERS, "Retry-After": "5"})
-        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream; charset=utf-8"})
+        response = web.StreamResponse(headers=AS_STREAM)
         self._open[peer] += 1
         try:
             with contextlib.suppress(ConnectionError):  # who looked went away
@@ -67,7 +70,7 @@ class Streams:
             if stays is not None and not await stays():
                 await response.write(OUT)
                 return
-            await response.write(message(self._pages.of(asked, is_personal=PERSON in request)))
+            await response.write(message(self._pages.of(asked, is_personal=PERSON in request, is_sent=True)))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), EVERY_S)
                 return

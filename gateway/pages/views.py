@@ -59,7 +59,8 @@ class Pages:
         """made: in which pace pages are made."""
         self._status, self._gateway = status, gateway
         self._parts = tags.pages_of(count)
-        self._made = dict.fromkeys(PAGES, made) | {"/tags": made.slower()}
+        self._slow = made.slower()
+        self._made = dict.fromkeys(PAGES, made) | {"/tags": self._slow}
         self._trends = Pace(TRENDS_PER_S, TRENDS_AT_ONCE)
 
     def routes(self) -> list[web.RouteDef]:
@@ -70,11 +71,12 @@ class Pages:
         """Read an address; None if there is no such page."""
         return Asked.of(path, query, self._parts) if path in PAGES else None
 
-    def of(self, asked: Asked, *, is_personal: bool, is_still: bool = False) -> bytes:
-        """Return a page as it was made last, or make it anew."""
+    def of(self, asked: Asked, *, is_personal: bool, is_still: bool = False, is_sent: bool = False) -> bytes:
+        """Return a page as it was made last, or make it anew. is_sent: to all who look, by streams, so in the slower pace."""
         frame = Frame(self._gateway, asked.address, asked.query, is_personal, None if is_still else RELOAD_S, not is_still, has_script=True)
         name = f"{frame.address} {is_still} {is_personal}"
-        return self._made[asked.address].of(name, lambda: PAGES[asked.address](self._status, frame, asked.number).encode())
+        made = self._slow if is_sent else self._made[asked.address]
+        return made.of(name, lambda: PAGES[asked.address](self._status, frame, asked.number).encode())
 
     async def _page(self, request: web.Request) -> web.Response:
         asked, person = self.asked(request.path, request.query), request.get(PERSON)

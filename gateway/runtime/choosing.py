@@ -9,7 +9,7 @@ from typing import Any
 from config import ConfigError, Line, Problem
 from gateway.changes import Baseline, Book, NotAllowed, Store, Version, choice, known_act, missing, place_of, release
 from gateway.changes.choice import FIRST
-from gateway.changes.register import owes_approval, stated
+from gateway.changes.described import owes_approval, stated
 from gateway.entries.findings import finding
 from gateway.entries.registered import Registered
 from gateway.runtime import assembly

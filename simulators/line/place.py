@@ -79,7 +79,7 @@ def copied(
     uplinks: Mapping[str, str] | None = None,
     more: Mapping[Place, Mapping[str, Setting]] | None = None,
 ) -> Line:
-    """Copy the folder to `to` with these endpoints; uplinks stay on this machine too, and the environment is development.
+    """Copy the folder to `to` with these endpoints; uplinks stay on this machine too, and production becomes development.
 
     more: further settings by table.
     Raises FileExistsError if `to` holds something else than such a copy, NotEditable if line.toml can not be rewritten safely.
@@ -89,10 +89,10 @@ def copied(
         raise FileExistsError(f"{to}: holds something else than a line folder")
     changes: dict[Place, dict[str, Setting]] = {place: dict(settings) for place, settings in (more or {}).items()}
     if line.line.environment == "production":
-        changes["line", None] = {"environment": "development"}
+        changes.setdefault(("line", None), {}).setdefault("environment", "development")
     for index, source in enumerate(line.sources):
         if source.name in endpoints:
-            changes["source", index] = {"endpoint": endpoints[source.name]}
+            changes.setdefault(("source", index), {})["endpoint"] = endpoints[source.name]
     for index, uplink in enumerate(line.uplinks):
         wanted = (uplinks or {}).get(uplink.name) or (None if is_local(uplink.endpoint) else moved_uplink(uplink))
         if wanted:

@@ -22,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
 from kit.processes import free_port, listens, until
 
 from drivers.silence import silence
@@ -200,7 +201,7 @@ class Rig:
     def entries(self) -> list[dict[str, Any]]:
         """What the EBR holds, in order, as it was sent."""
         with contextlib.closing(sqlite3.connect(f"file:{self.path / 'store' / 'ebr.db'}?mode=ro", uri=True)) as db:
-            return [json.loads(row[0]) for row in db.execute("SELECT payload FROM entries ORDER BY epoch, seq")]
+            return [orjson.loads(row[0]) for row in db.execute("SELECT payload FROM entries ORDER BY epoch, seq")]
 
     def judged(self) -> "Verdict":
         return judged(self.entries(), self.path / "truth")
@@ -232,28 +233,29 @@ class Verdict(NamedTuple):
 
 
 def judged(entries: list[dict[str, Any]], truth: Path) -> Verdict:
-    """Compare what the EBR holds with what the plant wrote down; the first and the last second of it do not count."""
+    """Compare what the EBR holds with what the plant wrote down; the first second of it does not count."""
     stored, late_s = _stored(entries)
     gaps = _gaps(entries)
     counted: Counter[str] = Counter()
     for source, what in (("plc", "made"), ("meter", "served")):
         made = _truth(truth / f"{source}.jsonl", what)
+        first, last = _between(entries, source)
         for tag, values in made.items():
             held = stored.get(tag, Counter())
-            first, last = _between(entries, source)
             for ticks, value in values:
                 if not first <= ticks <= last:
                     continue
                 counted["made"] += 1
-                inside = any(start <= ticks <= end for start, end in gaps.get(tag, []))
-                counted["in_gaps"] += inside and value not in held
-                counted["lost"] += not inside and value not in held
+                if value not in held:
+                    inside = any(start <= ticks <= end for start, end in gaps.get(tag, []))
+                    counted["in_gaps" if inside else "lost"] += 1
             known = {value for _, value in values}
             counted["invented"] += sum(1 for value in held if value not in known)
             counted["doubled"] += sum(times - 1 for value, times in held.items()) if what == "made" else 0
     spans: dict[str, float] = {}
     for source in ("plc", "meter"):
-        longest = [sum(end - start for start, end in set(found)) for tag, found in gaps.items() if tag.startswith(source)]
+        last = max(from_rfc3339(entry["time"]) for entry in entries)  # through which a gap goes that is still open
+        longest = [sum(min(end, last) - start for start, end in set(found)) for tag, found in gaps.items() if tag.startswith(source)]
         if longest:
             spans[source] = max(longest) / 1e7
     number = sum(entry.get("event", {}).get("type") == "gap" and entry["event"]["transition"] == "open" for entry in entries)
@@ -262,7 +264,7 @@ def judged(entries: list[dict[str, Any]], truth: Path) -> Verdict:
         gaps=number,
         gap_s=spans,
         late_s=late_s,
-        holes=_holes(entries, gaps, sorted(ticks for ticks, _ in _truth(truth / "meter.jsonl", "made").get("meter.c0", []))),
+        holes=_holes(entries, gaps, sorted(_truth(truth / "meter.jsonl", "made").get("meter.c0", []))),
     )
 
 
@@ -270,16 +272,20 @@ PERIOD_TICKS = 1_000_000
 """rate_ms of the polled source."""
 
 
-def _holes(entries: list[dict[str, Any]], gaps: dict[str, list[tuple[int, int]]], made: list[int]) -> list[float]:
+def _holes(entries: list[dict[str, Any]], gaps: dict[str, list[tuple[int, int]]], made: list[tuple[int, int]]) -> list[float]:
     """How long the polled source was not asked although no gap says so, by the product's own rule (`drivers.silence`).
 
-    An unchanged answer leaves no entry: a hole begins with the first change (made) that the next poll would have found.
+    An unchanged answer leaves no entry: a hole begins with the first change (made) that the next poll would have found, which is the one
+    after the value that this poll found, or after its answer if that has none. A poll in between counts by the middle of its window, which
+    is up to two periods wide: it may have been answered right before that change, and count up to a period later.
     """
-    holes = []
-    for earlier, later in pairwise(sorted(_window(entry) for entry in entries if _polled(entry))):
+    holes, times, of_value = [], [ticks for ticks, _ in made], {value: ticks for ticks, value in made}
+    polls = sorted((_window(entry), _found(entry)) for entry in entries if _polled(entry))
+    for (earlier, found), (later, _) in pairwise(polls):
         observed, asked = sum(earlier) // 2, later[0]
-        at = bisect_left(made, observed)
-        begun = max(observed, min(made[at], asked)) if at < len(made) else asked
+        after = bisect_left(times, earlier[1])
+        change = of_value.get(found + 1, times[after] if after < len(times) else asked)
+        begun = max(observed, min(change + PERIOD_TICKS, asked))
         covered = max((min(asked, end) - max(begun, start) for start, end in gaps.get("meter.c0", [])), default=0)
         if silence(begun * 100, (asked - max(covered, 0)) * 100, PERIOD_TICKS * 100) is not None:
             holes.append((asked - begun - max(covered, 0)) / 1e7)
@@ -292,6 +298,13 @@ def _window(entry: dict[str, Any]) -> tuple[int, int]:
     return base + constant["requested_ticks"], base + constant["received_ticks"]
 
 
+def _found(entry: dict[str, Any]) -> int:
+    """The count that a poll found: the same in all tags; -2 if it found none."""
+    at = entry["columns"].index("value") if "value" in entry["columns"] else None
+    values = [entry["constant"].get("value") if at is None else row[at] for row in entry["readings"]]
+    return next((value for value in values if isinstance(value, int)), -2)
+
+
 def _polled(entry: dict[str, Any]) -> bool:
     return entry.get("source") == "meter" and "readings" in entry
 
@@ -299,16 +312,26 @@ def _polled(entry: dict[str, Any]) -> bool:
 def _truth(path: Path, what: str) -> dict[str, list[tuple[int, int]]]:
     made: dict[str, list[tuple[int, int]]] = {}
     for line in path.read_bytes().splitlines():
-        item = json.loads(line)
+        item = orjson.loads(line)
         if item["what"] == what and isinstance(item["value"], int):
             made.setdefault(item["tag"], []).append((item["t"], item["value"]))
     return made
 
 
 def _between(entries: list[dict[str, Any]], source: str) -> tuple[int, int]:
-    """From the first reading of a source to the last."""
-    times = [from_rfc3339(entry["time"]) for entry in entries if entry.get("source") == source and "readings" in entry]
-    return (times[0] + 10_000_000, times[-1] - 10_000_000) if times else (0, 0)
+    """From a second after the first reading of a source to the last instant that one tells of: what came later is for the next start."""
+    read = [entry for entry in entries if entry.get("source") == source and "readings" in entry]
+    return (from_rfc3339(read[0]["time"]) + 10_000_000, max(map(_tells_of, read)) - 1) if read else (0, 0)
+
+
+def _tells_of(entry: dict[str, Any]) -> int:
+    """The newest instant of an entry: when its poll was asked, or what the device stamped."""
+    base, constant = from_rfc3339(entry["time_base"]), entry["constant"]
+    name = "requested_ticks" if _polled(entry) else "source_ticks"
+    if name in entry["columns"]:
+        at = entry["columns"].index(name)
+        return base + max((row[at] for row in entry["readings"] if row[at] is not None), default=0)
+    return base + (constant.get(name) or 0)
 
 
 def _stored(entries: list[dict[str, Any]]) -> tuple[dict[str, Counter[int]], float]:

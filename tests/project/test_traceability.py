@@ -15,7 +15,7 @@ from kit.repository import ROOT
 from gateway.validation.traceability import results
 from gateway.validation.traceability.problems import of_designs, problems
 from gateway.validation.traceability.requirements import requirements
-from gateway.validation.traceability.tree import Traceability, of_tree
+from gateway.validation.traceability.tree import Traceability, dumps, of_tree
 
 HIGH = [row.id for row in requirements(ROOT) if row.risk == "high" and row.state != "planned"]
 
@@ -63,10 +63,15 @@ def test_a_high_risk_requirement_that_stands_on_nothing_fails_the_check(identifi
 
 
 @pytest.mark.urs("URS-VAL-02")
-def test_the_command_says_the_same_and_counts() -> None:
-    done = called("rtm", "check", "--tree", ROOT)
+def test_the_command_says_the_same_of_what_a_release_carries_and_counts(tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(dumps(told()), "utf-8")
+    done = called("rtm", "check", "--release", tmp_path / "good")
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("110 requirements (")
+    unclaimed = told()._replace(cases=(*told().cases[:-1], told().cases[-1]._replace(urs=("URS-DAQ-99",))))
+    (tmp_path / "unknown").write_text(dumps(unclaimed), "utf-8")
+    done = called("rtm", "check", "--release", tmp_path / "unknown")
+    assert (done.returncode, "URS-DAQ-99 is not in docs/validation/urs.md" in done.stdout) == (1, True)
 
 
 SUITE = """
@@ -194,3 +199,14 @@ def test_the_risk_assessment_has_each_stop_of_the_way_and_each_row_a_test_that_c
     rows = re.findall(r"(?m)\| (URS-[A-Z]+-\d\d) \| `([^`]+)` \|", text)
     assert len(rows) > 45
     assert [row for row in rows if row[0] not in claims[row[1]]] == []
+
+
+def test_the_inspectors_page_has_twenty_questions_and_calls_open_what_is_open() -> None:
+    text = (ROOT / "docs" / "inspector.md").read_text("utf-8")
+    rows = re.findall(r"(?m)^\| (\d+) \| .* \| (.*) \|$", text)
+    assert [int(number) for number, _ in rows] == list(range(1, 21))
+    states = {row.id: row.state for row in told().requirements}
+    open_ = {urs for _, answer in rows for urs in re.findall(r"URS-[A-Z]+-\d\d", answer.partition("open")[2])}
+    assert len(open_) > 5
+    assert [urs for urs in sorted(open_) if states[urs] == "built"] == []
+    assert set(re.findall(r"--urs (URS-[A-Z]+-\d\d)", text)) <= states.keys()

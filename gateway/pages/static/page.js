@@ -4,7 +4,7 @@
 (() => {
   const STALE_AFTER_MS = 6000, AGAIN_MS = 3000;
   const body = document.body;
-  let heard = performance.now(), shownAt = new Date(), source = null, failed = false;
+  let heard = performance.now(), source = null, failed = false;
 
   // The fresh page into the shown one: what is the same stays, with focus, selection and what was opened.
   function morph(old, fresh) {
@@ -40,7 +40,6 @@
 
   function lives() {
     heard = performance.now();
-    shownAt = new Date();
     if (failed) tell(false);
   }
 
@@ -52,7 +51,7 @@
     if (!note) return;
     note.hidden = !isStale;
     if (isStale) {
-      note.querySelector(".since").textContent = shownAt.toLocaleTimeString();
+      note.querySelector(".since").textContent = document.querySelector("footer .t")?.textContent ?? "an earlier time"; // by the line's clock
       document.title = `NOT LIVE: ${document.title.replace(/^NOT LIVE: /, "")}`;
     }
   }

@@ -91,10 +91,12 @@ def codes_of_sources() -> frozenset[str]:
 
 
 @cache
-def _codes_in(package: str) -> frozenset[str]:
-    file = import_module(package.rpartition(".")[0] or package).__file__
-    texts = [] if file is None else [path.read_text("utf-8") for path in Path(file).parent.rglob("*.py")]
-    return frozenset(word for text in texts for word in _QUOTED.findall(text) if word in CODES)
+def _codes_in(module: str) -> frozenset[str]:
+    """Return the codes that stand in a module and its neighbours of the same package; one without a package has no neighbours."""
+    own = import_module(module.rpartition(".")[0] or module)
+    places = [Path(place) for place in getattr(own, "__path__", ())]
+    files = [file for place in places for file in place.rglob("*.py")] or ([] if own.__file__ is None else [Path(own.__file__)])
+    return frozenset(word for file in files for word in _QUOTED.findall(file.read_text("utf-8")) if word in CODES)
 
 
 def codes_of_uplinks() -> frozenset[str]:

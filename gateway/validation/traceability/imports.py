@@ -14,7 +14,8 @@ from pathlib import Path
 
 PRODUCT = ("gateway", "drivers", "buffer", "config", "simulators")
 EVERYTHING = "*"
-STARTS_PROCESSES = frozenset({"subprocess", "multiprocessing", "concurrent.futures"})
+STARTS_PROCESSES = frozenset({"subprocess"})
+"""What runs another program. A process that is forked (`multiprocessing`) imports by the same text."""
 OF_OTHERS = frozenset({"kit.commands", "kit.databases", "kit.mosquitto_site", "kit.node_opcua", "kit.pages_read"})
 """What of tests/kit starts programs that are not ours, or none."""
 WAITING = frozenset({"eventually", "until", "free_port", "listens", "DEADLINE_S"})

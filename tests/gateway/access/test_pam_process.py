@@ -13,7 +13,7 @@ from kit.persons import REASON
 from kit.processes import running, until
 
 import config
-from gateway.access import RULES, Access, PamAway, Peer, Refused, pam
+from gateway.access import RULES, Access, PamAway, Peer, Refused, Vouched, pam
 from gateway.access.gate import TELL_EVERY_S
 from gateway.access.proving import OsPasswords
 from gateway.operation.control import ask, tell
@@ -130,6 +130,24 @@ async def test_whatever_is_signed_needs_the_password_with_the_very_command_whoev
         assert caught.value.cause == "no-password"
         assert (await access.in_session(command, session, REASON, PASSWORDS["nobody"])).password_now
     assert [what["cause"] for action, what in told if action == "refused"] == ["no-password"] * 8
+
+
+@PAM
+@pytest.mark.bar("S10")
+@pytest.mark.urs("URS-SEC-01")
+async def test_whom_a_proxy_names_signs_with_the_password_of_his_account_in_one_role_and_no_other(access: Access) -> None:
+    where = {"station": "pc", "address": None, "interface": "page"}
+    session = await access.vouched(Vouched("nobody", "Nora Body", ("qa",)), where)
+    with pytest.raises(Refused) as caught:
+        await access.in_session("config-approve", session, "", asks=True)
+    assert caught.value.cause == "no-password"
+    by = await access.in_session("config-approve", session, "", PASSWORDS["nobody"], asks=True)
+    assert (by.who["auth"], by.password_now, by.who["role"]) == ("password", True, "qa")
+    engineer = await access.vouched(Vouched("nobody", "Nora Body", ("engineer",)), where)
+    assert (await access.in_session("config-propose", engineer, REASON, asks=True)).who["auth"] == "proxy"
+    with pytest.raises(Refused) as caught:
+        await access.in_session("config-approve", engineer, "", PASSWORDS["nobody"], asks=True)
+    assert caught.value.cause == "no-one-role"
 
 
 @PAM

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from kit.change_desk import Desk, actor
@@ -334,3 +335,15 @@ async def test_the_impact_says_at_which_interfaces_the_other_side_must_look_agai
     assert await changed() == []
     monkeypatch.setitem(release(), "control", "another release")
     assert await changed() == ["control"]
+
+
+@pytest.mark.urs("URS-CFG-02", "URS-CFG-04")
+async def test_where_the_kernel_names_the_person_nothing_can_be_approved_and_an_emergency_is_the_way_to_passwords(desk: Desk) -> None:
+    by_kernel = replace(actor("engineer"), who={**actor("engineer").who, "auth": "os"}, password_now=False)
+    qa_by_kernel = replace(actor("qa"), who={**actor("qa").who, "auth": "os"}, password_now=False)
+    version, _ = await desk.register.propose(by_kernel, change_no="CC-1", author=None)
+    with pytest.raises(NotAllowed, match="password with this very command"):
+        await desk.register.decide("approve", version.number, qa_by_kernel, meaning="approved")
+    forced, _ = await desk.register.activate(version.number, by_kernel, emergency=True)
+    assert forced.state == "emergency"
+    assert (await desk.register.decide("approve", version.number, actor("qa"), meaning="approved afterwards")).state == "active"

@@ -89,3 +89,13 @@ async def test_no_room_for_a_new_key_is_told_in_words(tmp_path: Path, monkeypatc
     FullDisk(monkeypatch, 0)
     with pytest.raises(NotRotated, match="No space left on device"):
         await ring.rotate(_known)
+
+
+@pytest.mark.urs("URS-AUD-06", "URS-OPS-02")
+def test_the_public_key_of_a_private_one_that_is_gone_stays_for_what_it_signed(tmp_path: Path) -> None:
+    """As after a restore: the backup brings the public keys, and no private one."""
+    old = Keyring(tmp_path, GATEWAY, None).signer.public
+    (tmp_path / "checkpoint-key").unlink()
+    new = Keyring(tmp_path, GATEWAY, old)
+    assert new.signer.public != old
+    assert (tmp_path / PUBLIC).read_text().split() == [old, new.signer.public] == new.publics()

@@ -59,7 +59,7 @@ def test_the_course_is_that_of_the_newest_readings_in_order() -> None:
 
 
 def columns(tags: tuple[int, ...], *values: Any, at: int) -> Stored:
-    return Stored(tags, values, None, [T0 + at] * len(tags), None)
+    return Stored(tags, values, None, [T0 + at] * len(tags), None, (T0 + at, T0 + at))
 
 
 def test_lists_in_columns_are_remembered_as_rows_are_and_the_newest_of_each_tag_beyond_the_bound() -> None:

@@ -22,3 +22,23 @@ def test_who_asks_faster_than_a_page_may_be_made_gets_the_last_one() -> None:
         port.of("page", lambda: make("page"))
     assert made.count("page") == 2 * views.MADE_AT_ONCE
     assert [control.of("page", lambda: make("own")) for _ in range(2)] == [b"own 1", b"own 2"]
+
+
+def test_what_costs_more_is_made_less_often_and_at_the_socket_anew_each_time() -> None:
+    now_s, made = 100.0, 0
+
+    def make() -> bytes:
+        nonlocal made
+        made += 1
+        return str(made).encode()
+
+    slow = views.Made(views.MADE_PER_S, lambda: now_s).slower()
+    for _ in range(views.MADE_AT_ONCE):
+        slow.of("values", make)
+    for second in range(1, 11):
+        now_s = 100.0 + second
+        for _ in range(50):
+            slow.of("values", make)
+    assert made == views.MADE_AT_ONCE + 10 * views.VALUES_PER_S
+    own = views.Made(None).slower()
+    assert [own.of("values", make), own.of("values", make)] == [b"31", b"32"]

@@ -43,7 +43,7 @@ LEAVES = {
         "simulate",
         "ebr",
     ),
-    *("demo", "docs", "qualify impact"),
+    *("demo", "docs", "qualify impact", "trace"),
     *("browse", "import", "probe", "config diff", "config dictionary", "config inventory", "keys show", "certs show"),
     *("config history", "config show", "config impact"),
     *("document verify", "document print", "rtm export", "rtm check", "rtm document", "spec"),
@@ -53,7 +53,10 @@ LEAVES = {
 """What changes nothing of a line's record, keys, trust or users, so that nobody is asked for. A new command is put here, or into RULES."""
 
 
-BY_ANOTHER = {"qualify iq": "document-record", "qualify sign": "document-sign"}
+BY_ANOTHER = {
+    **dict.fromkeys(("qualify iq", "qualify oq", "restore-test", "verification run"), "document-record"),
+    "qualify sign": "document-sign",
+}
 """Commands that are given as one of the table: what they record or sign is a document."""
 
 

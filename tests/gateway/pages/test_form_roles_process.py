@@ -1,17 +1,15 @@
 """Five roles and every form of the page, sent directly, as a program would; and everything that is no form of this page."""
 
 import http.client
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from kit.drop_line import drop_line, events
+from kit.drop_line import drop_line
 from kit.persons import REASON, password, people, says
-from kit.processes import DEADLINE_S, free_port, running
+from kit.plain_page import PlainPage
+from kit.processes import DEADLINE_S, running
 from kit.quick_passwords import quick
 
 from gateway.access import ROLES, RULES
@@ -31,45 +29,10 @@ FORMS: dict[str, tuple[str, dict[str, str]]] = {
 """Every form: what it gives, where it is sent, with what; each is declined where the role may give it, as there is no such thing."""
 
 
-class Page:
-    """The page of a line, asked by whoever it is."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.folder = drop_line(folder, f'[web]\nlisten = "127.0.0.1:{self.port}"\nread_only_without_login = false\n')
-        people(self.folder / "data")
-        self.origin = f"http://127.0.0.1:{self.port}"
-        self.cookies: dict[str, str] = {}
-
-    def ask(self, method: str, target: str, form: Mapping[str, str] | None = None, **said: str) -> tuple[int, str]:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)) as connection:
-            cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
-            kind = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.origin} if form is not None else {}
-            connection.request(method, target, None if form is None else urlencode(form), {**cookie, **kind, **said})
-            answer = connection.getresponse()
-            for one in answer.headers.get_all("Set-Cookie") or []:
-                name, _, value = one.partition(";")[0].partition("=")
-                self.cookies.pop(name, None) if value in ("", '""') else self.cookies.update({name: value})
-            return answer.status, answer.read().decode()
-
-    def secret(self, target: str) -> str:
-        found = re.search(r'name="csrf" value="([^"]+)"', self.ask("GET", target)[1])
-        assert found is not None
-        return found[1]
-
-    def enter(self, user: str) -> str:
-        self.cookies = {}
-        fields = {"csrf": self.secret("/login"), "user": user, "password": password(user)}
-        assert self.ask("POST", "/login", fields)[0] == 303
-        return self.secret("/config")
-
-    def audits(self, *actions: str) -> list[dict[str, Any]]:
-        return [event for event in events(self.folder, "audit") if event["action"] in actions]
-
-
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    made = Page(tmp_path_factory.mktemp("roles") / "line")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainPage]:
+    made = PlainPage(tmp_path_factory.mktemp("roles") / "line")
+    people(drop_line(made.folder, made.section) / "data")
     with running(made.folder, quick):
         yield made
 
@@ -77,7 +40,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01", "URS-AUD-01")
 @pytest.mark.parametrize("role", ROLES)
-def test_each_form_is_taken_of_the_roles_of_the_table_and_refused_to_all_others_each_refusal_written_down(page: Page, role: str) -> None:
+def test_each_form_is_taken_of_the_roles_of_the_table_and_refused_to_all_others_each_refusal_written_down(
+    page: PlainPage, role: str
+) -> None:
     csrf, before = page.enter(role), len(page.audits("refused"))
     came = {
         command: page.ask("POST", target, {"csrf": csrf, "password": password(role), "reason": REASON, **fields})
@@ -95,7 +60,7 @@ def test_each_form_is_taken_of_the_roles_of_the_table_and_refused_to_all_others_
 
 @pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01", "URS-SEC-09", "URS-AUD-01")
-def test_no_form_is_taken_without_its_secret_from_elsewhere_or_without_the_password_that_it_asks_for(page: Page) -> None:
+def test_no_form_is_taken_without_its_secret_from_elsewhere_or_without_the_password_that_it_asks_for(page: PlainPage) -> None:
     csrf, taken = page.enter("qa"), 0
     before = len(page.audits(*(f"config-{act}" for act in ("propose", "approve", "reject", "activate", "rollback"))))
     for target, fields in FORMS.values():
@@ -127,7 +92,7 @@ def test_no_form_is_taken_without_its_secret_from_elsewhere_or_without_the_passw
 
 @pytest.mark.bar("S10")
 @pytest.mark.urs("URS-CFG-02", "URS-AUD-01")
-def test_who_proposed_a_version_decides_on_it_by_no_way_in_whatever_role_he_has_later(page: Page) -> None:
+def test_who_proposed_a_version_decides_on_it_by_no_way_in_whatever_role_he_has_later(page: PlainPage) -> None:
     csrf = page.enter("engineer")
     fields = {"csrf": csrf, "password": password("engineer"), "reason": REASON, "act": "propose", "change_no": "CC-2"}
     status, _ = page.ask("POST", "/config", fields)
@@ -143,6 +108,25 @@ def test_who_proposed_a_version_decides_on_it_by_no_way_in_whatever_role_he_has_
     assert "somebody else decides on it" in answer["error"]
     assert [one["what"]["cause"] for one in page.audits("refused")[-2:]] == ["own-hand", "own-hand"]
     tell(page.folder / "data", "users-role", **says("admin"), user="engineer", role="engineer")
+
+
+@pytest.mark.bar("S10")
+@pytest.mark.urs("URS-SEC-02", "URS-SEC-01")
+def test_a_page_that_is_kept_up_to_date_ends_when_its_person_logs_out_or_is_disabled(page: PlainPage) -> None:
+    for end in ("logout", "disabled"):
+        csrf = page.enter("viewer")
+        with closing(http.client.HTTPConnection("127.0.0.1", page.port, timeout=DEADLINE_S)) as connection:
+            cookie = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
+            connection.request("GET", "/events?watching&of=/", headers={"Cookie": cookie})
+            stream = connection.getresponse()
+            assert b"retry" in stream.readline()
+            if end == "logout":
+                assert page.ask("POST", "/logout", {"csrf": csrf})[0] == 303
+            else:
+                tell(page.folder / "data", "users-disable", **says("admin"), user="viewer")
+            kinds = [line for line in iter(stream.readline, b"") if line.startswith(b"event: ")]
+        assert kinds[-1] == b"event: out\n"
+    tell(page.folder / "data", "users-enable", **says("admin"), user="viewer")
 
 
 def test_the_list_of_forms_is_that_of_the_page() -> None:

@@ -207,6 +207,28 @@ def test_a_user_who_is_disabled_is_seen_out_with_the_next_request(page: Page) ->
     tell(page.folder / "data", "users-enable", user="operator", **says("admin"))
 
 
+@pytest.mark.bar("S10")
+@pytest.mark.urs("URS-SEC-01")
+def test_a_stream_ends_when_its_person_is_logged_in_no_more_and_nobody_without_a_login_has_one(page: Page) -> None:
+    assert page.ask("GET", "/events?watching&of=/")[0] == 401
+    assert page.ask("GET", "/values")[0] == 401
+    assert page.ask("GET", "/trend.json?tag=lab.lod")[0] == 401
+    assert page.ask("GET", "/trend?tag=lab.lod")[0] == 303
+    assert page.enter("operator")[0] == 303
+    connection = http.client.HTTPSConnection("127.0.0.1", page.port, timeout=DEADLINE_S, context=page.context)
+    with closing(connection):
+        cookie = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
+        connection.request("GET", "/events?watching&of=/", headers={"Cookie": cookie})
+        stream = connection.getresponse()
+        while not stream.readline().startswith(b"event: page"):
+            pass
+        tell(page.folder / "data", "users-disable", user="operator", **says("admin"))
+        told = stream.read().split(b"\n")
+        assert told[-4:] == [b"event: out", b"data: .", b"", b""], "and nothing after it"
+        assert b"csrf" not in b"".join(told), "what is sent to all holds no secret of one"
+    tell(page.folder / "data", "users-enable", user="operator", **says("admin"))
+
+
 @pytest.mark.bar("S03", "S10")
 @pytest.mark.urs("URS-SEC-09")
 def test_what_is_large_or_odd_is_answered_in_one_line(page: Page) -> None:

@@ -24,6 +24,7 @@ FAULTS: dict[str, Callable[[], BaseException]] = {
     "cancelled": asyncio.CancelledError,
 }
 TESTS_OWN = ("test", "running")
+SAMPLE = 2
 TABLE = ("fault", "clock", "heartbeat", "retention", "checkpoints", "holds", "watchdog", "page", "control socket", "users", "source good")
 
 
@@ -89,19 +90,19 @@ def steps(seed: int, count: int) -> list[int]:
 @pytest.mark.bar("F44")
 @pytest.mark.urs("URS-DAQ-11")
 @pytest.mark.parametrize("kind", FAULTS)
-@pytest.mark.parametrize("count", [2, pytest.param(120, marks=pytest.mark.faults)])
 async def test_no_task_is_dead_in_silence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, count: int, figure: Callable[[str, object], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, figure: Callable[[str, object], None]
 ) -> None:
+    """A sample at each run of the tests; each place of a line with every part is in test_each_await_faults."""
     monkeypatch.setattr(tasks, "HEARTBEAT_S", 0.2)
     outcomes: Counter[str] = Counter()
     hit: Counter[str] = Counter()
-    for at in steps(len(kind), count):
+    for at in steps(len(kind), SAMPLE):
         task, outcome, _ = await life(line(tmp_path / f"{kind} {at}" / "line"), at, FAULTS[kind])
         assert task is not None, "else nothing was broken"
         hit[task.split("-")[0]] += 1
         outcomes[outcome] += 1
-    figure(f"{kind}: awaits broken, what became of the line", f"{count}, {dict(outcomes)}, in {len(hit)} tasks")
+    figure(f"{kind}: awaits broken, what became of the line", f"{SAMPLE}, {dict(outcomes)}, in {len(hit)} tasks")
     figure(f"{kind}: dead tasks", outcomes["ended: without a word"])
     assert outcomes["ended: without a word"] == 0
 

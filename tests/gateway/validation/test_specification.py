@@ -27,7 +27,7 @@ from gateway.listening import Bounds
 from gateway.operation.status import Status
 from gateway.pages import server as page_server
 from gateway.pages.door import Door
-from gateway.validation.specification import files, openapi, specification
+from gateway.validation.specification import files, openapi, reactions, specification
 from gateway.validation.specification.committed import committed
 from gateway.validation.specification.messages import MESSAGES
 from gateway.validation.specification.reactions import of_push, to_pages, to_records
@@ -171,3 +171,10 @@ def test_each_example_is_taken_by_its_schema(name: str) -> None:
     (example,) = schema["examples"]
     jsonschema.validate(example, schema)
     assert set(example) >= set(schema["required"])
+
+
+def test_a_driver_that_is_one_file_beside_others_has_the_codes_of_that_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plant_driver.py").write_text('CODE = "value-unreadable"\n')
+    (tmp_path / "somebody_else.py").write_text('CODE = "torn-value"\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    assert reactions._codes_in("plant_driver") == {"value-unreadable"}

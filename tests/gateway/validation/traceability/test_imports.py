@@ -45,6 +45,7 @@ TREE = {
         ("from kit.processes import running", {EVERYTHING}),
         ("from kit.line import x", {EVERYTHING}),
         ("import subprocess", {EVERYTHING}),
+        ("import multiprocessing, drivers.other", {"drivers", "drivers.other"}),
     ],
 )
 def test_what_is_imported_is_reached_with_its_packages_and_what_starts_processes_reaches_everything(

@@ -1,0 +1,328 @@
+"""The cases of the operational qualification: each plays something on a copy of the line, and says what it expected and what came."""
+
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gateway.access import RULES
+from gateway.demo.compare import compare
+from gateway.demo.received import Gap
+from gateway.demo.recompute import recomputed
+from gateway.demo.truth import read
+from gateway.operation.control import tell
+from gateway.validation.check import Verdict, listed
+from gateway.validation.oq_stage import Stage, evidence
+
+
+class Step(NamedTuple):
+    """One step of a case. evidence: name of a file of the case's, or nothing."""
+
+    action: str
+    expected: str
+    actual: str
+    verdict: Verdict
+    evidence: str = ""
+
+
+class Told:
+    """Takes the steps of a case and the files that they rest on."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.files: dict[str, bytes] = {}
+
+    def step(self, action: str, expected: str, actual: str, good: bool | None, /, **file: object) -> None:  # noqa: FBT001 - the verdict
+        """Take a step. good: None where there was nothing to look at. file: at most one, `name=content`; its name gets the end .json."""
+        names = []
+        for name, content in file.items():
+            names.append(f"{name}.json")
+            self.files[names[-1]] = evidence(content)
+        verdict: Verdict = "not checked" if good is None else "passed" if good else "failed"
+        self.steps.append(Step(action, expected, actual, verdict, "".join(names)))
+
+
+class Case(NamedTuple):
+    """A case. seconds: how long the line runs in it."""
+
+    id: str
+    title: str
+    urs: tuple[str, ...]
+    risk: str
+    objective: str
+    play: Callable[[Stage, Told, float], Awaitable[None]]
+
+
+async def delivery(stage: Stage, told: Told, seconds: float) -> None:
+    """Run undisturbed, and compare what the EBR holds with the devices' own logs."""
+    async with stage.running():
+        told.step("start devices, EBR and gateway", f"{len(stage.served)} sources connected", _states(stage), _all_connected(stage))
+        await stage.passes(seconds)
+        await stage.at_rest()
+    _compared(stage, told)
+    await _proved(stage, told)
+    status, text = await stage.command("recompute", str(stage.line.folder))
+    told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {_end(text)}", status == 0)
+    again = recomputed(stage.line, read(stage.folder / "truth"), stage.received())
+    differ = [f"{one.record} {one.parameter}: {one.recorded} and {one.computed}" for one in again if not one.agrees]
+    told.step("compute parameters from the devices' logs", "each as recorded", listed(differ) or f"{len(again)} agree", not differ)
+
+
+async def killed(stage: Stage, told: Told, seconds: float) -> None:
+    """Kill the gateway while it records (SIGKILL), start it again."""
+    async with stage.running():
+        await stage.passes(seconds / 2)
+        before = stage.last()
+        await stage.gateway.kill()
+        told.step("kill the gateway (SIGKILL)", "it is gone", f"gone after entry {before[1]}", stage.gateway.pid is None)
+        await stage.passes(2)
+        await stage.gateway.start()
+        await stage.connected()
+        after = stage.last()
+        told.step("start it again", "it goes on after the last entry", f"epoch {after[0]}, entry {after[1]}", after > before)
+        await stage.passes(seconds / 2)
+        await stage.at_rest()
+    got = stage.received()
+    _compared(stage, told)
+    starts = [one["action"] for one in got.audits if one["action"] in ("start", "unclean-start")]
+    told.step("read the audit trail", "start, unclean-start", ", ".join(starts), "unclean-start" in starts)
+    gaps = sorted({gap.source for gap in got.gaps.values()})
+    told.step("read the gaps", "every source has one for the time it was down", listed(gaps), frozenset(gaps) >= stage.served)
+    await _proved(stage, told)
+
+
+async def receiver_away(stage: Stage, told: Told, seconds: float) -> None:
+    """Take the EBR away while the line runs, and bring it back."""
+    async with stage.running():
+        await stage.passes(seconds / 3)
+        await stage.ebr.kill()
+        before, held = stage.last(), stage.store.last()
+        await stage.passes(seconds / 3)
+        during = stage.last()
+        told.step("kill the EBR and let the line run", "entries go on", f"{before[1]} to {during[1]}", during > before)
+        told.step("read what the EBR holds meanwhile", "nothing more", f"entry {stage.store.last()[1]}", stage.store.last() == held)
+        await stage.ebr.start()
+        await stage.drained()
+        told.step("start the EBR again", "it receives everything", f"entry {stage.store.last()[1]}", stage.store.last() >= during)
+        await stage.passes(seconds / 3)
+        await stage.at_rest()
+    _compared(stage, told)
+    await _proved(stage, told)
+
+
+async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
+    """Take every device away while the line runs, and bring them back."""
+    async with stage.running():
+        await stage.passes(seconds / 2)
+        await stage.plant.kill()
+        lost = [name for name in sorted(stage.served) if _is_of_network(stage, name)]
+        await stage.until(lambda: all(stage.states().get(name) == "lost" for name in lost), "the sources to be lost")
+        told.step("kill all devices", f"lost: {listed(lost)}", _states(stage), bool(lost))
+        await stage.plant.start()
+        await stage.connected()
+        told.step("start them again", "connected", _states(stage), _all_connected(stage))
+        await stage.plant.say("go")
+        await stage.passes(seconds / 2)
+        await stage.plant.say("still")
+        await stage.drained()
+        gaps = [gap for gap in stage.received().gaps.values() if gap.source in lost]
+        await stage.gateway.end()
+    ended = sorted({gap.source for gap in gaps if gap.end is not None or gap.ends})
+    told.step("read the gaps", f"one that has ended, of each: {listed(lost)}", listed(ended), ended == lost)
+    open_ = [f"{gap.source} {gap.cause}: {listed(tags, 3)}" for gap in gaps if (tags := _still_open(stage, gap))]
+    told.step("read which are open at the end", "none", listed(open_) or "none", not open_, gaps=[vars(gap) for gap in gaps])
+    await _proved(stage, told)
+
+
+async def wrong_certificate(stage: Stage, told: Told, seconds: float) -> None:
+    """Put somebody at the EBR's address whose certificate another authority signed."""
+    stranger = stage.stranger()
+    async with stage.running(stranger):
+        await stage.passes(seconds / 3)
+        now = stage.now() or {"uplinks": [{}]}
+        state = str(now["uplinks"][0].get("state"))
+        told.step("let the gateway meet the stranger", "not connected", state, state not in ("connected", "None"))
+        received = sum(1 for _ in _rows(stage.folder / "stranger" / "ebr.db"))
+        told.step("read what the stranger holds", "nothing", f"{received} entries", received == 0)
+        await stranger.end()
+        await stage.ebr.start()
+        await stage.drained()
+        told.step("start the right EBR", "it receives everything", f"entry {stage.store.last()[1]}", stage.store.last() > (0, 0))
+        await stage.passes(seconds * 2 / 3)
+        await stage.at_rest()
+    _compared(stage, told)
+
+
+async def tampering(stage: Stage, told: Told, seconds: float) -> None:
+    """Change what was recorded, in copies, and have each found."""
+    async with stage.running():
+        await stage.passes(seconds / 3)
+        await stage.at_rest()
+    copy = stage.folder / "copy"
+    status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
+    told.step("copy the journal", "the copy verifies", f"exit {status}: {_end(text)}", status == 0)
+    for name, how in (("one digit of one entry", _one_digit), ("one entry taken out", _one_gone)):
+        forged = stage.folder / name.replace(" ", "-")
+        shutil.copytree(copy, forged)
+        where = how(forged)
+        status, text = await stage.verified(forged)
+        told.step(f"change the copy: {name} ({where})", "verify: exit status 1", f"exit {status}: {_end(text)}", status == 1)
+    status, text = await stage.verified(copy)
+    told.step("look at the copy that nobody changed", "verify: good", f"exit {status}: {_end(text)}", status == 0)
+
+
+async def restored(stage: Stage, told: Told, seconds: float) -> None:
+    """Lose the journal, restore it from a backup, and go on."""
+    async with stage.running():
+        await stage.passes(seconds / 3)
+        copy = stage.folder / "copy"
+        status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
+        told.step("make a backup while it runs", "exit status 0", f"exit {status}: {_end(text)}", status == 0)
+        await stage.passes(seconds / 3)
+        await stage.at_rest()
+        held = stage.store.last()
+        stage.line.data.rename(stage.folder / "lost")
+        words = ("restore", str(stage.line.folder), "--from", str(copy), "--ebr", str(stage.folder / "ebr"))
+        status, text = await stage.command(*words, "--reason", "operational qualification, the journal was lost")
+        told.step("lose the journal, restore it with what the EBR has", "exit status 0", f"exit {status}: {_end(text)}", status == 0)
+        await stage.gateway.start()
+        await stage.connected()
+        after = stage.last()
+        told.step("start the gateway", "a new epoch", f"epoch {after[0]}, before {held[0]}", after[0] > held[0])
+        await stage.plant.say("go")
+        await stage.passes(seconds / 3)
+        await stage.at_rest()
+    doubled = list(_doubles(stage.folder / "ebr" / "ebr.db"))
+    told.step("read what the EBR holds", "no entry twice", listed(doubled) or "none twice", not doubled)
+    status, text = await stage.verified(stage.line.data)
+    told.step("verify the journal", "good", f"exit {status}: {_end(text)}", status == 0, verify=text.splitlines())
+
+
+async def roles(stage: Stage, told: Told, seconds: float) -> None:
+    """Give every command of the table without a person, to a line with users; each is refused, and written down."""
+    del seconds
+    async with stage.running():
+        status, _ = await stage.command(
+            *("users", "add", str(stage.line.folder), "oq-admin", "--name", "Operational Qualification", "--role", "admin"),
+            *("--reason", "first administrator, of the operational qualification"),
+        )
+        told.step("add the first user", "exit status 0", f"exit {status}", status == 0)
+        refused: list[str] = []
+        done: list[str] = []
+        for command, rule in RULES.items():
+            if command in ("restore", "users-add", "users-enable", "users-reset") or rule.first:
+                continue
+            answer = tell(stage.line.data, command, reason="operational qualification of roles")
+            (refused if answer.get("refused") == "nobody-named" else done).append(f"{command}: {answer.get('error', 'done')}")
+        all_refused = bool(refused) and not done
+        told.step("give each command without a person", "each refused", listed(done) or f"{len(refused)} refused", all_refused)
+        said: dict[str, Any] = {"as_user": "oq-admin", "password": "not the password", "reason": "operational qualification of roles"}
+        wrong = tell(stage.line.data, "rotate-key", **said)
+        cause = str(wrong.get("refused"))
+        told.step("give one with a wrong password", "refused: wrong-password", cause, cause == "wrong-password")
+        await stage.at_rest()
+    written = [one for one in stage.received().audits if one["action"] == "refused"]
+    told.step("read the audit trail", "each refusal is there", f"{len(written)} of {len(refused) + 1}", len(written) >= len(refused) + 1)
+
+
+CASES = (
+    Case("OQ-01", "Acquisition and delivery", ("URS-UPL-02", "URS-AUD-04"), "high", "nothing lost, doubled, made up", delivery),
+    Case("OQ-02", "Killed gateway", ("URS-BUF-02", "URS-OPS-05"), "high", "no committed entry is lost, the time down is a gap", killed),
+    Case("OQ-03", "EBR away", ("URS-BUF-09", "URS-UPL-02"), "high", "recording goes on, everything comes once", receiver_away),
+    Case("OQ-04", "Devices away", ("URS-DAQ-06",), "high", "a gap for the time, and no values are made up", sources_away),
+    Case("OQ-05", "Receiver with a wrong certificate", ("URS-UPL-08",), "high", "nothing is handed to a stranger", wrong_certificate),
+    Case("OQ-06", "Tampering", ("URS-AUD-06",), "high", "a change is found and named", tampering),
+    Case("OQ-07", "Restore", ("URS-OPS-02", "URS-UPL-01"), "high", "a new epoch, nothing sent as new again", restored),
+    Case("OQ-08", "Roles", ("URS-SEC-01", "URS-AUD-01"), "high", "who is nobody changes nothing, and it is written down", roles),
+)
+
+
+def _states(stage: Stage) -> str:
+    return listed([f"{name}: {state}" for name, state in sorted(stage.states().items())])
+
+
+def _all_connected(stage: Stage) -> bool:
+    states = stage.states()
+    return states.keys() == stage.served and set(states.values()) == {"connected"}
+
+
+def _is_of_network(stage: Stage, name: str) -> bool:
+    """Return whether a source is lost with its device: a file or a database of files stays where it is."""
+    return next(source.driver for source in stage.line.sources if source.name == name) in ("opcua", "modbus", "serial")
+
+
+def _still_open(stage: Stage, gap: Gap) -> list[str]:
+    """Name the tags of a gap that were not observed again. A gap may end tag by tag."""
+    tags = [tag.tag for tag in stage.line.tags_of(gap.source)] if isinstance(gap.tags, str) else sorted(gap.tags)
+    return [] if gap.end is not None else [tag for tag in tags if tag not in gap.ends]
+
+
+def _compared(stage: Stage, told: Told) -> None:
+    """Compare the EBR's store with the devices' own logs, source by source. A device that made nothing in this time proves nothing."""
+    truths = read(stage.folder / "truth")
+    for name, counts in compare(stage.line, truths, stage.received()).items():
+        if name not in stage.served:
+            continue
+        text = f"read {counts.read}, received {counts.received}, in gaps {counts.in_gaps}, lost {counts.lost}, doubled {counts.doubled}"
+        good = None if counts.good and not counts.received else counts.good
+        told.step(
+            f"compare {name} with its own log",
+            "received; none lost, doubled or made up",
+            f"{text}, made up {counts.foreign}{'' if counts.received else ': nothing came that could be compared'}",
+            good,
+            **{f"{name}-counts": asdict(counts)},
+        )
+
+
+async def _proved(stage: Stage, told: Told) -> None:
+    for what, place in (("journal", stage.line.data), ("EBR's store", stage.folder / "ebr")):
+        status, text = await stage.verified(place)
+        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {_end(text)}", status == 0)
+
+
+def _end(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("note:")]
+    return "; ".join(lines[:3])[:400] or "nothing was printed"
+
+
+def _rows(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield (epoch, seq) of a store's entries; none where there is no store."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        yield from db.execute("SELECT epoch, seq FROM entries")
+
+
+def _doubles(path: Path) -> Iterator[str]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        for epoch, seq, count in db.execute("SELECT epoch, seq, count(*) FROM entries GROUP BY gateway, epoch, seq HAVING count(*) > 1"):
+            yield f"{epoch}/{seq}: {count} times"
+
+
+def _segment(copy: Path) -> sqlite3.Connection:
+    """Open the segment of a copy that holds the most entries, to change it as a forger would."""
+    found = max((copy / "segments").glob("*.db"), key=lambda path: path.stat().st_size)
+    db = sqlite3.connect(found, isolation_level=None)
+    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        db.execute(f'DROP TRIGGER "{name}"')
+    return db
+
+
+def _one_digit(copy: Path) -> str:
+    with closing(_segment(copy)) as db:
+        seq, payload = db.execute("SELECT seq, payload FROM entries ORDER BY seq LIMIT 1 OFFSET 3").fetchone()
+        changed = bytearray(payload)
+        place = max(index for index, byte in enumerate(changed) if chr(byte).isdigit())
+        changed[place] = ord("7") if changed[place] != ord("7") else ord("3")
+        db.execute("UPDATE entries SET payload = ? WHERE seq = ?", (bytes(changed), seq))
+    return f"entry {seq}"
+
+
+def _one_gone(copy: Path) -> str:
+    with closing(_segment(copy)) as db:
+        (seq,) = db.execute("SELECT seq FROM entries ORDER BY seq LIMIT 1 OFFSET 3").fetchone()
+        db.execute("DELETE FROM entries WHERE seq = ?", (seq,))
+    return f"entry {seq}"

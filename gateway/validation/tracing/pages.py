@@ -1,0 +1,101 @@
+"""A trace as a document for people, and as text for a terminal."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
+from gateway.documents import draft
+
+_READING = ("seq", "event_time", "raw", "value", "status", "kind", "source_time", "requested_time", "received_time", "in_step")
+
+
+def drafted(found: Mapping[str, Any], asked: str | None) -> dict[str, Any]:
+    """Make the draft of a document. asked: the one parameter that was asked for."""
+    title = f"Trace of step {found['step']} of batch {found['batch']}" + ("" if asked is None else f", parameter {asked}")
+    return draft("trace", title, blocks(found), _texts(found), batch=found["batch"])
+
+
+def blocks(found: Mapping[str, Any]) -> Iterator[Block]:
+    """Yield what people read: for each run its record, then each parameter with its readings, then what proves it."""
+    for run in found["runs"]:
+        yield Heading(1, f"{found['step']}, run {run['run']} in {run['equipment']}")
+        edges = [(name, f"{run[name]['time']}, {run[name].get('basis') or 'basis not known'}") for name in ("start", "end")]
+        versions = ", ".join("not known" if one is None else str(one) for one in run["config_versions"] or [])
+        yield NamedValues([("Record", run["record"]), *edges, ("Cause", str(run["cause"])), ("Configuration versions", versions)])
+        rows = [
+            [str(one["revision"]), one["reason"] or "", _where(one), ", ".join(e["digest"] for e in one["entries"]), one["content_sha256"]]
+            for one in run["revisions"]
+        ]
+        yield Table(("Revision", "Reason", "Entries", "Digests of the entries", "SHA-256 of the record"), (1, 2, 2, 6, 6), rows)
+        for parameter in run["parameters"]:
+            yield from _parameter(parameter)
+        yield from _proof(run)
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """Write it for a terminal."""
+    lines: list[str] = []
+    for block in blocks(found):
+        match block:
+            case Heading():
+                lines += ["", block.text]
+            case Text():
+                lines.append(block.text)
+            case NamedValues():
+                lines += [f"  {name}: {value}" for name, value in block.rows]
+            case Table():
+                lines += ["  " + " | ".join(row) for row in (block.titles, *block.rows)]
+    return "\n".join(lines[1:])
+
+
+def _where(revision: Mapping[str, Any]) -> str:
+    return ", ".join(f"{entry['epoch']}/{entry['seq']}" for entry in revision["entries"])
+
+
+def _parameter(told: Mapping[str, Any]) -> Iterator[Block]:
+    rule, evidence = told["rule"], told["evidence"]
+    named = "" if told["name"] is None else f" ({told['name']})"
+    yield Heading(2, f"{told['parameter']}{named}")
+    yield NamedValues(
+        [
+            ("Value", f"{_shown(told['value'])} {told['unit'] or ''}; {told['status']}; {told['result'] or 'not judged'}"),
+            ("Before rounding", _shown(told["unrounded"])),
+            ("EBR field", told["ebr_field"] or "none"),
+            ("Rule", "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in rule.items() if value is not None)),
+            ("Limits", "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in told["limits"].items()) or "none"),
+            ("Covered", _shown(told["covered"])),
+            ("Gaps", ", ".join(map(str, told["gaps"])) or "none"),
+            ("Entries", "none" if evidence["from_seq"] is None else f"{evidence['epoch']}/{evidence['from_seq']} to {evidence['to_seq']}"),
+        ]
+    )
+    if told["readings"]:
+        rows = [[_shown(reading[name]) for name in _READING] for reading in told["readings"]]
+        outside = frozenset(number for number, reading in enumerate(told["readings"]) if reading["status"])
+        yield Table([name.replace("_", " ") for name in _READING], (1, 4, 2, 2, 2, 2, 4, 4, 4, 1), rows, outside)
+    if told["not_listed"]:
+        yield Text(f"{told['not_listed']:,} more readings are not listed: ebr-gateway log", marked=True)
+
+
+def _proof(run: Mapping[str, Any]) -> Iterator[Block]:
+    yield Heading(2, "What proves it")
+    covers = run["checkpoint"]
+    if covers is None:
+        yield Text("No checkpoint covers the record yet.", marked=True)
+    else:
+        yield NamedValues([("Checkpoint", f"entry {covers['seq']}, over {covers['size']} entries, root {covers['root']}")])
+    for one in run["receipts"]:
+        holds = "has confirmed the record" if one["holds"] else "has not confirmed the record"
+        yield Text(f"Uplink {one['uplink']} {holds}: its receipts reach {one['through'][0]}/{one['through'][1]}.", marked=not one["holds"])
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _texts(value: Any) -> Any:
+    """Write fractions as texts: what is signed has none."""
+    if isinstance(value, Mapping):
+        return {name: _texts(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_texts(one) for one in value]
+    return repr(value) if isinstance(value, float) else value

@@ -1,0 +1,24 @@
+"""The whole operational qualification of a bundled line, as a plant plays it."""
+
+from pathlib import Path
+
+import pytest
+from kit.processes import command
+from kit.repository import ROOT
+
+from gateway.validation.bundle import document_of, problems
+
+
+@pytest.mark.faults
+@pytest.mark.urs("URS-VAL-04", "URS-VAL-07")
+def test_every_case_is_played_and_passes_on_a_bundled_line(tmp_path: Path) -> None:
+    told = command("qualify", "oq", ROOT / "config" / "examples" / "granulation-2", "--to", tmp_path / "oq", timeout_s=3_000)
+    document = document_of(tmp_path / "oq")
+    counts = document["facts"]["counts"]
+    print(", ".join(f"{name}: {count}" for name, count in counts.items()))  # noqa: T201 - the figures of the suite
+    assert told.returncode == 1, "what is not executed keeps it from being passed"
+    assert {one["id"]: one["verdict"] for one in document["facts"]["cases"]} == dict.fromkeys(
+        (one["id"] for one in document["facts"]["cases"]), "passed"
+    )
+    assert document["result"] == "not-complete"
+    assert problems(tmp_path / "oq", document) == []

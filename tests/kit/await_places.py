@@ -1,0 +1,125 @@
+"""Every place at which a task of a running program waits, and a fault out of one of them.
+
+A place is the calls that a task is inside of while it waits: each line of ours, and the innermost one, whoever's it is.
+"""
+
+import ast
+import asyncio
+import gc
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
+from pathlib import Path
+from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType
+from typing import Any
+
+from kit.repository import ROOT
+
+Place = tuple[str, ...]
+"""`gateway/intake/port.py:88` from the outermost call to the innermost."""
+ROOMS = ("gateway", "drivers", "config", "buffer")
+
+
+class Places:
+    """Counts at which places tasks go on, and lets one of them raise. target: where; hit: the name of the task that it hit."""
+
+    def __init__(self, watches: Callable[[str], bool]) -> None:
+        self._watches = watches
+        self.seen: Counter[Place] = Counter()
+        self._target: Place | None = None
+        self._fault: Callable[[], BaseException] = RuntimeError
+        self.hit: str | None = None
+
+    def aim(self, target: Place | None, fault: Callable[[], BaseException] = RuntimeError) -> None:
+        """Raise at this place when a task goes on there next, once. None: nowhere."""
+        self._target, self._fault, self.hit = target, fault, None
+
+    def installed(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have every task that is made from now on watched."""
+
+        def factory(of: asyncio.AbstractEventLoop, work: Any, **named: Any) -> "asyncio.Task[Any]":
+            return asyncio.Task(Watched(work, self), loop=of, **named)
+
+        loop.set_task_factory(factory)
+
+    def due(self, work: Coroutine[Any, Any, Any]) -> BaseException | None:
+        """Return what is raised where this task goes on now."""
+        task = asyncio.current_task()
+        if task is None or not self._watches(task.get_name()):
+            return None
+        place = place_of(work)
+        self.seen[place] += 1
+        if place != self._target:
+            return None
+        self._target, self.hit = None, task.get_name()
+        return self._fault()
+
+
+class Watched(Coroutine[Any, Any, Any]):
+    """A coroutine whose awaits may raise."""
+
+    def __init__(self, work: Coroutine[Any, Any, Any], places: Places) -> None:
+        self.work, self._places, self._begun = work, places, False
+
+    def send(self, value: Any) -> Any:
+        fault = self._places.due(self.work) if self._begun else None
+        self._begun = True
+        return self.work.send(value) if fault is None else self.work.throw(fault)
+
+    def throw(self, *what: Any) -> Any:
+        return self.work.throw(*what)
+
+    def close(self) -> None:
+        self.work.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.work.__await__()
+
+    def does(self) -> str:
+        """Name what it does: its function, and the first two of ours that it called."""
+        called = [frame.f_code.co_qualname for frame in _frames(self.work) if is_own(frame.f_code)][:3]
+        return " > ".join([getattr(self.work, "__qualname__", "?"), *called])
+
+
+def place_of(work: Any) -> Place:
+    """Say where a suspended coroutine waits."""
+    frames = list(_frames(work))
+    own = [_line(frame.f_code, frame.f_lineno) for frame in frames if is_own(frame.f_code)]
+    inner = frames[-1] if frames else None
+    return (*own, *([] if inner is None or is_own(inner.f_code) else [_line(inner.f_code, inner.f_lineno)]))
+
+
+def _frames(work: Any) -> Iterator[FrameType]:
+    """Yield the frames of a coroutine and of all that it waits for, outermost first."""
+    while work is not None:
+        if type(work).__name__ in ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper"):  # they say it to nobody else
+            work = next((held for held in gc.get_referents(work) if isinstance(held, AsyncGeneratorType | CoroutineType)), None)
+        frame = next((getattr(work, f"{kind}_frame") for kind in ("cr", "gi", "ag") if hasattr(work, f"{kind}_frame")), None)
+        if frame is not None:
+            yield frame
+        work = next((getattr(work, name) for name in ("cr_await", "gi_yieldfrom", "ag_await") if hasattr(work, name)), None)
+
+
+def is_own(code: CodeType) -> bool:
+    return _room(code.co_filename) is not None
+
+
+def _room(file: str) -> str | None:
+    name = file.removeprefix(f"{ROOT}/")
+    return name if name.partition("/")[0] in ROOMS else None
+
+
+def _line(code: CodeType, line: int) -> str:
+    name = _room(code.co_filename)
+    return f"{name}:{line}" if name is not None else f"{'/'.join(Path(code.co_filename).parts[-2:])}:{line} {code.co_name}"
+
+
+def written(rooms: Iterable[str]) -> dict[str, set[str]]:
+    """Find each `await`, `async for` and `async with` in the source of these folders: its first line -> its lines, as places have them."""
+    found: dict[str, set[str]] = {}
+    for path in (path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))):
+        name = path.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
+                last = (node.body[0].lineno - 1) if isinstance(node, ast.AsyncFor | ast.AsyncWith) else node.end_lineno or node.lineno
+                found[f"{name}:{node.lineno}"] = {f"{name}:{line}" for line in range(node.lineno, max(last, node.lineno) + 1)}
+    return found
