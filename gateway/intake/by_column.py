@@ -26,7 +26,7 @@ _NEVER = object()
 class Stored:
     """What of a list is stored, by column, all of it Good. raw: None if there is none; source, server: ticks.
 
-    bounds: earliest and latest source time of the list.
+    bounds: earliest and latest source time of the list, None where nobody has looked.
     """
 
     tags: Tags
@@ -34,7 +34,7 @@ class Stored:
     raw: Sequence[Any] | None
     source: Sequence[int] | None
     server: Sequence[int] | None
-    bounds: tuple[int, int] | None
+    bounds: tuple[int, int] | None = None
 
 
 class Group(NamedTuple):

@@ -99,7 +99,7 @@ def _seen_by_column(
 ) -> Sequence[Seen]:
     """Give turned rows, of which all or none has a source time, as the fold reads them. bounds: earliest and latest of those times."""
     tags, values, _, _, kinds, sources, servers = turned
-    if authority == "gateway" or (authority is not None and bounds is None and servers[0] is None):
+    if authority == "gateway" or (authority is not None and sources[0] is None and servers[0] is None):
         ours = event_ticks("gateway", None, None, io.requested, io.received, trusted=True)
         return SeenColumns(tags, values, ours, ours, kinds[0])
     if authority == "device" and trusted and bounds is not None and bounds[0] >= EARLIEST_TICKS and bounds[1] <= io.received + FUTURE_TICKS:

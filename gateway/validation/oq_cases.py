@@ -17,6 +17,9 @@ from gateway.operation.control import tell
 from gateway.validation.check import Verdict, listed
 from gateway.validation.oq_stage import Stage, evidence
 
+PARAMETERS = "compute parameters from the devices' logs"
+"""A step that a machine whose clock is not verified can not make: its parameters count as incomplete."""
+
 
 class Step(NamedTuple):
     """One step of a case. evidence: name of a file of the case's, or nothing."""
@@ -68,7 +71,8 @@ async def delivery(stage: Stage, told: Told, seconds: float) -> None:
     told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {_end(text)}", status == 0)
     again = recomputed(stage.line, read(stage.folder / "truth"), stage.received())
     differ = [f"{one.record} {one.parameter}: {one.recorded} and {one.computed}" for one in again if not one.agrees]
-    told.step("compute parameters from the devices' logs", "each as recorded", listed(differ) or f"{len(again)} agree", not differ)
+    text = listed(differ) or (f"{len(again)} agree" if again else "no parameter was recorded that follows from the logs alone")
+    told.step(PARAMETERS, "each as recorded", text, not differ if again else None)
 
 
 async def killed(stage: Stage, told: Told, seconds: float) -> None:

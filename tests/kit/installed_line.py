@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -160,12 +160,31 @@ def _installed(tmp: Path, disk: Path, port: int, monkeypatch: pytest.MonkeyPatch
     _machine(line)
     _released(line, monkeypatch)
     units = tuple(line.file(place) for place in ("/etc/systemd/system", "/usr/lib/systemd/system", "/run/systemd/system"))
-    monkeypatch.setattr(baseline, "installed", partial(installed, units=units))
+    monkeypatch.setattr(baseline, "installed", lambda name: {**_installed_once(name), "units": installed_units(name, units)})
     people(line.data)
     owner = pwd.getpwnam(ACCOUNT)
     line.now = _now()
     os.chown(line.backup, owner.pw_uid, owner.pw_gid)
     return line
+
+
+@cache
+def _files_once() -> dict[str, str]:
+    """The program's own files, which no test here changes: read once."""
+    return dict(package_files())
+
+
+@cache
+def _installed_once(name: str) -> dict[str, Any]:
+    return installed(name, ())
+
+
+def installed_units(name: str, units: tuple[Path, ...]) -> dict[str, str]:
+    """The unit files of the machine that is a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baseline, "_packages", lambda: iter(()))
+        patch.setattr(baseline, "distributions", lambda: iter(()))
+        return dict(installed(name, units)["units"])
 
 
 async def approve(line: Installed) -> None:
@@ -203,7 +222,7 @@ def _machine(line: Installed) -> None:
 
 
 def _released(line: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
-    line.note = line.signer.note(release.manifest_text("0.1.0", dict(package_files())))
+    line.note = line.signer.note(release.manifest_text("0.1.0", _files_once()))
     line.keys = [line.signer.public]
     monkeypatch.setattr(release, "_note", lambda: line.note)
 
