@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CHECKS := check-format check-lint check-types check-imports check-words check-trace
 
-.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench instructions rtm look lock wheel release clean help
+.PHONY: setup demo test check $(CHECKS) test-slow-disk faults attacks broken-in-turn soak bench instructions rtm look lock bundle deb wheel release clean help
 
 setup: .venv/.ready ## create .venv from the hash-locked lock file
 
@@ -93,6 +93,12 @@ lock: ## resolve the dependencies anew into locks/ (needs .venv)
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o locks/run.txt >/dev/null
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra fast pyproject.toml -o locks/dev.txt >/dev/null
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra postgres --extra mysql --extra mssql --extra oracle pyproject.toml -o locks/databases.txt >/dev/null
+
+bundle: .venv/.ready ## one file for a USB stick: program, libraries, installer (PYTHONS="3.11 3.12" for more than this one)
+	@$(BIN)/python tools/bundle.py tar $(foreach each,$(PYTHONS),--python $(each))
+
+deb: .venv/.ready ## the same as a Debian package
+	@$(BIN)/python tools/bundle.py deb $(foreach each,$(PYTHONS),--python $(each))
 
 wheel: .venv/.ready ## build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel
