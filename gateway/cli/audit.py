@@ -32,7 +32,7 @@ FILTERS = {
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
 def audit() -> None:
-    """The audit trail: list, review, reviews."""
+    """The audit trail: list, export, review, reviews."""
 
 
 @audit.command(name="list", short_help="List who changed what, when, where and why")
@@ -91,6 +91,22 @@ def list_(
                 click.echo(text_of(row))
     except trail.NotPossible as error:
         fail(str(error), WRONG_INPUT)
+
+
+def _export() -> click.Command:
+    """Make the command that gives the rows of `list`, chosen in the same way, as a document."""
+    chosen = [option for option in list_.params if option.name != "form"]
+    text = "Write the rows that `list` shows, chosen in the same way, as a document (JSON, HTML, PDF); the gateway records it."
+    return click.Command(
+        "export",
+        params=chosen,
+        callback=partial(list_.callback or list_, form="pdf"),
+        help=text,
+        short_help="Write that list as a document",
+    )
+
+
+audit.add_command(_export())
 
 
 def _asked() -> list[tuple[str, str]]:

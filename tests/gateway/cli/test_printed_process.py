@@ -46,14 +46,15 @@ def recorded(line: Path, document: dict[str, Any]) -> bool:
 
 @PDF
 @pytest.mark.urs("URS-AUD-08", "URS-AUD-02")
-def test_the_audit_trail_as_a_document_has_every_row_that_the_list_has(line: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [("list", "--format", "pdf"), ("export",)], ids=["list", "export"])
+def test_the_audit_trail_as_a_document_has_every_row_that_the_list_has(line: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
     listed = json.loads(called("audit", "list", line, "--batch", "B1", "--format", "json").stdout)
-    document, text = made(line, tmp_path, "audit", "list", "--batch", "B1", "--format", "pdf")
+    document, text = made(line, tmp_path, "audit", words[0], *words[1:], "--batch", "B1")
     assert [row[-1] for row in document["body"][1]["rows"]] == [f"{row['epoch']}/{row['seq']}" for row in listed]
     assert (document["batch"], document["facts"]["rows"], recorded(line, document)) == ("B1", len(listed), True)
     for part in ("Audit trail", "alarm-acknowledged", "Quentin Abel", "Made by", "Why"):
         assert part in text, part
-    refused = called("audit", "list", line, "--format", "pdf")
+    refused = called("audit", words[0], line, *words[1:])
     assert (refused.returncode, "--into DIR" in refused.stderr) == (2, True)
 
 
