@@ -132,6 +132,10 @@ def crashed(error: BaseException) -> str:
     return f"crashed: {type(error).__name__}{': ' if text else ''}{text}"
 
 
+BEHIND = "observed"
+"""See `watermark` of `Emit`."""
+
+
 class Emit(Protocol):
     """Takes what a running driver has read: the gateway's side of it. All methods belong to the event loop's thread."""
 
@@ -162,6 +166,8 @@ class Emit(Protocol):
         received_ns (CLOCK_MONOTONIC). None: it was received as it came.
         watermark: committed in the same transaction as the readings and messages; merged by key into `emit.watermark`. A key with None is
         removed. Each key is stored by itself, and only when it changed: what a driver has to remember of many rows belongs into several.
+        Its key BEHIND is for every driver: ticks through which the source gave all that it had, while later values are there already and
+        earlier ones may still come; a restart that does not go on with it opens its gap there. None, or no such key: nothing is behind.
         alive: tags that this I/O observed, whether or not a reading of them is in the list (an unchanged block that the driver compared
         itself, a keep-alive). None: just those in the list. An empty list of readings with `alive` is a proof of life.
         observed_ticks: the source-side instant through which this I/O proves observation (an OPC UA PublishTime). A later gap of these

@@ -160,6 +160,7 @@ class OpcUaDriver(Driver):
         if (mark.get("endpoint"), mark.get("started"), mark.get("plan")) != (endpoint, started, self._plan.name):
             return []
         if mark.get("through") is not None:
+            state.through_ticks = mark["through"]
             for group in self._plan.groups:
                 self._state.before.update(self._committed_through(mark["through"], group))
         now_s = asyncio.get_running_loop().time()
@@ -194,7 +195,8 @@ class OpcUaDriver(Driver):
         No PublishRequest is out before this is done: its answer would get in between.
         """
         subscription.seen_s = asyncio.get_running_loop().time()
-        subscription.resumed = True
+        subscription.resumed = subscription.catches_up = True
+        subscription.through_ticks = subscription.through_ticks or self._state.through_ticks
         while await messages.republish(subscription):
             pass
         subscription.repeats = set(subscription.tags)  # not before: what is republished is new

@@ -7,7 +7,7 @@ from typing import Any
 
 from config import CodeTable, Source, Tag
 from drivers.columns import Columns
-from drivers.contract import Finding, Kind, Look, Loss, Message, Reading
+from drivers.contract import BEHIND, Finding, Kind, Look, Loss, Message, Reading
 from gateway.clock import Clock, SourceClock
 from gateway.context import Fold
 from gateway.entries.bodies import Row
@@ -232,7 +232,8 @@ class Port:
         proved = self._way.fold.last_observed(self.source.name)
         if proved is None:
             return self._append([])
-        self._observation.stopped(proved)
+        behind = self.watermark.get(BEHIND)
+        self._observation.stopped(proved if behind is None else min(proved, behind))
         return self.lost(Loss(cause, detail=detail))
 
     def stood_still(self) -> None:

@@ -108,7 +108,7 @@ class Subscription:
             request.processor.publish_queue.appendleft(request)
             return
         available = struct.pack(f"<i{len(self.sent)}I", len(self.sent), *self.sent)
-        more = b"\x01" if self._is_due() and self.enabled else b"\x00"
+        more = b"\x01" if self._is_due() and self.enabled and switches.tells_more else b"\x00"
         results = struct.pack(f"<i{len(request.results)}I", len(request.results), *request.results)
         if 0 < switches.publish_bytes < len(message):
             request.refuse(ua.StatusCodes.BadResponseTooLarge)

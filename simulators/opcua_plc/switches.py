@@ -15,6 +15,7 @@ class Switches:
     kept_messages: int = 100  # retransmission queue per subscription
     drop_messages: set[int] = field(default_factory=set)  # sequence numbers that are numbered and kept, but not sent
     garble_messages: set[int] = field(default_factory=set)  # sent as rubbish, also when republished
+    tells_more: bool = True  # MoreNotifications is set where more follow; some servers never set it
     twice_messages: set[int] = field(default_factory=set)  # sent once more, with the next request
     most_publish_requests: int = 100  # of a connection; beyond it the oldest is refused
     publish_faults: list[int] = field(default_factory=list)  # with what coming PublishRequests are refused

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from config import Source
-from drivers.contract import Emit, Message, Reading
+from drivers.contract import BEHIND, Emit, Message, Reading
 from drivers.opcua.decoding.publish import NotificationMessage
 from drivers.opcua.session.link import Link
 from drivers.opcua.subscription.session_state import SessionState
@@ -36,9 +36,15 @@ class Handover:
         sequence: int,
         kind: Any = "change",
         rows: Sequence[Message] = (),
+        *,
+        follows: bool = False,
     ) -> None:
-        """Emit one list. sequence 0: there is nothing to acknowledge (a keep-alive, or the first half of a message)."""
-        self._state.through_ticks = message.publish_ticks
+        """Emit one list. sequence 0: there is nothing to acknowledge (a keep-alive, or the first half of a message).
+
+        follows: something that the server had when it published stands in a later message: this one proves no observation.
+        """
+        has_caught_up = subscription.is_behind and not follows  # a keep-alive may say so, and a restart has to know
+        through = self._through(subscription, message.publish_ticks, follows=follows)
         if sequence:
             subscription.is_new = subscription.is_new and bool(subscription.fresh)
         tags = subscription.observed_tags()
@@ -50,9 +56,9 @@ class Handover:
             kind=kind,
             messages=rows,
             # The first half of a message carries none: a crash between the halves must fetch the whole message again.
-            watermark=self._watermark() if sequence else None,
+            watermark=self._watermark() if sequence or has_caught_up else None,
             alive=tags,
-            observed_ticks=self._observed(message.publish_ticks),
+            observed_ticks=self._observed(through),
             resumed=subscription.resumed and bool(subscription.tags),
         )
         subscription.resumed = False
@@ -92,6 +98,15 @@ class Handover:
             self._state.count("stale-acknowledgements", len(taken) - len(held))
         return held
 
+    def _through(self, subscription: Subscription, published: int | None, *, follows: bool) -> int | None:
+        """Return through when this subscription has sent all that the server had, and note through when all have."""
+        subscription.is_behind = follows
+        if not follows:
+            subscription.through_ticks = published
+        if not any(each.is_behind for each in self._state.subscriptions):
+            self._state.through_ticks = published
+        return subscription.through_ticks or self._state.through_ticks or published
+
     def _observed(self, publish_ticks: int | None) -> int | None:
         """Return the server's publish time if its clock may be believed here, else None."""
         if publish_ticks is None or self._source.time_authority == "gateway":
@@ -111,8 +126,16 @@ class Handover:
             for slot in s.group.slots
         }
         untold = sorted(tag for s in self._state.subscriptions for tag in s.untold)
-        watermark = {"endpoint": self._state.endpoint, "started": self._state.started, "plan": self._plan, "slots": slots, "untold": untold}
+        watermark: dict[str, Any] = {
+            "endpoint": self._state.endpoint,
+            "started": self._state.started,
+            "plan": self._plan,
+            "slots": slots,
+            "untold": untold,
+        }
         semantics = self._state.semantics
         accepted = semantics.accepted()
         watermark |= {"accepted": accepted} if accepted else {}
+        is_behind = any(s.is_behind for s in self._state.subscriptions)
+        watermark[BEHIND] = self._state.through_ticks if is_behind else None
         return watermark | {"through": self._state.through_ticks, "doubted": semantics.stored()}

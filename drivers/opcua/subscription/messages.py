@@ -64,14 +64,19 @@ class Messages:
         self.handover = Handover(source, emit, link, state, plan)
         self._lost_events = 0
 
-    async def take(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
-        """Take one NotificationMessage, published or republished: fetch what is missing before it, decode it, hand it over."""
+    async def take(
+        self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int, *, follows: bool = True
+    ) -> None:
+        """Take one NotificationMessage, published or republished: fetch what is missing before it, decode it, hand it over.
+
+        follows: more had to be sent when it was (MoreNotifications, Part 4, 5.14.5). Of one that is fetched again nobody knows.
+        """
         was_resumed = subscription.resumed
-        await self._take(subscription, message, body, arrived_ns)
+        await self._take(subscription, message, body, arrived_ns, follows=follows)
         if was_resumed and not subscription.resumed and subscription.untold:
             await self.read(subscription.untold_items())
 
-    async def _take(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
+    async def _take(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int, *, follows: bool) -> None:
         ahead = sequence_ahead(message.sequence, subscription.expected)
         if ahead < 0 and message.parts and subscription.is_later(message.publish_ticks):
             await self._renumbered(subscription, message)
@@ -80,6 +85,7 @@ class Messages:
             await self._recover(subscription, message.sequence, ahead)
         # A keep-alive names the number of the next message and does not use it: there is nothing to acknowledge.
         if not message.parts:
+            subscription.catches_up = False
             self.handover(subscription, [], message, arrived_ns, 0)
             return
         # Republished or transferred while it was under way: its values are in the journal already.
@@ -88,7 +94,7 @@ class Messages:
             return
         subscription.newest_ticks = max(subscription.newest_ticks, message.publish_ticks or 0)
         if subscription.group.alarms is not None:
-            await self._events(subscription, message, body, arrived_ns)
+            await self._events(subscription, message, body, arrived_ns, follows=follows)
             return
         try:
             self._state.must_not_be_spoiled(subscription.id, message.sequence)
@@ -97,7 +103,9 @@ class Messages:
             await self._unreadable(subscription, message, error)
             readings = ()
         with self._state.spoiling(subscription.id, message.sequence):
-            await self._hand_over_data(subscription, readings, message, arrived_ns)
+            follows = follows or (subscription.catches_up and _is_full(subscription, readings))
+            subscription.catches_up = subscription.catches_up and follows
+            await self._hand_over_data(subscription, readings, message, arrived_ns, follows=follows)
 
     async def _renumbered(self, subscription: Subscription, message: NotificationMessage) -> None:
         """Go on with numbers that begin anew: a message with an earlier number and a later time is none of before.
@@ -111,7 +119,9 @@ class Messages:
         subscription.expected = message.sequence
         await self.refresh(subscription)
 
-    async def _events(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
+    async def _events(
+        self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int, *, follows: bool
+    ) -> None:
         """Hand conditions over as they are, in the message's order. Report what was lost, and have present conditions asked for."""
         heard_from = subscription.group.alarms
         assert heard_from is not None
@@ -134,7 +144,7 @@ class Messages:
                 self._state.count("event-overflows")
                 await self._report_loss(subscription, "events-lost", "the server's queue ran over")
         subscription.expected = sequence_after(message.sequence)
-        self.handover(subscription, [], message, arrived_ns, message.sequence, rows=rows)
+        self.handover(subscription, [], message, arrived_ns, message.sequence, rows=rows, follows=follows)
 
     def _decoded(self, subscription: Subscription, message: NotificationMessage, body: bytes) -> Sequence[Reading]:
         """Decode a message's data changes, by column where they are as before. Raises one of BROKEN, SubscriptionGone."""
@@ -160,7 +170,7 @@ class Messages:
         subscription.values_due = True
 
     async def _hand_over_data(
-        self, subscription: Subscription, readings: Sequence[Reading], message: NotificationMessage, arrived_ns: int
+        self, subscription: Subscription, readings: Sequence[Reading], message: NotificationMessage, arrived_ns: int, *, follows: bool
     ) -> None:
         """Hand first values over apart from changes, and declare overflows for exactly their tag and time."""
         is_plain = readings.__class__ is Columns
@@ -190,7 +200,13 @@ class Messages:
             if not rest:
                 subscription.expected = sequence_after(message.sequence)
             self.handover(
-                subscription, self._state.semantics.judged(first), message, arrived_ns, 0 if rest else message.sequence, kind="initial"
+                subscription,
+                self._state.semantics.judged(first),
+                message,
+                arrived_ns,
+                0 if rest else message.sequence,
+                kind="initial",
+                follows=follows or bool(rest),
             )
             if not rest:
                 return
@@ -202,11 +218,11 @@ class Messages:
         readings = self._state.semantics.judged(readings)
         # Not before: a message that is cut or spoiled on its way here has not been taken.
         subscription.expected = sequence_after(message.sequence)
-        self.handover(subscription, readings, message, arrived_ns, message.sequence)
+        self.handover(subscription, readings, message, arrived_ns, message.sequence, follows=follows)
 
     async def _resume_first(self, subscription: Subscription, message: NotificationMessage, arrived_ns: int) -> None:
         """Close the gap of before, so that what this message reports as lost is a gap of its own: within an open one it would vanish."""
-        self.handover(subscription, [], message, arrived_ns, 0)
+        self.handover(subscription, [], message, arrived_ns, 0, follows=True)
         await self._emit.room()
 
     def _note_status(self, subscription: Subscription, readings: Sequence[Reading]) -> None:
@@ -350,3 +366,13 @@ class Messages:
             subscription.sends_again({reading[0]: reading for reading in readings if reading[0] in tags}, now_s)
         await self._emit.room()
         self.handover.add(self._emit(self._state.semantics.judged(readings), received_ns=time.monotonic_ns(), kind="initial"))
+
+
+def _is_full(subscription: Subscription, readings: Sequence[Reading]) -> bool:
+    """Whether a message may be one of several, whatever the server says of it: some never say that more follow.
+
+    One that has each item once, and all items, left none behind.
+    """
+    if len(readings) < subscription.most_notifications:
+        return False
+    return not isinstance(readings, Columns) or len(readings) < len(subscription.group.items)

@@ -32,7 +32,7 @@ class SessionState:
     history_gaps: list[HistoryGap] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
     largest_bytes: int = 0  # of an answer to a PublishRequest
-    through_ticks: int | None = None  # the newest publish time
+    through_ticks: int | None = None  # the newest publish time through which every subscription has sent what it had
     counts: dict[str, int] = field(default_factory=dict)
     spoiled: tuple[int, int] | None = None  # (subscription id, sequence) of the message over which the last session ended
 

@@ -132,7 +132,7 @@ class Stream:
             return
         subscription.seen_s = asyncio.get_running_loop().time()
         subscription.retained = published.message.sequence, frozenset(published.available)
-        await self._messages.take(subscription, published.message, body, arrived_ns)
+        await self._messages.take(subscription, published.message, body, arrived_ns, follows=published.more)
 
     async def _fault(self, status: int) -> None:
         """Judge a refused PublishRequest: send fewer, send it again, have smaller messages, or give the link up. Raises LinkLost."""

@@ -47,6 +47,9 @@ class Subscription:
     missing: dict[int, int] = field(default_factory=dict)  # handle -> status: items that the server refused
     item_ids: dict[int, int] = field(default_factory=dict)  # handle -> MonitoredItemId
     resumed: bool = False  # its first message goes on where the journal ended
+    catches_up: bool = False  # since it was resumed no message has come that left nothing behind in the server's queues
+    is_behind: bool = False  # its newest message left something behind there
+    through_ticks: int | None = None  # publish time of the newest message that left nothing behind
     repeats: set[int] = field(default_factory=set)  # tags whose next value may be the last one again
     resent: dict[int, Reading | None] = field(default_factory=dict)  # tag -> what the server may send once more, see `unrepeated`
     resent_until_s: float = 0.0

@@ -84,3 +84,41 @@ async def test_a_hole_is_told_before_what_came_after_it(tmp_path: Path) -> None:
         assert isinstance(after[0], Loss)
         assert after[0].cause == "message-lost"
         assert bench.driver.counts["republished"] >= 1
+
+
+@pytest.mark.bar("F20")
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize("killed", [True, False])
+@pytest.mark.parametrize("tells", [True, False], ids=["the server tells that more follows", "it never does"])
+async def test_what_the_first_messages_of_a_backlog_leave_behind_is_not_called_observed(tmp_path: Path, killed: bool, tells: bool) -> None:
+    """A publish time proves nothing of values that wait in the server's queues for the next message: they may never come."""
+    async with Bench(tmp_path, count=2, settings={"queue_size": 5_000}) as bench:
+        bench.plc.switches.tells_more = tells
+        await bench.begun()
+        known = bench.disk.connections
+        if killed:
+            await bench.kill()
+            known = 0
+        else:
+            bench.cable.cut()
+        await bench.make(1_500, every_s=0.0)
+        made = {tag: [ticks for ticks, _ in values] for tag, values in bench.made().items()}
+        bench.cable.mend()
+        before = len(bench.disk.committed)
+        if killed:
+            bench.run()
+        await eventually(lambda: bench.disk.connections > known)
+        await bench.caught_up()
+        lists = bench.disk.committed[before:]
+        first = next(place for place, (_, told) in enumerate(lists) if told["resumed"])
+        assert len(lists[first][0]) < 1_500 * 2, "else there was no backlog of several messages"
+        had: dict[int, set[int | None]] = {tag: {reading[3] for reading in bench.disk.readings if reading[0] == tag} for tag in made}
+        for place, (_, told) in enumerate(lists):
+            given = {(reading[0], reading[3]) for readings, _ in bench.disk.committed[: before + place + 1] for reading in readings}
+            through = told["observed_ticks"]
+            assert [
+                tag for tag in told["alive"] if any((tag, at) not in given and at in had[tag] for at in made[tag] if at <= through)
+            ] == []
+        assert lists[first][1]["watermark"]["observed"] < min(at for at in made[0][-1_400:])
+        await eventually(lambda: bench.disk.watermark["observed"] is None)  # the server has nothing more, and says so
+        assert bench.missing() == {}
