@@ -357,10 +357,14 @@ def refusal(reason: ReasonCode, what: str, version: str = "") -> UplinkError:
 
 
 def _watch_write(client: paho.Client, sock: Any) -> None:
-    """Write at once what paho has queued, and what the socket does not take when it does again."""
+    """Write at once what paho has queued, and what the socket does not take when it does again.
+
+    Not before the broker has taken the connection: what reaches one that has closed it already undoes what it said of the reason.
+    """
     if sock.fileno() < 0 or client.socket() != sock:
         return
-    client.loop_write()
+    if client.is_connected():
+        client.loop_write()
     if client.want_write() and sock.fileno() >= 0 and client.socket() == sock:
         asyncio.get_running_loop().add_writer(sock, client.loop_write)
 
