@@ -93,6 +93,11 @@ async def test_the_weight_arrives_as_the_scale_shows_it(tmp_path, command):
         assert not emit.losses
 
 
+def odd(lists):
+    """Weight and whether it stood still, of answers whose weight is not good."""
+    return [answer[:2] for answer in lists if answer[0][1] != 0]
+
+
 @pytest.mark.bar("F31")
 @pytest.mark.urs("URS-DAQ-05")
 @pytest.mark.parametrize(
@@ -111,9 +116,10 @@ async def test_what_is_no_weight_at_rest_has_an_honest_status(tmp_path, kind, we
     async with weighing(tmp_path) as (scale, emit, _):
         await scale.set({"net": 5}, 0)
         await emit.until(lambda: (Decimal("5.00"), 0) in emit.weights)
+        before = len(emit.lists)
         scale.faults.append(ScaleFault(kind))
-        await emit.until(lambda: emit.weights[-1][1] != 0)
-        assert emit.lists[-1][:2] == [weight, stable]
+        await emit.until(lambda: odd(emit.lists[before:]))  # the next answer, which is sound again, may be there already
+        assert odd(emit.lists[before:]) == [[weight, stable]]
         await emit.until(lambda: emit.weights[-1] == (Decimal("5.00"), 0))
         assert not emit.losses
         assert [finding.code for finding in emit.findings] == (["unit-differs", "unit-differs-over"] if kind == "other-unit" else [])
