@@ -110,9 +110,9 @@ async def test_a_stream_of_mt_sics_is_attached_at_each_byte(cable):
 async def test_a_scale_that_does_not_tell_its_serial_number_is_read(cable):
     """It answers I4 with ES, and was never attached. Its weights count once it was silent: ES may be of an older request."""
     cable.answer(lambda request: b"ES\r\n" if request == b"I4\r\n" else b"S S       1.25 kg\r\n")
-    port = cable.port(silence_s=0.06)
+    port = cable.port(silence_s=0.3)
     port.open()
-    async with session(port, protocol="mt-sics", timeout_ms=60) as emit:
+    async with session(port, protocol="mt-sics", timeout_ms=1000) as emit:  # a session that had no answer in time is over
         await emit.until(lambda: emit.lists)
         assert set(emit.good) == {"1.25"}
     port = cable.port(silence_s=0.06)
