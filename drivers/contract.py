@@ -155,6 +155,7 @@ class Emit(Protocol):
         watermark: Mapping[str, Any] | None = None,
         alive: Sequence[int] | None = None,
         observed_ticks: int | None = None,
+        owed_ticks: int | None = None,
         resumed: bool = False,
         kept: Collection[int] = (),
         look: Look | None = None,
@@ -166,12 +167,14 @@ class Emit(Protocol):
         received_ns (CLOCK_MONOTONIC). None: it was received as it came.
         watermark: committed in the same transaction as the readings and messages; merged by key into `emit.watermark`. A key with None is
         removed. Each key is stored by itself, and only when it changed: what a driver has to remember of many rows belongs into several.
-        Its key BEHIND is for every driver: ticks through which the source gave all that it had, while later values are there already and
-        earlier ones may still come; a restart that does not go on with it opens its gap there. None, or no such key: nothing is behind.
+        Its key BEHIND is for every driver: `owed_ticks` for a restart, whose gap begins there at the latest. None, or no such key: nothing
+        is owed.
         alive: tags that this I/O observed, whether or not a reading of them is in the list (an unchanged block that the driver compared
         itself, a keep-alive). None: just those in the list. An empty list of readings with `alive` is a proof of life.
         observed_ticks: the source-side instant through which this I/O proves observation (an OPC UA PublishTime). A later gap of these
         tags opens here. None: the largest event time in the list, for a poll the midpoint of requested and received.
+        owed_ticks: what the source had from this instant on may come in later lists: its tags count as observed through it at most, and
+        no further than they were where that is later. 0: nobody knows since when. None: nothing is owed.
         resumed: the list continues without loss where the committed watermark ended (a transferred subscription, a republished
         message): open gaps of its tags (`alive`, or those in the list) close as filled. Otherwise the first list of a tag after a loss
         closes its gap as lost; kind "backfill" closes none.

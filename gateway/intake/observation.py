@@ -51,9 +51,13 @@ class Observation:
             return []
         return [tag for tag in tags if not self._tags or self._tags[tag].tag not in covered]
 
-    def saw(self, readings: Sequence[Reading], alive: Sequence[int] | None, through: int) -> None:
-        """Note that the tags of a list, and those that its I/O proved alive, have been observed."""
-        if alive is not None and len(alive) == len(self._seen):
+    def saw(self, readings: Sequence[Reading], alive: Sequence[int] | None, through: int, owed: int | None = None) -> None:
+        """Note that the tags of a list, and those that its I/O proved alive, have been observed; through `owed` at most, see Emit."""
+        if owed is not None:
+            through = min(through, owed)
+            for tag in {*(reading[0] for reading in readings), *(alive or ())}:
+                self._seen[tag] = max(self._seen[tag], through)
+        elif alive is not None and len(alive) == len(self._seen):
             self._seen = [through] * len(self._seen)
         else:
             if not (isinstance(readings, Columns) and readings.tags is alive):

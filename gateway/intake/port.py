@@ -114,6 +114,7 @@ class Port:
         watermark: Mapping[str, Any] | None = None,
         alive: Sequence[int] | None = None,
         observed_ticks: int | None = None,
+        owed_ticks: int | None = None,
         resumed: bool = False,
         kept: Collection[int] = (),
         look: Look | None = None,
@@ -139,7 +140,8 @@ class Port:
             drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))
         self.recent.take(rows, io, kind, is_trusted=self._origin.trusts(self._clock_watch.member()))
-        self._observation.saw(readings, alive, observed_through(rows, observed_ticks, io, self.source, self._shortest_ns))
+        through = observed_through(rows, observed_ticks, io, self.source, self._shortest_ns)
+        self._observation.saw(readings, alive, through, owed_ticks)
         if poll:
             self._asking.answered(poll)
         self.polled, self.undocumented = kind == "poll", undocumented

@@ -44,7 +44,7 @@ class Handover:
         follows: something that the server had when it published stands in a later message: this one proves no observation.
         """
         has_caught_up = subscription.is_behind and not follows  # a keep-alive may say so, and a restart has to know
-        through = self._through(subscription, message.publish_ticks, follows=follows)
+        self._note_through(subscription, message.publish_ticks, follows=follows)
         if sequence:
             subscription.is_new = subscription.is_new and bool(subscription.fresh)
         tags = subscription.observed_tags()
@@ -58,7 +58,8 @@ class Handover:
             # The first half of a message carries none: a crash between the halves must fetch the whole message again.
             watermark=self._watermark() if sequence or has_caught_up else None,
             alive=tags,
-            observed_ticks=self._observed(through),
+            observed_ticks=self._observed(message.publish_ticks),
+            owed_ticks=self._observed(subscription.through_ticks or 0) if follows else None,
             resumed=subscription.resumed and bool(subscription.tags),
         )
         subscription.resumed = False
@@ -98,17 +99,16 @@ class Handover:
             self._state.count("stale-acknowledgements", len(taken) - len(held))
         return held
 
-    def _through(self, subscription: Subscription, published: int | None, *, follows: bool) -> int | None:
-        """Return through when this subscription has sent all that the server had, and note through when all have."""
+    def _note_through(self, subscription: Subscription, published: int | None, *, follows: bool) -> None:
+        """Note through when this subscription has sent all that the server had, and through when all have."""
         subscription.is_behind = follows
         if not follows:
             subscription.through_ticks = published
         if not any(each.is_behind for each in self._state.subscriptions):
             self._state.through_ticks = published
-        return subscription.through_ticks or self._state.through_ticks or published
 
     def _observed(self, publish_ticks: int | None) -> int | None:
-        """Return the server's publish time if its clock may be believed here, else None."""
+        """Return a publish time of the server if its clock may be believed here, else None: then values are of when they come."""
         if publish_ticks is None or self._source.time_authority == "gateway":
             return None
         offset = self._link.offset
@@ -137,5 +137,5 @@ class Handover:
         accepted = semantics.accepted()
         watermark |= {"accepted": accepted} if accepted else {}
         is_behind = any(s.is_behind for s in self._state.subscriptions)
-        watermark[BEHIND] = self._state.through_ticks if is_behind else None
+        watermark[BEHIND] = self._observed(self._state.through_ticks) if is_behind else None
         return watermark | {"through": self._state.through_ticks, "doubted": semantics.stored()}

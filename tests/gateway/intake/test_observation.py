@@ -148,3 +148,14 @@ def test_an_answer_proves_its_midpoint_and_a_notification_its_latest_event() -> 
     assert observed_through(rows, None, Instants(None, NOW), device) == NOW - 2
     assert observed_through(rows, NOW - 1, Instants(None, NOW), device) == NOW - 1
     assert observed_through([], None, Instants(None, NOW), device) == NOW
+
+
+@pytest.mark.urs("URS-DAQ-11")
+def test_what_is_owed_is_not_observed_and_what_was_observed_before_stays_so() -> None:
+    """Of three tags two stand in a list whose source owes more; one of them was observed through later than that already."""
+    seen = observation(3, NOW - 900)
+    seen.saw([], [1], NOW - 100)
+    seen.saw([(0, 1.0, 0, NOW, None)], [0, 1], NOW, NOW - 500)
+
+    assert seen.gaps(LINK_LOST, [], DETECTED) == [gap(["t0"], NOW - 500), gap(["t1"], NOW - 100), gap(["t2"], NOW - 900)]
+    assert seen.through == NOW - 100
