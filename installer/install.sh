@@ -17,12 +17,15 @@ current=$opt/ebr-gateway
 units=/etc/systemd/system
 starts_within_s=300
 
+trap 'exit 1' HUP INT TERM # so that what stands behind EXIT is done as well
+
 refuse() { echo "install.sh: $1" >&2; exit 1; }
 say() { echo "install.sh: $1"; }
 
 has_systemd() { [ -d /run/systemd/system ]; }
 in_use() { if [ -L "$current" ]; then basename "$(readlink "$current")" | sed 's/^ebr-gateway-//'; fi; }
-installed() { for each in "$opt"/ebr-gateway-*; do [ -x "$each/bin/ebr-gateway" ] && basename "$each" | sed 's/^ebr-gateway-//'; done; true; }
+is_installed() { [ -e "$opt/ebr-gateway-$1/whole" ]; } # written last: what a power cut left half is not one
+installed() { for each in "$opt"/ebr-gateway-*; do [ -e "$each/whole" ] && basename "$each" | sed 's/^ebr-gateway-//'; done; true; }
 lines_that_run() {
     if has_systemd; then systemctl list-units --plain --no-legend --state=active,activating 'ebr-gateway@*.service' | cut -d' ' -f1; fi
 }
@@ -43,20 +46,22 @@ install_version() {
     target=$opt/ebr-gateway-$version
     (cd "$here" && sha256sum --check --quiet --strict SHA256SUMS >/dev/null 2>&1) || refuse "a file in $here is not what SHA256SUMS says: copy the medium again"
     [ ! -d "$current" ] || [ -L "$current" ] || refuse "$current is a folder: it was installed by hand; move it to $opt/ebr-gateway-VERSION first"
-    if [ -e "$target" ]; then refuse "version $version is installed already: ./install.sh switch $version"; fi
+    if is_installed "$version"; then refuse "version $version is installed already: ./install.sh switch $version"; fi
     python=$(python_for)
     [ -n "$python" ] || refuse "no Python 3.11 or newer with venv is here for which this folder has libraries: apt-get install python3-venv"
     say "version $version with $("$python" --version)"
+    rm -rf "$target"
     trap 'rm -rf "$target"' EXIT
     "$python" -m venv "$target"
     "$target/bin/pip" install --quiet --disable-pip-version-check --no-index --find-links "$here/wheels" --require-hashes -r "$here/locks/databases.txt"
     "$target/bin/pip" install --quiet --disable-pip-version-check --no-index --no-deps "$wheel"
-    "$target/bin/ebr-gateway" --version >/dev/null
+    "$target/bin/ebr-gateway" --version >"$target/whole"
+    sync
     trap - EXIT
-    lay_around "$target"
     if [ -n "$(in_use)" ]; then
         say "installed beside version $(in_use), which stays in use; between two batches: ./install.sh switch $version"
     else
+        lay_around "$target"
         ln -s "$target" "$current"
         say "installed. Next: ebr-gateway new /etc/ebr-gateway/NAME, and docs: ebr-gateway docs install"
     fi
@@ -76,36 +81,44 @@ lay_around() { # account, unit, command, completion: the same for every version
 
 point_at() { ln -sfn "$opt/ebr-gateway-$1" "$current.new" && mv -T "$current.new" "$current"; }
 
-run_again() { # start the lines that ran; false if one does not come up
+start_all() { # start the lines that ran; false if one does not come up
     for line in $1; do
         timeout "$starts_within_s" systemctl start "$line" || return 1
         systemctl is-active --quiet "$line" || return 1
     done
 }
 
-switch_to() {
-    [ -x "$opt/ebr-gateway-$1/bin/ebr-gateway" ] || refuse "version $1 is not installed; there are: $(installed | tr '\n' ' ')"
-    before=$(in_use)
-    [ "$before" != "$1" ] || refuse "version $1 is in use already"
-    lines=$(lines_that_run)
-    for line in $lines; do say "stopping $line"; systemctl stop "$line"; done
-    point_at "$1"
-    lay_around "$opt/ebr-gateway-$1"
-    if run_again "$lines"; then
-        say "version $1 is in use${before:+; back again: ./install.sh switch $before}"
-        return
-    fi
+go_back() { # whatever ended the switch: the lines that ran run again on what they ran on
+    trap - EXIT
     for line in $lines; do systemctl stop "$line" || true; done
-    [ -n "$before" ] || refuse "a line does not start on version $1: journalctl -u 'ebr-gateway@*'"
-    point_at "$before"
-    lay_around "$opt/ebr-gateway-$before"
-    run_again "$lines" || refuse "a line starts on neither $1 nor $before: journalctl -u 'ebr-gateway@*'"
-    refuse "a line does not start on version $1 (journalctl -u 'ebr-gateway@*'); all run on $before again"
+    if [ -z "$before" ]; then refuse "version $wanted can not be used: journalctl -u 'ebr-gateway@*'"; fi
+    if point_at "$before" && lay_around "$opt/ebr-gateway-$before" && start_all "$lines"; then
+        refuse "the lines do not run on version $wanted (journalctl -u 'ebr-gateway@*'); all run on $before again"
+    fi
+    refuse "the lines run on neither $wanted nor $before: journalctl -u 'ebr-gateway@*'"
+}
+
+switch_to() {
+    wanted=$1
+    before=$(in_use)
+    is_installed "$wanted" || refuse "version $wanted is not installed; there are: $(installed | tr '\n' ' ')"
+    [ "$before" != "$wanted" ] || refuse "version $wanted is in use already"
+    lines=$(lines_that_run)
+    trap go_back EXIT
+    for line in $lines; do
+        say "stopping $line"
+        systemctl stop "$line"
+    done
+    point_at "$wanted"
+    lay_around "$opt/ebr-gateway-$wanted"
+    start_all "$lines" || exit 1
+    trap - EXIT
+    say "version $wanted is in use${before:+; back again: ./install.sh switch $before}"
 }
 
 remove_version() {
     [ "$(in_use)" != "$1" ] || refuse "version $1 is in use"
-    [ -x "$opt/ebr-gateway-$1/bin/ebr-gateway" ] || refuse "version $1 is not installed"
+    is_installed "$1" || refuse "version $1 is not installed"
     rm -rf "$opt/ebr-gateway-$1"
     say "version $1 is removed"
 }
@@ -113,7 +126,7 @@ remove_version() {
 uninstall() {
     for line in $(lines_that_run); do systemctl disable --now "$line"; done
     rm -f "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway
-    for version in $(installed); do rm -rf "$opt/ebr-gateway-$version"; done
+    rm -rf "$opt"/ebr-gateway-[0-9]*
     if has_systemd; then systemctl daemon-reload; fi
     say "the program is removed. Line folders in /etc/ebr-gateway, journals in /var/lib/ebr-gateway and the account stay"
 }

@@ -38,7 +38,7 @@ AFTER = """#!/bin/sh
 set -e
 here=/usr/lib/ebr-gateway/{version}
 [ "$1" = configure ] || exit 0
-[ -x /opt/ebr-gateway-{version}/bin/ebr-gateway ] || "$here/install.sh"
+[ -e /opt/ebr-gateway-{version}/whole ] || "$here/install.sh"
 """
 BEFORE_REMOVAL = """#!/bin/sh
 set -e

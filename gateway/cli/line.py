@@ -51,7 +51,8 @@ def check(line: Path, as_json: bool) -> None:
     if found is None:
         sys.exit(WRONG_INPUT)
     if not as_json:
-        counts = f"{len(found.sources)} sources, {len(found.tags)} tags, {len(found.steps)} steps, {len(found.parameters)} parameters"
+        held = {"source": found.sources, "tag": found.tags, "step": found.steps, "parameter": found.parameters}
+        counts = ", ".join(_count(len(rows), name) for name, rows in held.items())
         shown = coverage.report(found) if found.ebr_fields is not None else coverage.unattributed(found)
         if shown.gaps or found.ebr_fields is not None:
             click.echo(coverage.text(shown))
@@ -108,11 +109,16 @@ def run(line: Path, verbose: bool) -> None:
         raise
 
 
+def _count(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
 def _about(found: "Line", folder: Path) -> str:
     """Say what a gateway that starts is going to do, and where it can be watched. Nothing of it has been done yet."""
     web = found.web
     page = "no page, for line.toml has no [web]" if web is None else f"page {'https' if web.tls else 'http'}://{web.listen}/"
-    parts = [f"{len(found.sources)} sources, {len(found.uplinks)} uplinks", page, f"journal {found.data}"]
+    counts = f"{_count(len(found.sources), 'source')}, {_count(len(found.uplinks), 'uplink')}"
+    parts = [counts, page, f"journal {found.data}"]
     return f"{found.gateway} starts: {'; '.join(parts)}\n  how it is: ebr-gateway status {folder}; Ctrl-C ends it"
 
 

@@ -82,7 +82,11 @@ def _is_whole(machine: Machine) -> None:
 def test_an_upgrade_stands_beside_is_switched_to_rolled_back_and_loses_nothing(running: Machine) -> None:
     _is_whole(running)
     pid = running.property("MainPID", UNIT)
+    running.run("echo '# as the older version had it' >>/etc/systemd/system/ebr-gateway@.service; systemctl daemon-reload")
+    unit = running.run("sha256sum /etc/systemd/system/ebr-gateway@.service")
+    running.run(f"mkdir -p /opt/ebr-gateway-{NEW}/bin")  # a power cut in the middle of an installation
     assert f"installed beside version {OLD}" in install(running, NEW)
+    assert running.run("sha256sum /etc/systemd/system/ebr-gateway@.service") == unit, "another version's unit comes with the switch"
     assert running.property("MainPID", UNIT) == pid, "the line runs on as it did"
     assert install(running, NEW, "list") == f"{OLD}  in use\n{NEW}\nrc=0\n"
 
@@ -96,7 +100,7 @@ def test_an_upgrade_stands_beside_is_switched_to_rolled_back_and_loses_nothing(r
     )
     told = install(running, NEW, f"switch {BROKEN}")
     assert told.endswith("rc=1\n")
-    assert f"a line does not start on version {BROKEN}" in told
+    assert f"the lines do not run on version {BROKEN}" in told
     assert f"all run on {NEW} again" in told
     _until_ready(running)
 
