@@ -19,6 +19,7 @@ from config.locations import data_directory
 from config.lots.rules import LotRules
 from config.problem import ConfigError, Problem
 from config.reports import coverage
+from config.row_columns import row_columns
 from config.toml import lot_rules
 from config.toml.document import Sections, sections
 from config.toml.text import Document, parse
@@ -98,7 +99,7 @@ def read(folder: Path, given: Mapping[str, bytes] | None = None) -> tuple[Line |
     problems = sorted(set(files.problems + document.problems), key=lambda problem: (problem.file not in files.broken, _order(problem)))
     if line is None or any(problem.severity == "error" for problem in problems):
         return None, problems
-    made = line(tuple(problems))
+    made = _with_row_columns(line(tuple(problems)))
     problems = sorted({*problems, *coverage.problems(made)}, key=_order)
     if any(problem.severity == "error" for problem in problems):
         return None, problems
@@ -183,6 +184,12 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
         users=parsed_sections.users,
         places=dict(parts.document.lines),
     )
+
+
+def _with_row_columns(line: Line) -> Line:
+    """Give each source the columns that the rest of the folder reads of its rows."""
+    found = row_columns(line)
+    return replace(line, sources=tuple(source.model_copy(update={"row_columns": found.get(source.name, {})}) for source in line.sources))
 
 
 def digest(files: Mapping[str, bytes]) -> str:

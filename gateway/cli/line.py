@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("line", type=FOLDER, metavar="LINE", help="the folder to make")
-@click.option("--like", default="new", help="begin as an example: granulation-2, bioreactor-3, tablet-press-1; else one PLC and one mixer")
+@click.option(
+    "--like",
+    default="new",
+    help="begin as an example: granulation-2, bioreactor-3, tablet-press-1, tablet-coater-1; else one PLC and one mixer",
+)
 @click.option(
     "--separator", type=click.Choice([",", ";"]), default=",", help="between the cells of the tables, as your spreadsheets have it"
 )

@@ -9,7 +9,6 @@ from pydantic_core import ErrorDetails
 
 import config
 from config import ConfigError, FromRow, Line, Problem, Source, did_you_mean
-from config.grammars import row_condition
 from config.sections import MesSteps
 from drivers import Driver, DriverMisconfigured, driver_class
 from gateway.runtime import surroundings
@@ -54,19 +53,11 @@ def _missing_columns(line: Line) -> Iterator[Problem]:
                 continue
             name, _, query = how.row.partition(".")
             given = driver_class(sources[name].driver).row_columns(sources[name], query)
-            for member, column in _columns_of(how):
+            for member, column in how.columns():
                 if given is not None and column.lower() not in (one.lower() for one in given):
                     text = f"{key}: {member}: query {how.row} gives no column `{column[:60]}`{did_you_mean(column, given)}"
                     place = config.place_of(line, ("equipment", index, key, member))
                     yield place.problem(f"{text} (its SELECT gives {', '.join(given)})")
-
-
-def _columns_of(how: FromRow | MesSteps) -> Iterator[tuple[str, str]]:
-    """Yield (key, column) of all that is read from a row."""
-    members = ("key", "column", "order_by") if isinstance(how, FromRow) else ("key", "step", "run", "start", "end", "state")
-    yield from ((member, column) for member in members if (column := getattr(how, member)) is not None)
-    if isinstance(how, FromRow):
-        yield from (("where", condition.column) for condition in row_condition.parse(how.where))
 
 
 def _check_source(line: Line, index: int, source: Source) -> list[Problem]:

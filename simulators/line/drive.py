@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from config import Line
+from config import Line, Source
 from simulators.device import TICKS_PER_S, Device, NotSimulated, Truth
 from simulators.line.genealogy import Genealogy
 from simulators.line.plan import Plan
-from simulators.line.rows import Filler, Write, writes
+from simulators.line.rows import Filler, Write, with_batch_numbers, writes
 from simulators.line.signal import Moment
 from simulators.line.signals import moment, signals
 from simulators.line.weighing import Weighings
@@ -78,11 +79,20 @@ async def _served(line: Line, truth: Path | None, only: Collection[str] | None) 
             if (only is None or source.name in only) and source.name not in left_out:
                 log = _log(truth, source.name)
                 stack.callback(log.close)
-                device = device_class(source.driver)(source, line.tags_of(source.name), log)
+                device = device_class(source.driver)(with_batch_numbers(line, source), line.tags_of(source.name), log)
                 stack.push_async_callback(device.stop)
-                await device.start()
+                await _started(device, source)
                 devices[source.name] = device
         yield devices
+
+
+async def _started(device: Device, source: Source) -> None:
+    """Start a device. Raises OSError that names the source and its endpoint."""
+    try:
+        await device.start()
+    except OSError as error:
+        why = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise OSError(f"{source.name} at {source.endpoints[0]}: {why}") from error
 
 
 def _log(truth: Path | None, source: str) -> Truth:

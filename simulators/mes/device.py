@@ -27,11 +27,15 @@ class MesDevice:
             self._path = database_path(source)
             self._queries = {query.name: query for query in map(Query, source.options.get("query", ()))}
         else:
-            tagged = {name: [column for place, column in self._places.values() if place == name] for name, _ in self._places.values()}
-            patterns = [Pattern(options, tagged.get(options["name"], ())) for options in source.options.get("pattern", ())]
+            patterns = [Pattern(options, self._read_of(options["name"])) for options in source.options.get("pattern", ())]
             self._patterns = {pattern.name: pattern for pattern in patterns}
         self._tables: Tables | None = None
         self._drop: Drop | None = None
+
+    def _read_of(self, name: str) -> list[str]:
+        """List the columns of a pattern that the line reads: for its equipments, bookings and samples, then for tags."""
+        tagged = [column for place, column in self._places.values() if place == name]
+        return [*(read.column for read in self._source.row_columns.get(name, ())), *tagged]
 
     async def start(self) -> None:
         """Make the database or the folder; it can be read when this returns."""
