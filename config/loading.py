@@ -14,12 +14,13 @@ from config.codes import BUILT_IN
 from config.csv import rows
 from config.csv.tables import TableReport
 from config.files import file_bytes, unreadable
-from config.line import Identity, Line, Tag
+from config.line import Identity, Line, PlaceOf, Tag, place_in
 from config.locations import data_directory
 from config.lots.rules import LotRules
 from config.problem import ConfigError, Problem
 from config.reports import coverage
 from config.row_columns import row_columns
+from config.sections import Source
 from config.toml import lot_rules
 from config.toml.document import Sections, sections
 from config.toml.text import Document, parse
@@ -224,6 +225,18 @@ def _some(value: T | None) -> T:
 
 def _second(pairs: Iterable[tuple[Any, T]]) -> tuple[T, ...]:
     return tuple(item for _, item in pairs)
+
+
+def sources(folder: Path, given: Mapping[str, bytes] | None = None) -> list[tuple[Source, PlaceOf]]:
+    """Read the sources of line.toml that can be read, also where the rest of the folder has errors.
+
+    Returns each with a function that finds the place of a key in its table.
+    """
+    files = _Folder(folder, given)
+    data = files.data("line.toml") if folder.is_dir() else None
+    document = parse("line.toml", data or b"")
+    listed = sections(document, folder).source if document.data else []
+    return [(source, partial(place_in, document.lines, at)) for at, source in listed]
 
 
 def identity(folder: Path) -> Identity:
