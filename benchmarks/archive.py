@@ -95,11 +95,11 @@ def child(work: Callable[[Path], verify.Report], folder: Path, out: Any) -> None
     """Do one thing, and tell what it took."""
     try:
         report = work(folder)
+        assert report.exit_code == 0, list(report.lines())
     except BaseException:
         out.put((float("nan"), float("inf")))  # told, not waited for
         raise
     used = resource.getrusage(resource.RUSAGE_SELF)
-    assert report.exit_code == 0, list(report.lines())
     out.put((used.ru_utime + used.ru_stime, used.ru_maxrss / 1024))
 
 
