@@ -55,7 +55,7 @@ GROUPS = {
     "Read and prove": (
         Row("log", "records", "What happened, line by line; whole entries; CSV"),
         Row("audit", "audit", "The audit trail: list, export, review, reviews"),
-        Row("qualify", "qualify", "Qualification: impact, iq, oq, show, sign, verify"),
+        Row("qualify", "qualify", "Qualification: iq, oq, show, sign, dispose, verify"),
         Row("about", "about", "What is installed, and is it what was released"),
         Row("docs", "manual", "The documentation: here, or as a site"),
         Row("document", "documents", "Documents: verify, print, record, sign"),
