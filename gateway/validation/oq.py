@@ -52,9 +52,7 @@ class Played(NamedTuple):
         return "passed" if verdicts == {"passed"} else "not checked"
 
 
-def qualified(
-    site: Line, bundle: Bundle, wanted: Sequence[str], seconds: float, say: Callable[[str], None], run: Run
-) -> dict[str, Any]:
+def qualified(site: Line, bundle: Bundle, wanted: Sequence[str], seconds: float, say: Callable[[str], None], run: Run) -> dict[str, Any]:
     """Play the cases one after the other and return the draft of the document. wanted: ids; none: all. say: takes a line of progress."""
     begun, work = _now(), bundle.folder / "work"
     played = []
