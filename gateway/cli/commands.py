@@ -66,6 +66,7 @@ GROUPS = {
         Row("archive", "records", "Make an archive of one batch that proves itself"),
         Row("backup", "records", "Copy the journal and verify the copy"),
         Row("restore", "records", "Put a backup in the place of a journal that is gone"),
+        Row("review", "periodic_review", "Periodic review of a line, as a document"),
         Row("verification", "qualify", "Verify all that is kept, as a document: run"),
         Row("restore-test", "qualify", "Test a backup: restore it beside, prove, compare"),
         Row("rtm", "traceability", "Requirements, their tests, their results"),

@@ -1,6 +1,6 @@
 """One run of a qualification: of which test plan it is, who makes it, who witnesses it; and what every run's document ends with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from buffer.pages.blocks import Block, Form, Heading, NamedValues, Table, Text
@@ -30,9 +30,9 @@ def evidence_blocks(sums: Mapping[str, str]) -> Iterator[Block]:
     yield Table(("File", "SHA-256"), (4, 9), [[name, digest] for name, digest in sums.items()])
 
 
-def sign_off() -> Iterator[Block]:
-    """Yield what persons fill in on paper, where they do not sign with `qualify sign`."""
+def sign_off(labels: Sequence[str] = ("Executed", "Witnessed", "Approved or rejected")) -> Iterator[Block]:
+    """Yield what persons fill in on paper, where they do not sign electronically."""
     yield Heading(1, "On paper")
     yield Text("Electronic signatures stand below. Whoever signs a printed copy instead fills in here.")
     titles = ("Meaning", "Name, printed", "Role", "Date and time, with UTC offset", "Signature")
-    yield Form(titles, (1.6, 2.6, 2, 2.6, 3), ("Executed", "Witnessed", "Approved or rejected"))
+    yield Form(titles, (1.6, 2.6, 2, 2.6, 3), labels)
