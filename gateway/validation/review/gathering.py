@@ -138,7 +138,7 @@ class Gathered:
             case "gap" | "source" | "heartbeat":
                 self.gaps.take(event, text)
             case "finding":
-                self._finding(event, text)
+                self._counted(event, text)
             case "audit":
                 self._audit(event, text, ticks)
             case "config":
@@ -164,7 +164,7 @@ class Gathered:
         elif row["what"] in ("restore", "restore-refused"):
             self.rows["restore"].add(row)
 
-    def _finding(self, event: Mapping[str, Any], text: str) -> None:
+    def _counted(self, event: Mapping[str, Any], text: str) -> None:
         key = (str(event["code"]), str(event["severity"]))
         known = self.findings.setdefault(key, Code(0, text, text))
         known.count, known.last = known.count + 1, text

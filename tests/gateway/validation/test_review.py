@@ -54,7 +54,7 @@ def test_months_are_those_of_the_wall_clock_of_the_line() -> None:
     assert sum(span.seconds for _, span in calendar.spans) == PERIOD.seconds
 
 
-@pytest.mark.urs("URS-DAQ-12")
+@pytest.mark.urs("URS-DAQ-11")
 @pytest.mark.parametrize(
     ("told", "november"),
     [
@@ -72,7 +72,7 @@ def test_coverage_is_what_no_gap_of_the_whole_source_hid(told: list[dict[str, An
     assert covered(*told)[0] == ("2026-11", november)
 
 
-@pytest.mark.urs("URS-DAQ-12")
+@pytest.mark.urs("URS-DAQ-11")
 def test_a_month_in_which_nothing_tells_of_a_source_is_not_checked_and_none_is_hidden_by_what_is_not_held() -> None:
     assert covered(heard=False) == [("2026-11", "not checked"), ("2026-12", "not checked"), ("2027-01", "not checked")]
     assert covered(held=[Span(PERIOD.begin, PERIOD.begin + 20 * DAY)])[2] == ("2027-01", "not checked")
@@ -80,7 +80,7 @@ def test_a_month_in_which_nothing_tells_of_a_source_is_not_checked_and_none_is_h
     assert covered(gap("close", 1, 104, outcome="lost"), held=half)[0] == ("2026-11", "1.000")
 
 
-@pytest.mark.urs("URS-BUF-07")
+@pytest.mark.urs("URS-BUF-06")
 def test_what_of_a_period_is_not_held_is_known_by_its_numbers() -> None:
     whole = Held(PERIOD)
     for seq, at in ((1, -1), (2, 5), (3, 40)):
@@ -194,7 +194,7 @@ def test_a_running_line_is_reviewed_and_a_signature_of_quality_makes_it_count(tm
     assert stopped["copies"]["done"] == {"periodic-review": f"{done['periodic-review'][:16].replace('T', ' ')}Z"}
 
 
-@pytest.mark.urs("URS-AUD-07", "URS-BUF-07")
+@pytest.mark.urs("URS-AUD-07", "URS-BUF-06")
 def test_a_long_journal_is_read_from_the_period_on_keeps_few_rows_and_says_what_retention_took(tmp_path: Path) -> None:
     """Three segments of which the first is before the period, and the second is gone."""
     folder = drop_line(tmp_path / "line")
