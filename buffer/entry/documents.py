@@ -212,12 +212,13 @@ class Document(DocumentHead):
 
 
 class Disposes(Open):
-    """Of which deviation of which run a document disposes, how, and how many are open after it. made_at: of the run's document."""
+    """Of which deviation of which run a document disposes, how, and how many are open after it. made_at, result: of the run's document."""
 
     document: Name
     id: Name
     sha256: Hex64
     made_at: AwareDatetime
+    result: Literal["passed", "finding", "not-complete"] | None
     no: int
     disposition: Literal["accept", "retest", "reject"]
     open: int

@@ -1,6 +1,7 @@
 """What has to be done from time to time: which document of the journal shows that it was, when it is overdue; and the newest runs. Pure.
 
-A document shows only what it is: a run that did not pass is none that was done, a report that nobody signed is no review.
+A document shows only what it is: a run in which something failed is none that was done, whoever accepts it; a report that nobody signed
+is no review.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 
 DAY_TICKS = 86_400 * TICKS_PER_S
 RUNS = ("verification", "restore-test")
-"""Done when the run passed, by itself or with dispositions."""
+"""Done when the run passed, or when all that it could not check was accepted; one in which something failed is none that was done."""
 SIGNED = {"access-report": "access-review", "periodic-review": "periodic-review"}
 """Type of a document -> what it does once somebody of role qa has signed it."""
 WATCHED = (*RUNS, "access-review", "audit-review", "periodic-review")
@@ -112,7 +113,7 @@ def _disposed(kept: Kept, kind: str, event: Mapping[str, Any], now: int) -> None
     held = kept.newest.get(kind)
     if held is not None and held["id"] == of.get("id"):
         held["standing"] = event.get("result")
-    if kind in RUNS and event.get("result") in _GOOD:
+    if kind in RUNS and event.get("result") in _GOOD and of.get("result") == "not-complete":
         _done(kept, kind, made)
     elif kind in RUNS and kept.done.get(kind) == made:
         del kept.done[kind]  # it counted by its dispositions, and does not any more

@@ -107,7 +107,7 @@ def disposed(document: Mapping[str, Any], newest: Mapping[str, Any] | None, give
     of = {"document": document["document"], "id": document["id"], "sha256": document["sha256"], "made_at": document["made_at"]["time"]}
     facts = {"dispositions": dispositions, "previous": newest["sha256"] if newest else None}
     result, open_ = standing(document, {"facts": facts})
-    act = {**of, "no": given.no, "disposition": given.disposition, "open": len(open_)}
+    act = {**of, "result": document["result"], "no": given.no, "disposition": given.disposition, "open": len(open_)}
     blocks = _blocks(document, found, act, dispositions, result)
     title = f"Disposition of deviation {given.no} of: {document['title']}"
     kind = f"{document['document']}{SUFFIX}"
@@ -179,12 +179,12 @@ def rows_of(document: Mapping[str, Any], dispositions: Sequence[Mapping[str, Any
     taken = {one["no"]: one for one in dispositions}
     rows: list[tuple[str, ...]] = []
     for each in document["facts"]["deviations"]:
-        one, about = taken.get(each["no"]), (str(each["no"]), f"{each['case']}\n{each['verdict']}", _short(each["description"]))
+        one, about = taken.get(each["no"]), (str(each["no"]), f"{each['case']} ({each['verdict']})", _short(each["description"]))
         if one is None:
             rows.append((*about, "", "open", "", ""))
         else:
             by = one["by"]
-            who = f"{by['name']} ({by['user']}, {by['role']})\n{one['at']}"
+            who = f"{by['name']} ({by['user']}, {by['role']}), {one['at']}"
             rows.append((*about, one["impact"], one["disposition"], one["reason"], who))
     return rows
 

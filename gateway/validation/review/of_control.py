@@ -6,7 +6,7 @@ from typing import Any
 from buffer.pages.blocks import Block, Heading, NamedValues, Text
 from gateway.validation.review.gathering import Gathered
 from gateway.validation.review.requalification import GOOD, PERFORMANCE, STAGES, Needed
-from gateway.validation.review.topic import IN_ORDER, LOOK, NOT_CHECKED, Topic, acts_of, more, plain, table
+from gateway.validation.review.topic import IN_ORDER, LOOK, NOT_CHECKED, Topic, acts_of, more, plain, table, utc
 
 RUNS = (*STAGES, PERFORMANCE, "verification", "restore-test")
 MOST_NAMED = 40
@@ -16,7 +16,7 @@ def configurations(made: Gathered) -> Topic:
     """Versions of the configuration that began, and what persons did about them."""
     rows = [
         (
-            one["time"][:19],
+            utc(one["time"]),
             str(one["version"]),
             one["sha256"][:16],
             one["state"] or "not controlled",
@@ -52,7 +52,7 @@ def _approved(one: Mapping[str, Any]) -> str:
 
 def software(made: Gathered) -> Topic:
     """Versions of the software that ran."""
-    rows = [(name, one.first[:19], one.last[:19], str(one.starts), str(one.unclean)) for name, one in made.software.items()]
+    rows = [(name, utc(one.first), utc(one.last), str(one.starts), str(one.unclean)) for name, one in made.software.items()]
     marked = frozenset(at for at, row in enumerate(rows) if row[4] != "0")
     told = table(("Version", "First start", "Last start", "Starts", "After an end that was not in order"), (2, 3, 3, 1, 3), rows, marked)
     starts, unclean = (sum(getattr(one, name) for one in made.software.values()) for name in ("starts", "unclean"))
@@ -85,7 +85,7 @@ def reviews(made: Gathered) -> Topic:
     """Reviews of audit trails: those that were made, and batches without one."""
     rows = [
         (
-            one["time"][:19],
+            utc(one["time"]),
             f"batch {one['batch']}" if one["batch"] else _scope(one["scope"] or {}),
             str((one["reviewer"] or {}).get("name")),
             str(len(one["deviations"] or ())),
@@ -107,20 +107,20 @@ def reviews(made: Gathered) -> Topic:
 
 
 def _scope(scope: Mapping[str, Any]) -> str:
-    return f"{str(scope.get('from'))[:19]} to {str(scope.get('to') or 'then')[:19]}"
+    return f"{utc(str(scope.get('from')))} to {utc(str(scope['to'])) if scope.get('to') else 'then'}"
 
 
 def deviations(made: Gathered) -> Topic:
     """Runs that did not pass, and what was disposed of; other documents."""
     runs = [one for one in made.documents.kept if one["document"] in RUNS]
-    rows = [(one["time"][:19], one["title"], str(one["result"]), *_disposed(made, one)) for one in runs]
+    rows = [(utc(one["time"]), one["title"], str(one["result"]), *_disposed(made, one)) for one in runs]
     open_ = [
         at
         for at, one in enumerate(runs)
         if one["result"] not in GOOD and made.dispositions.get(str(one["id"]), {}).get("result") not in GOOD
     ]
     others = [
-        (one["time"][:19], one["title"], str(one["result"] or "judges nothing"), _signers(one))
+        (utc(one["time"]), one["title"], str(one["result"] or "judges nothing"), _signers(one))
         for one in made.documents.kept
         if one["document"] not in RUNS
     ]
@@ -143,7 +143,7 @@ def _disposed(made: Gathered, run: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _signers(one: Mapping[str, Any]) -> str:
-    return "\n".join(f"{each['name']}: {each['meaning']}" for each in one["signatures"] or ()) or "nobody"
+    return "; ".join(f"{each['name']}: {each['meaning']}" for each in one["signatures"] or ()) or "nobody"
 
 
 def requalification(needed: Needed) -> Topic:

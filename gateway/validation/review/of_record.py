@@ -13,7 +13,7 @@ from gateway.validation.review.coverage import Month, hours
 from gateway.validation.review.gathering import MOST_ROWS, Gathered
 from gateway.validation.review.held import Span
 from gateway.validation.review.surroundings import Capacity, Certificate
-from gateway.validation.review.topic import IN_ORDER, LOOK, NOT_CHECKED, Topic, acts_of, day, more, percent, table
+from gateway.validation.review.topic import IN_ORDER, LOOK, NOT_CHECKED, Topic, acts_of, day, more, percent, table, utc
 
 LEAST_COVERAGE = 0.999
 """Below it a month of a source is marked: somebody should know why."""
@@ -52,7 +52,7 @@ def holding(made: Gathered) -> Topic:
 def findings(made: Gathered) -> Topic:
     """Findings by code, and alarms that were open at the end."""
     told = sorted(((key, one) for key, one in made.findings.items() if key[1] != "info"), key=lambda each: (each[0][1], -each[1].count))
-    rows = [(severity, code, f"{one.count:,}", one.first[:19], one.last[:19]) for (code, severity), one in told]
+    rows = [(severity, code, f"{one.count:,}", utc(one.first), utc(one.last)) for (code, severity), one in told]
     found = made.alarms.found
     open_ = [held for held in found.all() if held.severity == "alarm" and (held in found.standing or held.awaits)]
     standing = [
@@ -92,7 +92,7 @@ def _seen(held: Any) -> str:
 def incidents(made: Gathered) -> Topic:
     """What befell the record, its proofs, or what recording rests on."""
     told = made.rows["incident"]
-    rows = [(one["time"][:19], str(one["what"]), one["text"][:300]) for one in told.kept]
+    rows = [(utc(one["time"]), str(one["what"]), one["text"][:300]) for one in told.kept]
     blocks = [*table(("When", "What", "Text"), (3, 3, 9), rows, frozenset(range(len(rows)))), *more(told)]
     return Topic("incidents", "Incidents", LOOK if told.count else IN_ORDER, f"{told.count}", blocks, {"count": told.count})
 
@@ -174,7 +174,7 @@ def clock(made: Gathered) -> Topic:
     ]
     bound = "none was told" if made.worst_bound_s is None else f"{made.worst_bound_s:.6f} s"
     kinds = [(f"event {kind}", f"{count:,}") for kind, count in sorted(made.clock_kinds.items())]
-    rows = [(one["time"][:19], one["kind"], one["by"], one["text"]) for one in made.rows["clock"].kept]
+    rows = [(utc(one["time"]), one["kind"], one["by"], one["text"]) for one in made.rows["clock"].kept]
     blocks = [
         NamedValues([*shares, ("Worst bound in an event", bound), *kinds]),
         *table(("When", "Kind", "By", "Reason"), (3, 2, 2, 8), rows),

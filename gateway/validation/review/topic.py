@@ -28,6 +28,11 @@ def day(ticks: int) -> str:
     return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks // 10):%Y-%m-%d %H:%M}Z"
 
 
+def utc(text: str) -> str:
+    """Shorten an instant of the journal to seconds."""
+    return f"{text[:19]}Z"
+
+
 def percent(share: float | None) -> str:
     """Write a share; never 100 % for less."""
     return NOT_CHECKED if share is None else "100 %" if share == 1 else f"{min(share * 100, 99.999):.3f} %"
@@ -50,7 +55,7 @@ def acts_of(rows: Rows) -> Iterator[Block]:
     """Yield rows of the audit trail."""
     told = [
         (
-            one["local"][:19],
+            f"{one['local'][:19]}{one['local'][23:]}",
             f"{one['name'] or one['user']}{' (' + one['role'] + ')' if one['role'] else ''}",
             one["what"],
             plain(one["object"]),

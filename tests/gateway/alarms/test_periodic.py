@@ -29,8 +29,8 @@ def document(kind: str, made: float, result: str | None = "passed", roles: tuple
     }
 
 
-def disposition(kind: str, of: float, result: str) -> dict[str, Any]:
-    disposes = {"document": kind, "id": f"{kind}-{of:g}", "made_at": rfc3339(day(of)), "no": 1}
+def disposition(kind: str, of: float, result: str, own: str = "not-complete") -> dict[str, Any]:
+    disposes = {"document": kind, "id": f"{kind}-{of:g}", "made_at": rfc3339(day(of)), "result": own, "no": 1}
     return document(f"{kind}-disposition", of + 1, result, ("qa",), disposes=disposes)
 
 
@@ -48,6 +48,7 @@ def late(kept: Kept, at: float) -> list[str]:
         ([document("verification", 3, "not-complete"), disposition("verification", 3, "passed-with-dispositions")], 3),
         ([document("verification", 3, "not-complete"), disposition("verification", 3, "not-complete")], None),
         ([disposition("verification", 3, "passed-with-dispositions"), disposition("verification", 3, "finding")], None),
+        ([document("verification", 3, "finding"), disposition("verification", 3, "passed-with-dispositions", "finding")], None),
         ([document("verification", 3), document("verification", 5, "finding")], 3),
         ([document("verification", 90)], 8),
         ([document("restore-test", 3)], None),

@@ -1,5 +1,6 @@
 """What is overdue stands as an alarm in a running line, is said again by the next start, and ends with the document that shows it done."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_an_overdue_verification_stands_in_status_list_and_metrics_until_one_tha
 
 
 def test_it_is_told_once_while_it_says_the_same_and_once_when_it_is_over() -> None:
-    kept, told = Kept(began=1), list[dict[str, Any]]()
+    kept, told = Kept(began=1), list[Mapping[str, Any]]()
     found = Found()
     watch = PeriodicWatch(Periodic(verification_days=1, periodic_review_days=1), lambda: kept, lambda: found, told.append)
     for ticks in (DAY_TICKS, DAY_TICKS + 2, DAY_TICKS + 60 * TICKS_PER_S):

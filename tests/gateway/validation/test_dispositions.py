@@ -107,6 +107,7 @@ def test_each_disposition_is_in_the_journal_with_who_why_and_of_what(line: Path,
     assert told[0]["disposes"] == {
         **{name: document[name] for name in ("document", "id", "sha256")},
         "made_at": document["made_at"]["time"],
+        "result": "not-complete",
         "no": 2,
         "disposition": "retest",
         "open": 0,

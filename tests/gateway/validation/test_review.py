@@ -146,7 +146,7 @@ def reviewed(line: Path, to: Path, *more: str, begin: str = "2026-11-22", end: s
 def test_a_review_tells_what_happened_in_the_period_and_looks_at_what_was_not_done(tmp_path: Path) -> None:
     signed = [{"name": "Edda Bauer", "role": "engineer", "meaning": "executed"}]
     kinds = {"made_at": {"time": rfc3339(BEGAN)}, "made_by": {}, "signatures": signed, "who": who("qa", "Q", "qa")}
-    more = [
+    more: list[dict[str, Any]] = [
         {"type": "document", "document": "verification", "result": "not-complete", **RUN, **kinds},
         {"type": "finding", "code": "disk-full", "severity": "alarm", "source": None, "text": "the disk is full", "evidence": {}},
         {"type": "finding", "code": "witness-away", "severity": "alarm", "source": None, "text": "away", "evidence": {"witness": "w"}},
@@ -225,7 +225,14 @@ def _reading(ticks: int) -> Body:
 
 
 def _alarm(ticks: int) -> Body:
-    event = {"type": "finding", "code": "journal-recovered", "severity": "alarm", "source": None, "text": f"{ticks}", "evidence": {}}
+    event: dict[str, Any] = {
+        "type": "finding",
+        "code": "journal-recovered",
+        "severity": "alarm",
+        "source": None,
+        "text": f"{ticks}",
+        "evidence": {},
+    }
     return Body("ebr-gateway/event/1", f'"time":"{rfc3339(ticks)}","event":{json.dumps(event, separators=(",", ":"))}}}'.encode())
 
 
