@@ -110,6 +110,7 @@ STATUS: dict[str, Any] = {
             "observed": "2026-11-30T06:54:02.0152773Z",
             "open_gaps": 0,
             "tags_hidden": 0,
+            "hidden_since": None,
             "late": {"count": 0, "longest_s": 0.0, "last_s": 0.0, "ended": None, "ago_s": None},
             "clock": {"authority": "gateway", "limit_s": 2.0, "above": False, "offset_s": None, "bound_s": None, "by": None},
         }
@@ -148,6 +149,11 @@ STATUS: dict[str, Any] = {
         "standing": [_FINDING],
         "cleared": [],
         "recent": [],
+    },
+    "periodic": {
+        "known_since": "2026-11-30T05:54:01.5494929Z",
+        "watched": [{"what": "verification", "done": None, "days": 7.0, "due": "2026-12-07T05:54:01.5494929Z", "overdue": False}],
+        "newest": {},
     },
     "findings_total": [{"code": "backup-failed", "severity": "alarm", "source": "", "count": 1}],
     "problems": ["backup: /srv/backup: No such file or directory; there is none yet"],

@@ -90,7 +90,7 @@ class JournalNow(Open):
 class SourceNow(Open):
     """One source. for_s: how long in this state. late: polls that came late. observed: through when it was observed.
 
-    endpoint: its address, without a user. tags_hidden: of its tags, how many are in a gap now.
+    endpoint: its address, without a user. tags_hidden: of its tags, how many are in a gap now. hidden_since: when the first of these began.
     """
 
     name: str
@@ -107,6 +107,7 @@ class SourceNow(Open):
     observed: str | None
     open_gaps: int
     tags_hidden: int
+    hidden_since: str | None
     late: dict[str, Any]
     clock: dict[str, Any]
 
@@ -184,6 +185,24 @@ class FindingCount(Open):
     count: int
 
 
+class DutyNow(Open):
+    """Something that has to be done from time to time. done: when it was last, null: none is recorded. days null: it is not asked for."""
+
+    what: str
+    done: str | None
+    days: float | None
+    due: str | None
+    overdue: bool
+
+
+class PeriodicNow(Open):
+    """What was done from time to time, as far as it is known. newest: head of the newest run of each kind, and what it comes to by now."""
+
+    known_since: str | None
+    watched: list[DutyNow]
+    newest: dict[str, dict[str, Any]]
+
+
 class Status(Open):
     """How the gateway is now. problems: one sentence for each thing that needs somebody; empty: it is in order."""
 
@@ -207,6 +226,7 @@ class Status(Open):
     equipment: dict[str, dict[str, Any]]
     batches_ended: list[dict[str, Any]]
     findings: FindingsNow
+    periodic: PeriodicNow
     findings_total: list[FindingCount]
     problems: list[str] = Field(default_factory=list)
 
