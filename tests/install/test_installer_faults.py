@@ -130,7 +130,8 @@ def test_uninstalling_leaves_the_folder_and_the_journal_and_they_go_on_with_the_
     assert told.endswith("rc=0\n"), told
     assert (
         running.run(
-            "ls -d /opt/ebr-gateway* /usr/local/bin/ebr-gateway /etc/systemd/system/ebr-gateway@.service /usr/local/share/man/man1/ebr-gateway*"
+            "ls -d /opt/ebr-gateway* /usr/local/bin/ebr-gateway /etc/systemd/system/ebr-gateway@.service"
+            " /usr/local/share/man/man1/ebr-gateway*"
             " 2>/dev/null | wc -l"
         )
         == "0\n"
