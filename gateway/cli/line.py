@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("line", type=FOLDER, metavar="LINE", help="the folder to make")
-@click.option("--like", default="new", help="begin as an example: granulation-2, bioreactor-3, tablet-press-1; else one PLC and one mixer")
+@click.option("--like", default="new", help="begin as an example: granulation, bioreactor, tablet-press; else one PLC and one mixer")
 @click.option(
     "--separator", type=click.Choice([",", ";"]), default=",", help="between the cells of the tables, as your spreadsheets have it"
 )
@@ -24,6 +24,7 @@ def new(line: Path, like: str, separator: str) -> None:
 
     if line.exists():
         fail(f"{line}: exists already", WRONG_INPUT)
+    like = next((name for name in examples.names() if name.startswith(f"{like}-")), like)
     if like not in examples.names():
         fail(f"--like {like[:60]}: there is none; there are {', '.join(examples.names())}", WRONG_INPUT)
     try:
