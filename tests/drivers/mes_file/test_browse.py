@@ -42,7 +42,7 @@ async def test_a_pattern_without_files_and_a_name_that_is_no_pattern_are_told(fo
     found = await MesFileDriver(source(folder, CSV, other), []).browse(under="other")
     assert (found.rows, found.left_out["pattern other *.dat"]) == ([], "no file that it takes stands in the folder")
     with pytest.raises(ValueError, match="no pattern is called so; there are results"):
-        await MesFileDriver(source(folder, CSV), []).browse(under="resluts")
+        await MesFileDriver(source(folder, CSV), []).browse(under="outcomes")
 
 
 async def test_a_folder_that_is_not_there_is_told(tmp_path):
