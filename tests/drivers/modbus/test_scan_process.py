@@ -25,7 +25,7 @@ async def device(tmp_path, transport="tcp", **options):
             asked.append((unit, pdu[0], int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")))
             return right(unit, pdu)
 
-        plc.answer = answer
+        plc.answer = answer  # type: ignore[method-assign]  # the device as it is, heard
         await plc.set({"t0": 81.25, "t1": 40_000, "t2": True, "t3": -5}, 0)
         yield plc, ModbusDriver(source, TAGS), asked
 

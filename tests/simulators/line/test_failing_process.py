@@ -70,7 +70,8 @@ async def test_a_source_fails_and_is_there_again_in_turns(template, monkeypatch,
     (template / "line.toml").write_text(
         (template / "line.toml").read_text().replace("rate_ms = 1000", "rate_ms = 1000\nrequest_timeout_s = 0.5")
     )
-    said, seen = [], set()
+    said: list[str] = []
+    seen: set[bool] = set()
     async with served(template, failing={"plc": how}, say=said.append), asyncio.timeout(DEADLINE_S):
         while seen != {True, False} or len(said) < 2:
             seen.add(await reached(template) == "")
