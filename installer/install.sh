@@ -15,6 +15,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 opt=/opt
 current=$opt/ebr-gateway
 units=/etc/systemd/system
+pages=/usr/local/share/man/man1
 starts_within_s=300
 
 trap 'exit 1' HUP INT TERM # so that what stands behind EXIT is done as well
@@ -68,13 +69,14 @@ install_version() {
     "$target/bin/ebr-gateway" about || say "the supplier's signature was not verified: see 'ebr-gateway docs install', 1"
 }
 
-lay_around() { # account, unit, command, completion: the same for every version
+lay_around() { # account, unit, command, completion, pages for man: of the version that is in use
     share=$("$1/bin/python" -P -c 'import gateway, pathlib; print(pathlib.Path(gateway.__file__).parent / "install/systemd")')
     install -d -m 0755 /etc/sysusers.d "$units" /etc/ebr-gateway /usr/local/bin /etc/bash_completion.d
     install -m 0644 "$share/ebr-gateway.conf" /etc/sysusers.d/
     install -m 0644 "$share/ebr-gateway@.service" "$units/"
     ln -sfn "$current/bin/ebr-gateway" /usr/local/bin/ebr-gateway
     _EBR_GATEWAY_COMPLETE=bash_source "$1/bin/ebr-gateway" >/etc/bash_completion.d/ebr-gateway || rm -f /etc/bash_completion.d/ebr-gateway
+    "$1/bin/ebr-gateway" docs --man "$pages" >/dev/null 2>&1 || rm -f "$pages"/ebr-gateway*.1 # an older version makes none
     systemd-sysusers /etc/sysusers.d/ebr-gateway.conf
     if has_systemd; then systemctl daemon-reload; fi
 }
@@ -125,7 +127,7 @@ remove_version() {
 
 uninstall() {
     for line in $(lines_that_run); do systemctl disable --now "$line"; done
-    rm -f "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway
+    rm -f "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway "$pages"/ebr-gateway*.1
     rm -rf "$opt"/ebr-gateway-[0-9]*
     if has_systemd; then systemctl daemon-reload; fi
     say "the program is removed. Line folders in /etc/ebr-gateway, journals in /var/lib/ebr-gateway and the account stay"
