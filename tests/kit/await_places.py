@@ -12,11 +12,12 @@ from pathlib import Path
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType
 from typing import Any
 
+from kit.await_points import ROOMS, forget
 from kit.repository import ROOT
 
 Place = tuple[str, ...]
-"""`gateway/intake/port.py:88` from the outermost call to the innermost."""
-ROOMS = ("gateway", "drivers", "config", "buffer")
+"""`gateway/intake/port.py:88` from the outermost call to the innermost. A point (kit.await_points) is POINT and its line alone."""
+POINT = "await"
 
 
 class Places:
@@ -32,6 +33,19 @@ class Places:
     def aim(self, target: Place | None, fault: Callable[[], BaseException] = RuntimeError) -> None:
         """Raise at this place when a task goes on there next, once. None: nowhere."""
         self._target, self._fault, self.hit = target, fault, None
+
+    def at(self, point: str, awaited: Any) -> None:
+        """Take note that a task comes to a point, and raise there if it is the target."""
+        task = asyncio.current_task() if asyncio._get_running_loop() is not None else None
+        work = None if task is None else task.get_coro()
+        if task is None or not isinstance(work, Watched) or work.places is not self or not self._watches(task.get_name()):
+            return
+        place = (POINT, point)
+        self.seen[place] += 1
+        if place == self._target:
+            self._target, self.hit = None, task.get_name()
+            forget(awaited)
+            raise self._fault()
 
     def installed(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have every task that is made from now on watched."""
@@ -58,10 +72,10 @@ class Watched(Coroutine[Any, Any, Any]):
     """A coroutine whose awaits may raise."""
 
     def __init__(self, work: Coroutine[Any, Any, Any], places: Places) -> None:
-        self.work, self._places, self._begun = work, places, False
+        self.work, self.places, self._begun = work, places, False
 
     def send(self, value: Any) -> Any:
-        fault = self._places.due(self.work) if self._begun else None
+        fault = self.places.due(self.work) if self._begun else None
         self._begun = True
         return self.work.send(value) if fault is None else self.work.throw(fault)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kit.await_places import Place, Places, Watched
+from kit.await_points import called
 from kit.every_part import Neighbours
 from kit.processes import DEADLINE_S
 
@@ -28,8 +29,9 @@ from gateway.uplink import forward
 
 Wanted = tuple[Place, str]
 """Where, and which of FAULTS."""
+RAISES = "raises"
 FAULTS: dict[str, Callable[[], BaseException]] = {
-    "raises": lambda: RuntimeError("a bug at this await"),
+    RAISES: lambda: RuntimeError("a bug at this await"),
     "cancelled": asyncio.CancelledError,
 }
 OFTEN: dict[tuple[Any, str], float] = {
@@ -159,16 +161,13 @@ def _told(running: "asyncio.Task[bool]") -> str:
 
 
 def hurry() -> None:
-    """Have this process do often what a gateway does seldom; it is ours alone. Its output goes nowhere: what it does is asked of it."""
+    """Have this process do often what a gateway does seldom; it is ours alone."""
     for (module, name), value in OFTEN.items():
         setattr(module, name, value)
     setattr(supervise, "backoff_s", lambda *_: iter(lambda: 0.05, None))  # noqa: B010 - mypy knows a function by its names
     supervise.QUICK_WAIT_S = 0.05
     os.environ["WATCHDOG_USEC"] = "600000"
     os.environ.pop("NOTIFY_SOCKET", None)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    os.dup2(nothing, 2)
 
 
 def shown(folder: Path) -> Counter[Place]:
@@ -204,6 +203,7 @@ def _watched(work: Callable[[Places], Coroutine[Any, Any, None]]) -> Counter[Pla
         places.installed(asyncio.get_running_loop())
         await work(places)
 
+    called[:] = [places.at]
     asyncio.run(watched())
     return places.seen
 

@@ -1,9 +1,10 @@
-"""An exception and a cancellation out of each place at which a task of a running gateway waits: none is dead in silence.
+"""An exception out of each await that a task of a running gateway comes to, and a cancellation where it waits: none is dead in silence.
 
-The line has a part of every kind. Lives of the gateway show the places; then at each place something is raised once, and once the task is
-cancelled there. After it everything must be at work as before, each source read and each receiver served, or the process has ended with
-an error. EBR_AWAITS says of how many places, drawn at random (all if it is not set); EBR_AT_ONCE how many lines run side by side;
-EBR_AWAITS_TO names a CSV file with a row for each await of the source: what was done at it, or that no task of this line waited there.
+The line has a part of every kind. Lives of the gateway show the awaits, and the places at which a task waits, which are the calls that
+it is inside of there. Then at each await and each place something is raised once, and once the task is cancelled at each place. After it
+everything must be at work as before, each source read and each receiver served, or the process has ended with an error. EBR_AWAITS says
+at how many of both, drawn at random (all if it is not set); EBR_AT_ONCE how many lines run side by side; EBR_AWAITS_TO names a CSV file
+with a row for each await of the source: what was done at it, or that no task of this line came to it.
 """
 
 import csv
@@ -17,9 +18,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from kit import awaits_line
-from kit.await_places import Place, written
-from kit.awaits_line import FAULTS, Fate, Wanted
+from kit import await_points
+from kit.await_places import POINT, Place, written
+from kit.awaits_line import FAULTS, RAISES, Fate, Wanted
 
 pytestmark = pytest.mark.faults
 
@@ -37,14 +38,19 @@ def drawn(places: Counter[Place]) -> list[Place]:
     return sorted(random.Random(1).sample(listed, count), key=lambda place: -places[place])
 
 
+def kinds_at(place: Place) -> tuple[str, ...]:
+    """A task can not be cancelled where it does not wait."""
+    return (RAISES,) if place[0] == POINT else tuple(FAULTS)
+
+
 def done_at(places: Counter[Place], fates: list[Fate]) -> dict[str, str]:
     """Say of each await of the source what was done at it, or within what it waits for."""
-    waited = set(chain.from_iterable(places))
+    came = set(chain.from_iterable(places))
     hit = {kind: {line for fate in fates if fate.kind == kind and fate.task for line in fate.place} for kind in FAULTS}
 
     def told(lines: set[str]) -> str:
         done = [kind for kind in FAULTS if lines & hit[kind]]
-        return " and ".join(done) or ("waited at, nothing raised" if lines & waited else "never waited at by this line")
+        return " and ".join(done) or ("no fault there" if lines & came else "this line never comes to it")
 
     return {await_: told(lines) for await_, lines in written(("gateway", "drivers", "buffer")).items()}
 
@@ -59,17 +65,19 @@ def listed(file: str, done: dict[str, str]) -> None:
 @pytest.mark.urs("URS-DAQ-11")
 @pytest.mark.timeout(7200)
 def test_after_a_fault_at_any_await_all_is_at_work_or_the_process_has_ended(tmp_path: Path, figure: Callable[[str, object], None]) -> None:
-    with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn"), awaits_line.hurry) as pool:
-        places = sum(pool.map(awaits_line.shown, [tmp_path / f"shown {number}" for number in range(SHOWN_IN)]), Counter[Place]())
-        wanted: list[Wanted] = [(place, kind) for place in drawn(places) for kind in FAULTS]
+    with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn"), await_points.begin) as pool:
+        places = sum(pool.map(await_points.shown, [tmp_path / f"shown {number}" for number in range(SHOWN_IN)]), Counter[Place]())
+        wanted: list[Wanted] = [(place, kind) for place in drawn(places) for kind in kinds_at(place)]
         pieces = [wanted[at : at + PIECE] for at in range(0, len(wanted), PIECE)]
         folders = [tmp_path / f"raised {number}" for number in range(len(pieces))]
-        fates = list(chain.from_iterable(pool.map(awaits_line.raised, folders, pieces)))
+        fates = list(chain.from_iterable(pool.map(await_points.raised, folders, pieces)))
     hit = [fate for fate in fates if fate.task is not None]
     done = done_at(places, fates)
     if to := os.environ.get("EBR_AWAITS_TO"):
         listed(to, done)
-    figure("places where a task waits, faults raised there, not met again", f"{len(places)}, {len(hit)}, {len(fates) - len(hit)}")
+    points = sum(1 for place in places if place[0] == POINT)
+    figure("awaits that a task came to, places where one waited", f"{points}, {len(places) - points}")
+    figure("faults, not met again", f"{len(hit)}, {len(fates) - len(hit)}")
     figure("awaits in the source", f"{len(done)}, {dict(Counter(done.values()))}")
     figure("what became of the line", dict(Counter(fate.outcome for fate in hit)))
     bad = [fate for fate in hit if not (fate.outcome == "at work again" or fate.outcome.startswith("the process ends"))]
