@@ -69,7 +69,8 @@ test-slow-disk: .venv/.ready ## the default tests on a disk whose every flush ta
 	@LD_PRELOAD=$(CURDIR)/.venv/slow_disk.so $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(ARGS)
 
 faults: .venv/.ready ## the long fault suites, and each fault of docs/fault-bar.md with its figures (RESUME=1 goes on where a run ended)
-	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "(faults or survival) and not soak" --bar F --timeout 3600 $(RESULTS) $(KEEP) $(ARGS)
+	@mkdir -p build/results
+	@HYPOTHESIS_PROFILE=long EBR_AWAITS_TO=$(or $(EBR_AWAITS_TO),build/results/awaits.csv) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "(faults or survival) and not soak" --bar F --timeout 3600 $(RESULTS) $(KEEP) $(ARGS)
 
 attacks: .venv/.ready ## each attack of docs/fault-bar.md, with its figures (RESUME=1 as well)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "attack and not soak" --bar S --timeout 3600 $(RESULTS) $(KEEP) $(ARGS)

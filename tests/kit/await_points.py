@@ -20,7 +20,7 @@ from kit.repository import ROOT
 
 if TYPE_CHECKING:
     from kit.await_places import Place
-    from kit.awaits_line import Fate, Wanted
+    from kit.awaits_line import Fate
 
 ROOMS = ("gateway", "drivers", "config", "buffer")
 CALLED = "_at_await"
@@ -103,11 +103,11 @@ def shown(folder: Path) -> "Counter[Place]":
     return awaits_line.shown(folder)
 
 
-def raised(folder: Path, wanted: "list[Wanted]") -> "list[Fate]":
+def raised(folder: Path, kind: str, wanted: "list[Place]") -> "list[Fate]":
     """`awaits_line.raised`, for a process that has begun."""
     from kit import awaits_line
 
-    return awaits_line.raised(folder, wanted)
+    return awaits_line.raised(folder, kind, wanted)
 
 
 def forget(awaited: Any) -> None:

@@ -7,8 +7,8 @@ import asyncio
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,12 +27,11 @@ from gateway.operation.control import NotRunning, ask
 from gateway.runtime import assembly, gateway, retention, source, supervise, tasks
 from gateway.uplink import forward
 
-Wanted = tuple[Place, str]
-"""Where, and which of FAULTS."""
-RAISES = "raises"
+STANDS = "did not end"
+RAISES, CANCELLED = "raises", "cancelled"
 FAULTS: dict[str, Callable[[], BaseException]] = {
     RAISES: lambda: RuntimeError("a bug at this await"),
-    "cancelled": asyncio.CancelledError,
+    CANCELLED: asyncio.CancelledError,
 }
 OFTEN: dict[tuple[Any, str], float] = {
     (tasks, "HEARTBEAT_S"): 0.5,
@@ -52,6 +51,8 @@ OFTEN: dict[tuple[Any, str], float] = {
 """What is looked at each second or minute is looked at more often, so that a task goes on there while it is waited for."""
 MET_WITHIN_S = 2.0
 LIVED_S = 4.0
+TOGETHER = {RAISES: 8, CANCELLED: 4}
+"""At so many places at the same time; where not all is at work afterwards, they are played again apart."""
 TRIES = 2
 """So many lives are lived for a place that none of them came to again."""
 
@@ -78,16 +79,15 @@ class Life:
             return await asyncio.to_thread(ask, self.line.data)
         return {}
 
-    async def met(self, within_s: float, *, disturbed: bool = False) -> bool:
-        """Whether the place that is aimed at was met while the line was used."""
+    async def met(self, within_s: float, *, disturbed: bool = False) -> None:
+        """Use the line until each place that is aimed at was met, the process has ended, or the time is over."""
         end_s, turn = time.monotonic() + within_s, 0
-        while self.places.hit is None and not self.running.done() and time.monotonic() < end_s:
+        while self.places.aimed and not self.running.done() and time.monotonic() < end_s:
             await asyncio.to_thread(self.neighbours.ask)
             turn += 1
             if disturbed and turn % 8 == 4:
                 self.neighbours.disturb(turn // 8)
             await asyncio.sleep(0.1)
-        return self.places.hit is not None
 
     async def lasting(self) -> set[str]:
         """Which tasks are there all the time, by what they do."""
@@ -102,7 +102,7 @@ class Life:
         before: dict[str, Any] = {}
         lacks = "it does not answer"
         with suppress(TimeoutError):
-            async with asyncio.timeout(DEADLINE_S / 2):
+            async with asyncio.timeout(DEADLINE_S):
                 while not self.running.done() and (lacks := _lacking(before, now := await self.now(), lasting)):
                     before = before or now
                     await asyncio.to_thread(self.neighbours.ask)
@@ -113,11 +113,11 @@ class Life:
         """Tell it to stop as systemd does; returns how it ended."""
         if not self.running.done() and signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
             os.kill(os.getpid(), signal.SIGTERM)
-        done, _ = await asyncio.wait([self.running], timeout=DEADLINE_S / 2)
+        done, _ = await asyncio.wait([self.running], timeout=DEADLINE_S)
         if not done:
             self.running.cancel()
             await asyncio.wait([self.running])
-            return "did not end"
+            return STANDS
         return _told(self.running)
 
 
@@ -171,33 +171,37 @@ def hurry() -> None:
 
 
 def shown(folder: Path) -> Counter[Place]:
-    """Let a life show the places at which it waits, with disturbed connections; returns how often each was met."""
+    """Let a life show the places to which it comes, with disturbed connections; returns how often it came to each."""
 
     async def life(places: Places) -> None:
         its = Life(folder / "line", neighbours, places)
+        places.aim({("nowhere",): RuntimeError})
         await its.met(2 * LIVED_S, disturbed=True)
         assert (outcome := await its.ended()) == "the process ends in order", outcome
 
     with Neighbours(folder / "line") as neighbours:
-        return _watched(life)
+        return _watched(life, counts=True)
 
 
-def raised(folder: Path, wanted: list[Wanted]) -> list[Fate]:
+def raised(folder: Path, kind: str, wanted: list[Place]) -> list[Fate]:
     """Raise at each of these places; returns what became of it, in no order."""
     fates: list[Fate] = []
 
     async def lives(places: Places) -> None:
-        left = await _often_met(lambda: Life(folder / "line", neighbours, places), wanted, fates)
-        await _seldom_met(lambda: Life(folder / "line", neighbours, places), places, left, fates)
+        def life() -> Life:
+            return Life(folder / "line", neighbours, places)
+
+        left = await _often_met(life, kind, wanted, fates)
+        await _seldom_met(life, places, kind, left, fates)
 
     with Neighbours(folder / "line") as neighbours:
-        _watched(lives)
+        _watched(lives, counts=False)
     return fates
 
 
-def _watched(work: Callable[[Places], Coroutine[Any, Any, None]]) -> Counter[Place]:
+def _watched(work: Callable[[Places], Coroutine[Any, Any, None]], *, counts: bool) -> Counter[Place]:
     """Run it in a loop whose tasks are watched; returns at which places they went on."""
-    places = Places(lambda name: True)
+    places = Places(lambda name: True, counts=counts)
 
     async def watched() -> None:
         places.installed(asyncio.get_running_loop())
@@ -208,54 +212,79 @@ def _watched(work: Callable[[Places], Coroutine[Any, Any, None]]) -> Counter[Pla
     return places.seen
 
 
-async def _often_met(life: Callable[[], Life], wanted: list[Wanted], fates: list[Fate]) -> list[Wanted]:
-    """Raise at one place after the other in a gateway that goes on; returns what was not met there."""
-    left: list[Wanted] = []
+def _groups(kind: str, places: list[Place]) -> Iterator[list[Place]]:
+    size = TOGETHER[kind]
+    return (places[at : at + size] for at in range(0, len(places), size))
+
+
+async def _often_met(life: Callable[[], Life], kind: str, wanted: list[Place], fates: list[Fate]) -> list[Place]:
+    """Raise at one group of places after the other in a gateway that goes on; returns what was not met there."""
+    left: list[Place] = []
     lasting: set[str] = set()
     its: Life | None = None
-    for place, kind in wanted:
+    groups = deque(_groups(kind, wanted))
+    while groups:
+        group = groups.popleft()
         if its is None:
             its = life()
             if (lacks := await its.at_work(set())) is not None:
-                fates.append(Fate(place, kind, "running", f"not at work after its start: {lacks}"))
+                fates += [Fate(place, kind, "running", f"not at work after its start: {lacks}") for place in group]
                 await its.ended()
                 its = None
                 continue
             lasting = lasting or await its.lasting()
-        its.places.aim(place, FAULTS[kind])
-        if not await its.met(MET_WITHIN_S):
-            its.places.aim(None)
-            left.append((place, kind))
-            continue
-        task = its.places.hit
-        outcome = await its.at_work(lasting)
-        fates.append(Fate(place, kind, task, outcome or "at work again"))
-        if outcome is not None:
+        its.places.aim(dict.fromkeys(group, FAULTS[kind]))
+        await its.met(MET_WITHIN_S)
+        hits = list(its.places.hits)
+        its.places.aim({})
+        left += [place for place in group if place not in dict(hits)]
+        outcome = await its.at_work(lasting) if hits else None
+        groups.extendleft(_judged(hits, kind, outcome, fates))
+        if outcome is not None or its.running.done():
             await its.ended()
             its = None
-    if its is not None and (outcome := await its.ended()) == "did not end":
-        fates.append(Fate(*wanted[-1], "running", f"{outcome} when it was told to, after this or an earlier fault"))
+    if its is not None and (outcome := await its.ended()) == STANDS:
+        fates.append(Fate(wanted[-1], kind, "running", f"{outcome} when it was told to, after this or an earlier fault"))
     return left
 
 
-async def _seldom_met(life: Callable[[], Life], places: Places, wanted: list[Wanted], fates: list[Fate]) -> None:
-    """Raise at one place in a life of its own: at its start, when connections are made anew, or as it ends."""
-    for place, kind in wanted:
-        for _ in range(TRIES):
-            places.aim(place, FAULTS[kind])
-            fate = await _one_life(life(), places, place, kind)
-            places.aim(None)
-            if fate.task is not None:
-                break
-        fates.append(fate)
+def _judged(hits: list[tuple[Place, str]], kind: str, outcome: str | None, fates: list[Fate]) -> list[list[Place]]:
+    """Note what became of faults that came together; returns what is played again, apart, as nobody knows whose outcome it is."""
+    if len(hits) <= 1 or outcome is None:
+        fates += [Fate(place, kind, task, outcome or "at work again") for place, task in hits]
+        return []
+    *others, last = [place for place, _ in hits]  # the last is likeliest to have ended the process
+    return [[last], others]
 
 
-async def _one_life(its: Life, places: Places, place: Place, kind: str) -> Fate:
-    """Live it until the fault is over, or to its end; the fault may come as it ends."""
-    if not await its.met(LIVED_S, disturbed=True) or its.running.done():
-        outcome = await its.ended()
-        return Fate(place, kind, places.hit, outcome)
-    outcome = await its.at_work(set()) or "at work again"
-    task = places.hit
-    await its.ended()
-    return Fate(place, kind, task, outcome)
+async def _seldom_met(life: Callable[[], Life], places: Places, kind: str, wanted: list[Place], fates: list[Fate]) -> None:
+    """Raise at a group of places in a life of its own: at its start, when connections are made anew, or as it ends."""
+    groups = deque((group, TRIES) for group in _groups(kind, wanted))
+    while groups:
+        group, tries = groups.popleft()
+        places.aim(dict.fromkeys(group, FAULTS[kind]))
+        its = life()
+        early, outcome = await _lived(its)
+        ending = await its.ended()
+        late = places.hits[len(early) :]
+        again = _judged(early, kind, outcome, fates)
+        if ending == STANDS:
+            again += _judged(late, kind, ending, fates)
+        else:  # the process has ended, whoever of them ended it
+            fates += [Fate(place, kind, task, ending) for place, task in late]
+        groups.extendleft((apart, TRIES) for apart in again)
+        left = [place for place in group if place not in dict(places.hits)]
+        if left and tries > 1:
+            groups.append((left, tries - 1))
+        else:
+            fates += [Fate(place, kind, None, "not met again") for place in left]
+
+
+async def _lived(its: Life) -> tuple[list[tuple[Place, str]], str | None]:
+    """Live until all was met and is at work again; returns what was met before it is told to end, and what is lacking after that."""
+    await its.met(LIVED_S, disturbed=True)
+    hits, outcome = list[tuple[Place, str]](), None
+    while outcome is None and not its.running.done() and len(its.places.hits) > len(hits):
+        hits = list(its.places.hits)
+        outcome = await its.at_work(set())
+    return (list(its.places.hits), _told(its.running)) if its.running.done() else (hits, outcome)

@@ -20,14 +20,14 @@ from pathlib import Path
 import pytest
 from kit import await_points
 from kit.await_places import POINT, Place, written
-from kit.awaits_line import FAULTS, RAISES, Fate, Wanted
+from kit.awaits_line import FAULTS, RAISES, Fate
 
 pytestmark = pytest.mark.faults
 
 AT_ONCE = int(os.environ.get("EBR_AT_ONCE", str(2 * (os.cpu_count() or 1))))
 SHOWN_IN = 4
 """So many lives show the places."""
-PIECE = 12
+PIECE = 24
 """So many faults are one process's at a time."""
 
 
@@ -41,6 +41,11 @@ def drawn(places: Counter[Place]) -> list[Place]:
 def kinds_at(place: Place) -> tuple[str, ...]:
     """A task can not be cancelled where it does not wait."""
     return (RAISES,) if place[0] == POINT else tuple(FAULTS)
+
+
+def cut(places: list[Place]) -> list[list[Place]]:
+    """What one process does at a time."""
+    return [places[at : at + PIECE] for at in range(0, len(places), PIECE)]
 
 
 def done_at(places: Counter[Place], fates: list[Fate]) -> dict[str, str]:
@@ -67,10 +72,9 @@ def listed(file: str, done: dict[str, str]) -> None:
 def test_after_a_fault_at_any_await_all_is_at_work_or_the_process_has_ended(tmp_path: Path, figure: Callable[[str, object], None]) -> None:
     with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn"), await_points.begin) as pool:
         places = sum(pool.map(await_points.shown, [tmp_path / f"shown {number}" for number in range(SHOWN_IN)]), Counter[Place]())
-        wanted: list[Wanted] = [(place, kind) for place in drawn(places) for kind in kinds_at(place)]
-        pieces = [wanted[at : at + PIECE] for at in range(0, len(wanted), PIECE)]
+        pieces = [(kind, piece) for kind in FAULTS for piece in cut([place for place in drawn(places) if kind in kinds_at(place)])]
         folders = [tmp_path / f"raised {number}" for number in range(len(pieces))]
-        fates = list(chain.from_iterable(pool.map(await_points.raised, folders, pieces)))
+        fates = list(chain.from_iterable(pool.map(await_points.raised, folders, *zip(*pieces, strict=True))))
     hit = [fate for fate in fates if fate.task is not None]
     done = done_at(places, fates)
     if to := os.environ.get("EBR_AWAITS_TO"):
