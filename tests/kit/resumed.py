@@ -31,6 +31,8 @@ NOTHING = Before("", ())
 LEFT_OUT = "left_out"
 PHASES = ("setup", "call", "teardown")
 NAME = "kept"
+LONGEST_CHARS = 4_000
+"""Of why a test failed: it can be read while the others run."""
 
 
 def read(file: Path, of: str) -> Before:
@@ -72,7 +74,7 @@ def _row(report: pytest.TestReport) -> dict[str, Any]:
         "when": report.when,
         "outcome": report.outcome,
         "seconds": round(report.duration, 2),
-        "why": reason(report) if report.skipped else None,
+        "why": None if report.passed else reason(report)[-LONGEST_CHARS:],
         "said": [(name, value) for name, value in report.user_properties],
     }
 
