@@ -26,8 +26,8 @@ TAIL_BYTES = 2 * MIB
 FULL_BYTES = 4 * TAIL_BYTES
 """Payload that has gone through the gateway when its memory of the newest entries has been filled, and filled again."""
 MOST_MIB_PER_MIN = 0.25
-MOST_BYTES_PER_VALUE = 0.5
-"""A list that grows by each value takes 8 bytes of it and more."""
+MOST_BYTES_PER_VALUE = 2.0
+"""A list that grows by each value takes 8 bytes of it and more; the allocator takes half a MiB at a time, whenever that is."""
 COUNTED = """
 import asyncio, sys
 from pathlib import Path
