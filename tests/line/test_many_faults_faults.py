@@ -19,7 +19,7 @@ from kit.quick_rig import memory_folder, preload
 
 SCENARIOS = int(os.environ.get("EBR_SCENARIOS", "100"))
 FIRST = int(os.environ.get("EBR_FIRST_SEED", "1"))
-AT_ONCE = int(os.environ.get("EBR_AT_ONCE", str(4 * (os.cpu_count() or 1))))
+AT_ONCE = int(os.environ.get("EBR_AT_ONCE", str(2 * (os.cpu_count() or 1))))
 
 
 async def told(folder: Path, seed: int, turn: asyncio.Semaphore) -> Told:

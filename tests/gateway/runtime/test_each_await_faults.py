@@ -24,7 +24,7 @@ from kit.awaits_line import FAULTS, RAISES, Fate
 
 pytestmark = pytest.mark.faults
 
-AT_ONCE = int(os.environ.get("EBR_AT_ONCE", str(2 * (os.cpu_count() or 1))))
+AT_ONCE = int(os.environ.get("EBR_AT_ONCE", str(1 + (os.cpu_count() or 1))))
 SHOWN_IN = 4
 """So many lives show the places."""
 PIECE = 24
