@@ -289,8 +289,8 @@ async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, figur
         f"one of 8 units dead, {transport}: neighbours' cycle median {steps[len(steps) // 2]:.1f} ms, "
         f"p99 {steps[len(steps) * 99 // 100]:.1f} ms, longest {steps[-1]:.1f} ms; {len(steps) / slots:.1%} of their polls made",
     )
-    assert len(steps) > 0.9 * slots
-    # On a bus each question to the dead unit takes its time-out from all.
+    # On a bus each question to the dead unit takes its time-out from all; were it asked in each cycle, half of the polls would be made.
+    assert len(steps) > 0.8 * slots
     assert steps[len(steps) * 90 // 100] < 1.5 * alone[len(alone) * 90 // 100]
     assert judge.causes == {"timeout": 1}
 
