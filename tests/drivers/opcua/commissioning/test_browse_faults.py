@@ -75,6 +75,7 @@ def _browsed(folder: Path, *more: str) -> tuple[str, str, float, float, float] |
     if process.returncode and "BadSessionNotActivated" in (folder / "err").read_text():
         return None
     assert process.returncode == 0, (folder / "err").read_text()
+    assert used is not None
     took_s = time.monotonic() - begun
     return (folder / "out").read_text(), (folder / "err").read_text(), took_s, used.ru_utime + used.ru_stime, peak_kb / 1024
 
