@@ -204,8 +204,13 @@ def _watched(work: Callable[[Places], Coroutine[Any, Any, None]], *, counts: boo
     places = Places(lambda name: True, counts=counts)
 
     async def watched() -> None:
-        places.installed(asyncio.get_running_loop())
-        await work(places)
+        loop = asyncio.get_running_loop()
+        places.installed(loop)
+        try:
+            await work(places)
+        finally:
+            places.aim({})
+            loop.set_task_factory(None)  # how the loop itself is closed is not the product's
 
     called[:] = [places.at]
     asyncio.run(watched())

@@ -13,7 +13,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -48,6 +48,13 @@ def cut(places: list[Place]) -> list[list[Place]]:
     return [places[at : at + PIECE] for at in range(0, len(places), PIECE)]
 
 
+def of_piece(run: "Future[list[Fate]]", kind: str, piece: list[Place]) -> list[Fate]:
+    """What became of its faults; if the test itself failed there, that is what became of them."""
+    if (error := run.exception()) is None:
+        return run.result()
+    return [Fate(place, kind, "the test", f"{type(error).__name__}: {error}") for place in piece]
+
+
 def done_at(places: Counter[Place], fates: list[Fate]) -> dict[str, str]:
     """Say of each await of the source what was done at it, or within what it waits for."""
     came = set(chain.from_iterable(places))
@@ -74,7 +81,8 @@ def test_after_a_fault_at_any_await_all_is_at_work_or_the_process_has_ended(tmp_
         places = sum(pool.map(await_points.shown, [tmp_path / f"shown {number}" for number in range(SHOWN_IN)]), Counter[Place]())
         pieces = [(kind, piece) for kind in FAULTS for piece in cut([place for place in drawn(places) if kind in kinds_at(place)])]
         folders = [tmp_path / f"raised {number}" for number in range(len(pieces))]
-        fates = list(chain.from_iterable(pool.map(await_points.raised, folders, *zip(*pieces, strict=True))))
+        runs = [pool.submit(await_points.raised, folder, *piece) for folder, piece in zip(folders, pieces, strict=True)]
+        fates = list(chain.from_iterable(of_piece(run, *piece) for run, piece in zip(runs, pieces, strict=True)))
     hit = [fate for fate in fates if fate.task is not None]
     done = done_at(places, fates)
     if to := os.environ.get("EBR_AWAITS_TO"):
