@@ -114,7 +114,7 @@ def test_it_starts_as_documented_and_comes_back_from_a_kill(installed: Machine, 
     events = [json.loads(line).get("event", {}) for line in installed.gateway(f"log {LINE} --format jsonl").splitlines()]
     assert "unclean-start" in [event.get("action") for event in events]
     opened = [event["cause"] for event in events if event.get("type") == "gap" and event["transition"] == "open"]
-    assert opened[-1] == "gateway-crashed"
+    assert "gateway-crashed" in opened  # a busy machine starts it so late that a queue has run over as well
     assert installed.gateway(f"verify {LINE}").startswith("GOOD")
 
 
