@@ -96,8 +96,10 @@ class Forwarder:
         return f"next attempt in {max(self._wait_s, wait_s):.1f} s{files}"
 
     def crashed(self, why: str) -> None:
-        """Say that `run` raised what it may not, a fault of ours or of a library: an alarm until receipts come again."""
-        self._wait_s = REFUSED_WAIT_S
+        """Say that `run` raised what it may not, a fault of ours or of a library: an alarm until receipts come again.
+
+        It is run again as a driver is, after the supervisor's own wait: nobody must do anything about it, as about a refusal.
+        """
         self.status.state, self.status.detail = "crashed", why
         self._told.alarm("crashed", why)
 
