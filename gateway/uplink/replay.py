@@ -130,8 +130,10 @@ class Replay:
     def _end(self, why: str, *, is_whole: bool = False) -> None:
         """Say what came of it, once, in the record."""
         assert self.range is not None
-        text = f"{self.range} were sent again" if is_whole else f"the replay of {self.range} {why}"
         epoch, first, last = self.range
         evidence = {"epoch": epoch, "first": first, "last": last, "through": self._sure, "whole": is_whole}
-        self._announcer.say_anew("replayed" if is_whole else "replay-ended", "info" if is_whole else "warning", text, **evidence)
+        if is_whole:
+            self._announcer.say_anew("replayed", "info", f"{self.range} were sent again", **evidence)
+        else:
+            self._announcer.say_anew("replay-ended", "warning", f"the replay of {self.range} {why}", **evidence)
         self.range, self._status.replay = None, ""
