@@ -78,6 +78,7 @@ class Replay:
         if not page:
             self._end(f"ended: entry {self._done + 1} is held no more")
             return 0
+        await judge()  # what came of the ordinary entries is none of the replay's
         self._receipts = self._status.receipts  # before it goes out: an answer by HTTPS is there when it has
         try:
             page = page[: await transport.send(page)]
