@@ -97,6 +97,9 @@ def child(work: Callable[[Path], verify.Report | None], folder: Path, out: Any) 
     out.put((used.ru_utime + used.ru_stime, used.ru_maxrss / 1024))
 
 
+WORK = {"archive made and verified": archived, "archive verified": verified, "journal verified": journal_verified}
+
+
 def main() -> int:
     """Print the table; exit 1 where the memory passes MOST_MIB."""
     processes = multiprocessing.get_context("spawn")
@@ -107,7 +110,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="bench-archive-") as made:
             folder = Path(made)
             make(folder, lists)
-            for name, work in (("archive made and verified", archived), ("archive verified", verified), ("journal verified", journal_verified)):
+            for name, work in WORK.items():
                 out = processes.Queue()
                 process = processes.Process(target=child, args=(work, folder, out))
                 process.start()
