@@ -55,7 +55,7 @@ GROUPS = {
     "Read and prove": (
         Row("log", "records", "What happened, line by line; whole entries; CSV"),
         Row("audit", "audit", "The audit trail: list, export, review, reviews"),
-        Row("qualify", "qualify", "Qualification: impact, iq, oq, show, sign, verify"),
+        Row("qualify", "qualify", "Qualification: iq, oq, show, sign, dispose, verify"),
         Row("about", "about", "What is installed, and is it what was released"),
         Row("docs", "manual", "The documentation: here, or as a site"),
         Row("document", "documents", "Documents: verify, print, record, sign"),
@@ -66,6 +66,7 @@ GROUPS = {
         Row("archive", "records", "Make an archive of one batch that proves itself"),
         Row("backup", "records", "Copy the journal and verify the copy"),
         Row("restore", "records", "Put a backup in the place of a journal that is gone"),
+        Row("review", "periodic_review", "Periodic review of a line, as a document"),
         Row("verification", "qualify", "Verify all that is kept, as a document: run"),
         Row("restore-test", "qualify", "Test a backup: restore it beside, prove, compare"),
         Row("rtm", "traceability", "Requirements, their tests, their results"),
