@@ -26,7 +26,8 @@ def source(folder, **more):
 @pytest.mark.parametrize("request_text", ["PRINT\r\n", None])
 async def test_the_driver_reads_what_the_instrument_has(tmp_path, request_text):
     its = source(tmp_path, **({} if request_text is None else {"request": request_text}))
-    device = at_port(its, TAGS, Truth(tmp_path / "truth.jsonl"))
+    log = Truth(tmp_path / "truth.jsonl")
+    device = at_port(its, TAGS, log)
     assert isinstance(device, Instrument)
     await device.start()
     await device.set({"scale.number": 7, "scale.weight": Decimal("12.345"), "scale.stable": True}, 1)
@@ -41,6 +42,7 @@ async def test_the_driver_reads_what_the_instrument_has(tmp_path, request_text):
         assert next(tag.hint for tag in (await SerialDriver(its, TAGS).probe()).tags if tag.tag == "scale.weight") is not None
     finally:
         await device.stop()
+        log.close()
     served = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
     assert {"what": "served", "tag": "scale.weight", "value": "12.35"}.items() <= next(
         one.items() for one in served if one["what"] == "served" and one["tag"] == "scale.weight"
