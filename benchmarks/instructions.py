@@ -1,7 +1,6 @@
 """How many instructions a reading takes at each stop of its way, on fixed inputs, counted by callgrind: the same on a busy machine.
 
-Stops (docs/house.md): decode (an OPC UA message laid out as one before it), ask (a poll of Modbus registers in eight blocks, of which all
-change, and of which none does, without what the kernel does of it), port (of changes, and of polls), append (encoded, committed by
+Stops (docs/house.md): decode (an OPC UA message laid out as one before it), port (of changes, and of polls), append (encoded, committed by
 the writer's thread), forward (sent, receipted). Compared with benchmarks/instructions.csv: a stop that takes over 15 % more ends in exit
 status 1, and is named. Other interpreters than those of the file are not judged. Takes half a minute on an idle core; needs valgrind.
 Usage: python benchmarks/instructions.py [--write]
@@ -51,67 +50,6 @@ def decode(count: Callgrind) -> list[Any]:
             decoder.remembered(body, 0, len(body))
     assert None not in lists[-LISTS:], "a layout that comes again is remembered"
     return lists[-LISTS:]
-
-
-async def ask(count: Callgrind) -> None:
-    """Poll registers of a device that answers at once."""
-    from config import Source, Tag
-    from drivers.modbus import ModbusDriver
-    from drivers.modbus.tcp import TcpLink, _Connection
-
-    tags = [Tag(tag=f"t{n}", source="plc", address=f"1/holding/{n}:uint16", type="uint16") for n in range(TAGS)]
-    patient = {"timeout_ms": 60_000, "window_ms": 60_000}  # valgrind takes its time: a poll is one list all the same
-    source = Source(name="plc", driver="modbus", endpoint="tcp://127.0.0.1:1", rate_ms=100, options=patient)
-    driver = ModbusDriver(source, tags)
-    link, connection, loop = driver._link(), _Connection(), asyncio.get_running_loop()  # noqa: SLF001 - a link without a socket
-    assert isinstance(link, TcpLink)
-    done, lists = loop.create_future(), list[int]()
-    done.set_result(None)
-
-    class Device:
-        """Answers in the next turn of the loop, as the transport would."""
-
-        memory = b""
-
-        def abort(self) -> None:
-            pass
-
-        def write(self, frame: bytes) -> None:
-            transaction, _, _, unit, code, start, registers = struct.unpack(">HHHBBHH", frame)
-            head = struct.pack(">HHHBBB", transaction, 0, 3 + 2 * registers, unit, code, 2 * registers)
-            loop.call_soon(connection.data_received, head + self.memory[2 * start : 2 * (start + registers)])
-
-    class Emit:
-        async def room(self) -> None:
-            pass
-
-        def connected(self, detail: str = "", unread: str = "") -> None:
-            pass
-
-        def __call__(self, readings: Sequence[Any], **_: Any) -> Awaitable[None]:
-            lists.append(len(readings))
-            return done
-
-    device = Device()
-    connection._transport, link._connection = device, connection  # type: ignore[assignment] # noqa: SLF001
-    unit = driver._units(link, Emit())[0]  # type: ignore[arg-type] # noqa: SLF001
-    memories = [struct.pack(f">{TAGS}H", *range(number, number + TAGS)) for number in range(LISTS + 3)]
-
-    async def poll(memory: bytes) -> None:
-        device.memory = memory
-        await unit._poll(unit.plans[0])  # noqa: SLF001
-
-    for memory in memories[:3]:
-        await poll(memory)
-    with count.counting("ask, all changed"):
-        for memory in memories[3:]:
-            await poll(memory)
-    assert sum(lists) == TAGS * (LISTS + 3)
-    with count.counting("ask, unchanged"):
-        for _ in range(LISTS):
-            await poll(memories[-1])
-    assert sum(lists) == TAGS * (LISTS + 3)
-    link.close()
 
 
 async def way_in(count: Callgrind, folder: Path, changes: Sequence[Any]) -> None:
@@ -222,7 +160,6 @@ def stages() -> None:
     gc.freeze()
     gc.disable()
     changes = decode(count)
-    asyncio.run(ask(count))
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(way_in(count, Path(folder) / "line", changes))
 
