@@ -36,6 +36,7 @@ RULES: dict[str, Rule] = {
     "new-epoch": Rule("new-epoch", ("engineer", "admin"), "have the next start begin a new epoch"),
     "quarantine-resend": Rule("quarantine resend", ("operator", "engineer", "qa"), "offer entries to the receiver once more"),
     "quarantine-dispose": Rule("quarantine dispose", ("qa",), "take an entry as dealt with by a person"),
+    "replay": Rule("replay", ("engineer", "qa"), "send a range of confirmed entries once more"),
     "alarm-ack": Rule("alarms ack", ("operator", "engineer", "qa", "admin"), "acknowledge an alarm; one for QA: qa alone"),
     "alarm-shelve": Rule("alarms shelve", ("engineer", "qa"), "take an alarm out of the banner for a time"),
     "alarm-unshelve": Rule("alarms unshelve", ("operator", "engineer", "qa"), "take a shelved alarm back before its time"),

@@ -47,6 +47,7 @@ GROUPS = {
         Row("release-hold", "running", "Let a held batch go"),
         Row("alarms", "alarms", "Alarms: list, ack, shelve, unshelve, history"),
         Row("quarantine", "quarantine", "Refused entries: list, show, resend, dispose"),
+        Row("replay", "running", "Send a range of confirmed entries once more"),
         Row("retire-uplink", "running", "Let go an uplink that was renamed or removed"),
         Row("new-epoch", "running", "Have the next start begin a new epoch"),
         Row("users", "users", "Who may do what: add, disable, role, list, report"),

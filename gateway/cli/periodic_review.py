@@ -1,5 +1,6 @@
 """Defines the command that makes the periodic review of a line."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def review(line: Path, begin: str, end: str | None, to: Path, user: str | None, 
     from gateway.cli.documents import public_keys_from, publish
     from gateway.cli.tables import instant_of, line_of
     from gateway.operation.control import NotRunning, ask
+    from gateway.operation.drafts import MOST_BYTES
     from gateway.validation.review.document import Given, reviewed
     from gateway.validation.review.held import Span
 
@@ -39,7 +41,10 @@ def review(line: Path, begin: str, end: str | None, to: Path, user: str | None, 
     except NotRunning:
         now = None
     given = Given(gateway, data_of(line), zone, config.read(line)[0], now, public_keys_from(line, None), at)
-    document, files = publish(line, reviewed(given, period), to, ("json", "html", "pdf"), user, password_file)
+    drafted = reviewed(given, period)
+    if len(json.dumps(drafted, ensure_ascii=False).encode()) > MOST_BYTES:
+        fail("this is too long for one document: review a shorter time", WRONG_INPUT)
+    document, files = publish(line, drafted, to, ("json", "html", "pdf"), user, password_file)
     for topic, verdict in document["facts"]["verdicts"].items():
         click.echo(f"{verdict:<12} {topic}")
     click.echo("\n".join([f"{document['title']}: {document['result']}; SHA-256 {document['sha256']}", *map(str, files)]))

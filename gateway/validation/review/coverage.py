@@ -74,6 +74,18 @@ class Gaps:
             case "heartbeat":
                 self.heard.update((source, self.calendar.month(str(observed))) for source, observed in event["observed"].items())
 
+    def later(self, event: Mapping[str, Any]) -> None:
+        """Take a gap that is told of after the period: what it hid in it, as of a gateway that did not run at its end, is of the period."""
+        name, source, whole = str(event["gap"]), str(event["source"]), event.get("tags") == "all"
+        if event["transition"] == "open" and whole:
+            self.open.setdefault(name, Open(source, from_rfc3339(event["start"]), whole, str(event.get("cause"))))
+        elif event["transition"] == "close" and event.get("outcome") != "filled":
+            was = self.open.pop(name, None)
+            if whole or (was is not None and was.whole):
+                self._add(source, Span(from_rfc3339(event["start"]), from_rfc3339(event["end"])))
+        elif event["transition"] == "close":
+            self.open.pop(name, None)
+
     def _gap(self, event: Mapping[str, Any], month: str) -> None:
         name, source, whole = str(event["gap"]), str(event["source"]), event.get("tags") == "all"
         if event["transition"] == "open":
@@ -107,7 +119,7 @@ class Gaps:
 
         began: when the journal began, if it did in the period: months before it have no row.
         """
-        for gap in [one for one in self.open.values() if one.whole]:
+        for gap in [one for one in self.open.values() if one.whole and one.start < end]:
             self._add(gap.source, Span(gap.start, end))
         self.open.clear()
         spans = list(held)

@@ -1,7 +1,7 @@
 """Reads a journal once for a review: counts, the first rows of each kind, and nothing that grows with the number of readings.
 
 Readings are not parsed: their time, source and state of the clock are found in their bytes. The segments before the period are not read,
-but for the first entry of each; nor is anything kept of what comes after the period but documents, which may be about it.
+but for the first entry of each; nor is anything kept of what comes after the period but documents and gaps, which may be about it.
 """
 
 from collections import Counter
@@ -118,6 +118,8 @@ class Gathered:
         if kind == "document":
             take(self.kept, event, ticks)
             self._document(event, text, ticks)
+        if kind == "gap" and ticks >= self.period.end:
+            self.gaps.later(event)
         if self.period.begin <= ticks < self.period.end:
             self.statuses[str((entry.get("clock") or {}).get("status") or "")] += 1
             self._event(kind, event, text, ticks, held)
@@ -243,8 +245,8 @@ def gathered(data: Path, period: Span, zone: ZoneInfo, gateway: str, kept: Kept,
     made = Gathered(period, zone, gateway, kept, Held(period), Gaps(period, Calendar.of(period, zone)))
     for held in read_journal(data, _begin(data, period)):
         made.take(held)
-    made.held.nothing()
-    end = period.end if made.held.last is None else min(period.end, made.held.last)
+    made.held.ended()
+    end = max((span.end for span in made.held.spans()), default=period.end)
     return made, made.gaps.months(made.held.spans(), sources, end, made.held.first if made.held.began else None)
 
 

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from gateway.entries.ticks import TICKS_PER_S
 
 MOST_HOLES = 1_000
+MOST_SILENT_TICKS = 3_600 * TICKS_PER_S
+"""A gateway that runs makes an entry each ten seconds: no entry for an hour at the end of a period, and none after it, is not held."""
 
 
 class Span(NamedTuple):
@@ -55,10 +57,11 @@ class Held:
             self.first = ticks if self.first is None else self.first
             self.last = ticks
 
-    def nothing(self) -> None:
-        """Take that there is no entry at all."""
-        if self._before is None:
-            self._hole(*self.period)
+    def ended(self) -> None:
+        """Take that there is no further entry: who does not run tells of no gap before the next start."""
+        last = self.period.begin if self._before is None else self._before[2]
+        if self._before is None or self.period.end - last > MOST_SILENT_TICKS:
+            self._hole(last, self.period.end)
 
     def _hole(self, begin: int, end: int) -> None:
         clipped = Span(begin, end).clipped(*self.period)
@@ -77,7 +80,8 @@ class Held:
             if hole.begin > at:
                 told.append(Span(at, hole.begin))
             at = max(at, hole.end)
-        return [*told, *([Span(at, self.period.end)] if at < self.period.end else [])]
+        end = min(self.period.end, at if self._before is None else self._before[2])
+        return [*told, *([Span(at, end)] if at < end else [])]
 
 
 class Calendar(NamedTuple):

@@ -134,6 +134,7 @@ STATUS: dict[str, Any] = {
             "refused_lately": False,
             "last_receipt": "2026-11-30T06:54:01.9952773Z",
             "live_entries": 0,
+            "replay": "",
         }
     ],
     "uplinks_gone": [],

@@ -132,6 +132,7 @@ class UplinkNow(Open):
     refused_lately: bool
     last_receipt: str | None
     live_entries: int
+    replay: str
 
 
 class FindingNow(Open):

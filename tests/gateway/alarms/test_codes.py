@@ -21,6 +21,7 @@ ROOMS = {"gateway/cli", "gateway/demo", "gateway/alarms", "gateway/operation"}
 MAKERS = {"finding", "Finding", "_finding"}
 TELLERS = {
     ("gateway/uplink", "say"): ("uplink-", ""),
+    ("gateway/uplink/replay.py", "say_anew"): ("uplink-", ""),
     ("gateway/uplink", "over"): ("uplink-", "-over"),
     ("gateway/uplink", "alarm"): ("uplink-", ""),
     ("gateway/uplink", "Refused"): ("uplink-", ""),

@@ -11,7 +11,7 @@ from kit.audited_journal import BEGAN, STORY, act, audited_line, ended, opened, 
 from kit.commands import called
 from kit.drop_line import drop_line, events
 from kit.persons import options, people
-from kit.processes import running
+from kit.processes import running, until
 
 from buffer import Body
 from buffer.times import TICKS_PER_S, rfc3339
@@ -73,6 +73,17 @@ def test_coverage_is_what_no_gap_of_the_whole_source_hid(told: list[dict[str, An
 
 
 @pytest.mark.urs("URS-DAQ-11")
+def test_a_gap_that_is_told_of_after_the_period_hides_what_it_hid_in_it() -> None:
+    gaps = Gaps(PERIOD, Calendar.of(PERIOD, PARIS))
+    gaps.readings("plc", rfc3339(BEGAN + 59 * DAY))
+    gaps.later(gap("open", 58 * 24))
+    gaps.later(gap("close", 58 * 24, 61 * 24, outcome="lost"))
+    gaps.later(gap("open", 62 * 24, gap="plc/2"))
+    (*_, january) = gaps.months([PERIOD], ["plc"], PERIOD.end)
+    assert (january.month, january.gaps, round(january.lost_s / 3_600)) == ("2027-01", 0, 48)
+
+
+@pytest.mark.urs("URS-DAQ-11")
 def test_a_month_in_which_nothing_tells_of_a_source_is_not_checked_and_none_is_hidden_by_what_is_not_held() -> None:
     assert covered(heard=False) == [("2026-11", "not checked"), ("2026-12", "not checked"), ("2027-01", "not checked")]
     assert covered(held=[Span(PERIOD.begin, PERIOD.begin + 20 * DAY)])[2] == ("2027-01", "not checked")
@@ -83,18 +94,25 @@ def test_a_month_in_which_nothing_tells_of_a_source_is_not_checked_and_none_is_h
 @pytest.mark.urs("URS-BUF-06")
 def test_what_of_a_period_is_not_held_is_known_by_its_numbers() -> None:
     whole = Held(PERIOD)
-    for seq, at in ((1, -1), (2, 5), (3, 40)):
+    for seq, at in ((1, -1), (2, 5), (3, 40), (4, 61)):
         whole.take(7, seq, BEGAN + at * DAY)
-    assert (whole.holes, whole.entries) == ([], 2)
+    whole.ended()
+    assert (whole.holes, whole.entries, whole.spans()) == ([], 2, [PERIOD])
+    stopped = Held(PERIOD)
+    for seq, at in ((1, -1), (2, 40)):
+        stopped.take(7, seq, BEGAN + at * DAY)
+    stopped.ended()
+    assert (stopped.holes, stopped.spans()) == ([Span(BEGAN + 40 * DAY, PERIOD.end)], [Span(BEGAN, BEGAN + 40 * DAY)])
     begun = Held(PERIOD)
     begun.take(7, 1, BEGAN + 3 * DAY, created=True)
+    begun.take(7, 2, BEGAN + 61 * DAY)
     assert (begun.holes, begun.spans()) == ([], [Span(BEGAN + 3 * DAY, PERIOD.end)])
     cut = Held(PERIOD)
     for epoch, seq, at in ((7, 4097, 3), (7, 4098, 5), (7, 8193, 9), (8, 1, 10), (9, 5, 12)):
         cut.take(epoch, seq, BEGAN + at * DAY)
     assert [(hole.begin - BEGAN, hole.end - BEGAN) for hole in cut.holes] == [(0, 3 * DAY), (5 * DAY, 9 * DAY), (10 * DAY, 12 * DAY)]
     nothing = Held(PERIOD)
-    nothing.nothing()
+    nothing.ended()
     assert nothing.holes == [PERIOD]
 
 
@@ -164,7 +182,8 @@ def test_a_review_tells_what_happened_in_the_period_and_looks_at_what_was_not_do
     assert (facts["findings"]["open"], facts["incidents"]["count"]) == (2, 2), "one stands; one is over, and nobody has acknowledged it"
     assert (facts["deviations"], facts["copies"]["backups"]) == ({"runs": 1, "open": 1}, 1)
     assert (facts["software"], facts["clock"]["set"]) == ({"None": 1, "1.0": 1}, 1)
-    assert facts["held"]["holes"] == [["2026-11-21 23:00Z", "2026-11-22 07:00Z"]], "the journal's first entry is not the first one of all"
+    before, after = ["2026-11-21 23:00Z", "2026-11-22 07:00Z"], ["2026-11-22 07:22Z", "2026-11-22 23:00Z"]
+    assert facts["held"]["holes"] == [before, after], "the first entry is not the first one of all, and after the last nobody knows"
     assert facts["requalification"]["needed"] == "yes"
     assert "in order" not in {facts["verdicts"][topic] for topic in facts["verdicts"]}, "where not all is held, nothing is in order"
     assert facts["verdicts"]["reconciliation"] == "not checked"
@@ -178,6 +197,7 @@ def test_a_running_line_is_reviewed_and_a_signature_of_quality_makes_it_count(tm
     line = drop_line(tmp_path / "line", "[periodic]\n")
     people(line / "data")
     with running(line):
+        until(lambda: any(event["action"] == "start" for event in events(line, "audit")))
         document = reviewed(line, tmp_path / "r", *options("qa", tmp_path), begin="2026-01-01", end="2999-01-01")
         facts = document["facts"]
         assert (facts["held"]["holes"], facts["verdicts"]["held"]) == ([], "in order"), "the journal began in the period"
@@ -208,7 +228,9 @@ def test_a_long_journal_is_read_from_the_period_on_keeps_few_rows_and_says_what_
     journal.close()
     (second,) = [path for path in (folder / "data" / "segments").iterdir() if path.name.endswith("-4097.db")]
     second.unlink()
-    made, months = gathered(folder / "data", Span(BEGAN + 10 * DAY, BEGAN + 62 * DAY), ZoneInfo("UTC"), "lyon/test-1", Kept(), ["plc"])
+    made, months = gathered(
+        folder / "data", Span(BEGAN + 10 * DAY, BEGAN + 61 * DAY + HOUR), ZoneInfo("UTC"), "lyon/test-1", Kept(), ["plc"]
+    )
     assert [(round((hole.begin - BEGAN) / DAY), round((hole.end - BEGAN) / DAY)) for hole in made.held.holes] == [(10, 60)]
     assert (made.held.entries, len(made.rows["incident"].kept), made.rows["incident"].count) == (
         4_096 + MOST_ROWS + 50,
