@@ -129,7 +129,10 @@ def _about(found: "Line", folder: Path) -> str:
 @click.option("--seed", type=int, default=1, help="same seed, same line")
 @click.option("--only", multiple=True, metavar="SOURCE", help="serve this source alone; may be given more than once")
 @click.option("--skip", multiple=True, metavar="SOURCE", help="do not serve this source; may be given more than once")
-def simulate(line: Path, to: Path | None, truth: Path | None, seed: int, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
+@click.option("--faults", is_flag=True, help="devices fail now and then, as the seed says")
+def simulate(
+    line: Path, to: Path | None, truth: Path | None, seed: int, only: tuple[str, ...], skip: tuple[str, ...], faults: bool
+) -> None:
     """Serve the sources of a line, with devices that answer at the addresses of its tag map.
 
     One source fails while the others go on if it is served by itself: --skip it in one terminal, --only it in another, and end that one.
@@ -140,7 +143,7 @@ def simulate(line: Path, to: Path | None, truth: Path | None, seed: int, only: t
 
     logging_to_stderr(verbose=False)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # why it can not serve is said in one line
-    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip))
+    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip, faults=faults))
 
 
 @click.command()
