@@ -96,7 +96,7 @@ async def _play(case: Case, site: Line, folder: Path, asked: Asked, say: Callabl
         why, outcome = str(reason), "not executed" if reason.applies else "not applicable"
     except TimeoutError:
         why = f"it did not end within {CASE_WITHIN_S:.0f} s"
-    except Exception as error:  # noqa: BLE001 - a case that breaks is a finding of its own, and the next one is played
+    except Exception as error:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError from error  # somebody ends the run, and ending something on the way has failed
         text = " ".join(str(error).split())[:400]

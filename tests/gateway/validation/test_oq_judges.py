@@ -8,7 +8,7 @@ import pytest
 
 import config
 from config import Line, Parameter, Source
-from gateway.access import RULES
+from gateway.access import ROLES, RULES
 from gateway.demo.received import Gap, Got, Received, Row
 from gateway.demo.truth import Item, Truth
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
@@ -209,7 +209,7 @@ def tried() -> list[persons.Tried]:
     return [
         persons.Tried("own", command, role, role in rule.roles, None if role in rule.roles else "role", "done")
         for command, rule in RULES.items()
-        for role in persons.ROLES
+        for role in ROLES
     ]
 
 
@@ -225,10 +225,10 @@ def test_a_role_that_may_what_the_table_does_not_say_fails_its_own_step_alone() 
 
 
 def test_a_role_that_is_refused_what_it_may_or_refused_for_another_reason_fails() -> None:
-    for change in ({"refused": "role"}, {"refused": "wrong-password"}):
+    for cause in ("role", "wrong-password"):
         told = Told()
         persons.judge(
-            told, "own", [one._replace(**change) if (one.command, one.role) == ("rotate-key", "admin") else one for one in tried()]
+            told, "own", [one._replace(refused=cause) if (one.command, one.role) == ("rotate-key", "admin") else one for one in tried()]
         )
         assert verdicts(told).count("failed") == 1
     told = Told()
