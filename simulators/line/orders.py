@@ -96,7 +96,7 @@ class Orders:
         kind: Any = kinds.get(self._drivers[str(order["source"])])
         if kind is None:
             raise NotObeyed(f"{order['source']}: faults of single answers are for modbus and serial")
-        device.faults.append(kind(**{name: value for name, value in order.items() if name not in ("do", "source")}))
+        device.faults.append(kind(**{name: value for name, value in order.items() if name not in ("do", "id", "source")}))
         return {}
 
     async def _insert(self, order: Order) -> dict[str, Any]:

@@ -4,11 +4,10 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from buffer import read_journal
 from gateway.demo.processes import Child, ending
 from gateway.validation.check import listed
 from gateway.validation.oq.case import NotPlayed, Told
@@ -53,8 +52,9 @@ async def disk_full(stage: Stage, told: Told, seconds: float) -> None:
             )
         _move_in(stage, holder)
         async with stage.running():
-            await _play(stage, told, seconds, Path(f"/proc/{holder.pid}/root{disk}/somebody-else"))
+            stood = await _play(stage, told, seconds, Path(f"/proc/{holder.pid}/root{disk}/somebody-else"))
             await stage.at_rest()
+        judge_stood(told, stood, readings_between(entries_of(stage), stood.before, stood.after))
         judge(told, stage.received().findings, entries_of(stage))
         compared(stage, told)
         await proved(stage, told)
@@ -71,7 +71,17 @@ def _move_in(stage: Stage, holder: Child) -> None:
     stage.data = Path(f"/proc/{holder.pid}/root{stage.line.data}")
 
 
-async def _play(stage: Stage, told: Told, seconds: float, ballast: Path) -> None:
+class Stood(NamedTuple):
+    """How it was while the disk was full. before, after: the journal's last entry; held, reached: the EBR's; alive: the process."""
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+    held: tuple[int, int]
+    reached: tuple[int, int]
+    alive: bool
+
+
+async def _play(stage: Stage, told: Told, seconds: float, ballast: Path) -> Stood:
     await stage.passes(seconds / 3)
     filled = fill(ballast)
     full = await stage.seen(lambda: _pressure(stage), FULL_WITHIN_S)
@@ -84,25 +94,21 @@ async def _play(stage: Stage, told: Told, seconds: float, ballast: Path) -> None
     held, before = stage.store.last(), stage.last()
     await stage.passes(max(seconds / 3, 10.0))
     after = stage.last()
-    judge_stood(
-        told, (before, after), readings_between(stage, before, after), (held, stage.store.last()), alive=stage.gateway.pid is not None
-    )
+    stood = Stood(before, after, held, stage.store.last(), alive=stage.gateway.pid is not None)
     ballast.unlink()  # noqa: ASYNC240 - in memory
     free = await stage.seen(lambda: _pressure(stage) is None and stage.last() > after, FREE_WITHIN_S)
     told.step("make room again", "it goes on by itself", f"entry {stage.last()[1]}", bool(free))
     await stage.passes(seconds / 3)
+    return stood
 
 
-def judge_stood(
-    told: Told, journal: tuple[tuple[int, int], tuple[int, int]], stored: int, ebr: tuple[tuple[int, int], tuple[int, int]], *, alive: bool
-) -> None:
-    """Say whether nothing was stored or acknowledged while the disk was full. journal, ebr: the last entry before and after."""
-    (before, after), (held, reached) = journal, ebr
-    text = f"entry {before[1]}, then {after[1]}: {stored} of readings"
-    told.step("let the line run on", "no reading is stored, so none is acknowledged", text, stored == 0 if after != (0, 0) else None)
-    told.step("look at the process", "it runs", "it runs" if alive else "it has ended", alive)
-    text = f"entry {held[1]}, then {reached[1]}; journal {after[1]}"
-    told.step("read what the EBR holds", "nothing that the journal has not", text, reached <= after)
+def judge_stood(told: Told, stood: Stood, stored: int) -> None:
+    """Say whether nothing was stored or acknowledged while the disk was full. stored: entries of readings of that time."""
+    text = f"entry {stood.before[1]}, then {stood.after[1]}: {stored} of readings"
+    told.step("let the line run on", "no reading is stored, so none is acknowledged", text, stored == 0 if stood.after != (0, 0) else None)
+    told.step("look at the process", "it runs", "it runs" if stood.alive else "it has ended", stood.alive)
+    text = f"entry {stood.held[1]}, then {stood.reached[1]}; journal {stood.after[1]}"
+    told.step("read what the EBR holds", "nothing that the journal has not", text, stood.reached <= stood.after)
 
 
 def fill(path: Path) -> int:
@@ -129,10 +135,9 @@ def entries_of(stage: Stage) -> list[dict[str, Any]]:
     return [orjson.loads(payload) for payload in stage.store.entries()]
 
 
-def readings_between(stage: Stage, after: tuple[int, int], through: tuple[int, int]) -> int:
-    """Count the entries of readings that were committed between two entries, as the journal says."""
-    found = (orjson.loads(entry.payload) for entry in read_journal(stage.data, after))
-    return sum("readings" in entry for entry in found if (entry["epoch"], entry["seq"]) <= through)
+def readings_between(entries: Sequence[Mapping[str, Any]], after: tuple[int, int], through: tuple[int, int]) -> int:
+    """Count the entries of readings between two entries."""
+    return sum("readings" in entry for entry in entries if after < (entry["epoch"], entry["seq"]) <= through)
 
 
 def judge(told: Told, findings: Sequence[Mapping[str, Any]], entries: Sequence[Mapping[str, Any]]) -> None:

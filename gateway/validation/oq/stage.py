@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from simulators.line.place import copied
 from simulators.line.toml import NotEditable, Place, Setting, edited
 
 T = TypeVar("T")
-WITHIN_S = 180.0
+WITHIN_S = 300.0
 """For each state that must come: a start of a large line on a small machine."""
 STILL_S, LOOKS_EVERY_S = 3.0, 0.7
 CLIENT = {"ca": "../tls/ca.crt", "cert": "../tls/client.crt", "key": "../tls/client.key"}
@@ -208,8 +209,19 @@ class Stage:
         """Have nothing change any more, wait until the EBR holds what the journal held then, and stop the gateway."""
         await self.plant.say("still")
         await asyncio.sleep(STILL_S)
+        await self.observed()
         await self.drained()
         await self.gateway.end()
+
+    async def observed(self) -> bool:
+        """Wait until the gateway has observed each source once more: what a device did before it was asked again is not lost."""
+        moment = (self.now() or {}).get("time")
+
+        def everything() -> bool:
+            told = {one["name"]: one["observed"] for one in (self.now() or {"sources": []})["sources"]}
+            return bool(moment) and all(_reaches(told.get(name), str(moment)) for name in self.served)
+
+        return bool(await self.seen(everything, WITHIN_S))
 
     async def drained(self) -> None:
         """Wait until the EBR holds what the journal holds now."""
@@ -243,6 +255,10 @@ class Stage:
     def logs(self) -> dict[str, bytes]:
         """Return the ends of the logs of all parts."""
         return {path.name: path.read_bytes()[-100_000:] for path in sorted((self.folder / "logs").glob("*.log"))}
+
+
+def _reaches(observed: str | None, moment: str) -> bool:
+    return observed is not None and datetime.fromisoformat(observed) >= datetime.fromisoformat(moment)
 
 
 def _at(source: Source, folder: Path, port: int | None) -> str:

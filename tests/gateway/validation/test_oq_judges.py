@@ -314,14 +314,19 @@ def test_a_frozen_gateway_must_leave_a_gap_of_each_polled_source(sources: list[s
 )
 def test_a_full_disk_must_store_and_acknowledge_nothing(stored: int, alive: bool, reached: tuple[int, int], verdict: list[str]) -> None:
     told = Told()
-    disk.judge_stood(told, ((1, 10), (1, 12)), stored, ((1, 10), reached), alive=alive)
+    disk.judge_stood(told, disk.Stood((1, 10), (1, 12), (1, 10), reached, alive=alive), stored)
     assert verdicts(told) == verdict
 
 
 def test_a_gateway_that_does_not_answer_proves_nothing_of_a_full_disk() -> None:
     told = Told()
-    disk.judge_stood(told, ((1, 10), (0, 0)), 0, ((1, 10), (0, 0)), alive=True)
+    disk.judge_stood(told, disk.Stood((1, 10), (0, 0), (1, 10), (0, 0), alive=True), 0)
     assert verdicts(told)[0] == "not checked"
+
+
+def test_entries_of_readings_are_counted_between_two_entries() -> None:
+    entries = [{"epoch": 1, "seq": seq, **({"readings": []} if seq % 2 else {"event": {}})} for seq in range(1, 11)]
+    assert disk.readings_between(entries, (1, 2), (1, 5)) == 2
 
 
 def test_a_full_disk_must_be_told_with_its_end_and_its_gaps() -> None:
