@@ -185,11 +185,7 @@ class Process:
             changed = self._changed(tags, now, before_s)
             if changed:
                 self._progress.values += len(changed)
-                await self._devices[source].set(changed, self._of(source))
-
-    def _of(self, source: str) -> int:
-        """Read the clock of a source, in ticks."""
-        return self._now() + round(self.orders.ahead_s.get(source, 0.0) * TICKS_PER_S)
+                await self._devices[source].set(changed, self._now())
 
     def _changed(self, tags: list[tuple[str, float, Callable[[Moment], Any]]], now: Moment, before_s: float) -> dict[str, Any]:
         """Find the tags that are due and whose value differs from the last one set on the device."""
@@ -209,10 +205,10 @@ class Process:
         self._progress.rows += 1
         row = self._filler.row(write, list(device.columns(write.name)))
         if self._drivers[write.source] == "mes_file":
-            (whole,) = await device.drop(write.name, [row], self._of(write.source))
+            (whole,) = await device.drop(write.name, [row], self._now())
             self.orders.wrote(write.source, write.name, whole)
             return
-        ticks = self._of(write.source)
+        ticks = self._now()
         whole = await device.insert(write.name, row, ticks)
         self.orders.wrote(write.source, write.name, whole)
         self._genealogy.written(write, whole, ticks)

@@ -23,7 +23,7 @@ class NotObeyed(Exception):
 class Orders:
     """Obeys orders. script: those that come by themselves at their second.
 
-    held: tag -> the value that it keeps, whatever the process does. ahead_s: source -> how far its clock is ahead.
+    held: tag -> the value that it keeps, whatever the process does. away: sources that were switched off.
     """
 
     def __init__(
@@ -31,7 +31,6 @@ class Orders:
     ) -> None:
         """drivers: of each source. now: the time in ticks."""
         self.held: dict[str, Any] = {}
-        self.ahead_s: dict[str, float] = {}
         self.away: set[str] = set()
         self._devices, self._drivers, self._beyond, self._now = devices, drivers, beyond, now
         self._script = list(script)
@@ -49,8 +48,9 @@ class Orders:
     async def obey(self, order: Order) -> dict[str, Any]:
         """Obey an order and return its answer; one with `error` where it can not be obeyed."""
         words: dict[str, Callable[[Order], Awaitable[dict[str, Any]]]] = {
-            "beyond": self._side, "hold": self._hold, "free": self._free, "stop": self._stop, "start": self._start, "clock": self._clock,
+            "beyond": self._side, "hold": self._hold, "free": self._free, "stop": self._stop, "start": self._start,
             "fault": self._fault, "insert": self._insert, "change": self._change, "delete": self._delete, "status": self._status,
+            "no-number": self._no_number,
             "remove": self._remove, "restore": self._restore, "again": self._again,
         }  # fmt: skip
         try:
@@ -86,11 +86,6 @@ class Orders:
         self.away.discard(str(order["source"]))
         return {}
 
-    async def _clock(self, order: Order) -> dict[str, Any]:
-        self._device(order)
-        self.ahead_s[str(order["source"])] = float(order["ahead_s"])
-        return {}
-
     async def _fault(self, order: Order) -> dict[str, Any]:
         device, kinds = self._device(order), {"modbus": Fault, "serial": ScaleFault}
         kind: Any = kinds.get(self._drivers[str(order["source"])])
@@ -115,6 +110,10 @@ class Orders:
 
     async def _status(self, order: Order) -> dict[str, Any]:
         self._device(order).set_status(str(order["tag"]), int(order["status"]), self._now())
+        return {}
+
+    async def _no_number(self, order: Order) -> dict[str, Any]:
+        self._device(order).set_no_number(str(order["tag"]), self._now())
         return {}
 
     async def _remove(self, order: Order) -> dict[str, Any]:

@@ -83,10 +83,11 @@ def wrongs(stage: Stage, network: Sequence[Source]) -> Iterator[Wrong]:
         )
     number = next((tag for tag in tags if drivers[tag.source] == "opcua" and tag.type.startswith("float") and tag.scaling is None), None)
     if number is not None:
-        yield Wrong(f"give {number.tag} no number (NaN)", number, _hold(number, float("nan")), _free(number), "Bad, without a value", bad)
-        order = {"do": "status", "source": number.source, "tag": number.tag, "status": SENSOR_FAILURE}
-        yield Wrong(f"have the sensor of {number.tag} fail (Bad)", number, order, None, "Bad, without a value", bad)
         node = {"source": number.source, "tag": number.tag}
+        order: dict[str, Any] = {"do": "no-number", **node}
+        yield Wrong(f"give {number.tag} no number (NaN)", number, order, None, "Bad, without a value", bad)
+        order = {"do": "status", **node, "status": SENSOR_FAILURE}
+        yield Wrong(f"have the sensor of {number.tag} fail (Bad)", number, order, None, "Bad, without a value", bad)
         yield Wrong(
             f"remove the node of {number.tag}",
             number,
