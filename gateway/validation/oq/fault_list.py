@@ -18,6 +18,7 @@ POWER = (
 PLANT = "of the plant's own devices, whose make decides it: `probe`, and the first weeks beside the old way"
 CLOCKS = "a simulated device has this machine's clock; `time` and the finding source-clock-off say it of the real one"
 DAEMON = "what asks time servers is the machine's own daemon, which is not changed for a test; stop it for an hour and look at `time`"
+LOTS = "what a second booking of a lot means is the map's; the context's own tests play it"
 
 FAULTS = (
     Fault("link-cut", "source", "link cut"),
@@ -50,7 +51,7 @@ FAULTS = (
     Fault("mes-late", "source", "row of the MES that is late"),
     Fault("dst", "source", "local times of the nights in which clocks are set"),
     Fault("result-replaced", "source", "laboratory result replaced"),
-    Fault("duplicate", "source", "what was read comes once more"),
+    Fault("duplicate-lot", "source", "lot number that comes twice", LOTS),
     Fault("unmapped-code", "source", "code that no table lists"),
     Fault("kill", "machine", "process killed (SIGKILL)"),
     Fault("power", "machine", "power lost", POWER),
@@ -84,7 +85,7 @@ FAULTS = (
     Fault("poison", "uplink", "one record that is refused"),
     Fault("schema-refusal", "uplink", "schema that is refused"),
     Fault("wrong-ca", "uplink", "certificate of another authority"),
-    Fault("alters", "uplink", "EBR that drops, alters or doubles what it holds"),
+    Fault("alters", "uplink", "EBR that drops what it answered for, or answers for something else"),
     Fault("persons", "persons", "commands by nobody, by a wrong password, by a role that may not"),
     Fault("restore", "machine", "journal lost and restored"),
     Fault("limits", "source", "parameters beyond their limits"),
