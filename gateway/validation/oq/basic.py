@@ -105,6 +105,7 @@ async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
         await stage.plant.say("go")
         await stage.passes(seconds / 2)
         await stage.plant.say("still")
+        await stage.observed()
         await stage.drained()
         gaps = [gap for gap in stage.received().gaps.values() if gap.source in lost]
         await stage.gateway.end()

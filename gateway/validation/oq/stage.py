@@ -61,7 +61,8 @@ class Stage:
 
     def __init__(self, site: Line, folder: Path, seed: int, batch_s: float, how: How | None = None) -> None:
         """Write the copy. Raises NotEditable, ConfigError where line.toml can not be rewritten safely."""
-        self.how = how = how or How()
+        self.how, folder = how or How(), folder.absolute()  # a program in another mount namespace begins at its root
+        how = self.how
         (folder / "logs").mkdir(parents=True)
         self.folder, ports = folder, free_ports()
         pki.make(folder / "tls", ended=folder / "tls-ended")

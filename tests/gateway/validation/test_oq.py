@@ -143,6 +143,14 @@ def test_the_copy_reaches_nobody_but_this_machine(site: Line, tmp_path: Path) ->
     assert (site.folder / "line.toml").read_text().count("mqtts://ebr.example") == 1, "the site's own folder is as it was"
 
 
+def test_a_copy_in_a_folder_that_is_named_from_here_has_whole_paths(site: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway on a small disk of its own begins elsewhere than where the command was typed."""
+    monkeypatch.chdir(tmp_path)
+    stage = Stage(site, Path("here"), 1, 20.0)
+    assert stage.line.folder == tmp_path / "here" / "line"
+    assert str(stage.line.folder) in stage.gateway.command
+
+
 def test_the_cases_have_names_of_their_own_and_an_unknown_one_is_refused(site: Line, tmp_path: Path) -> None:
     assert len({case.id for case in CASES}) == len(CASES)
     told = called("qualify", "oq", site.folder, "--to", tmp_path / "oq", "--case", "OQ-99")
