@@ -18,7 +18,8 @@ TOLD_WITHIN_S, BACK_WITHIN_S = 60.0, 120.0
 BAD, UNCERTAIN = 0x8000_0000, 0x4000_0000
 SENSOR_FAILURE = 0x808C_0000
 MODBUS = ("exception", "close", "short", "bad-count", "wrong-unit", "garbage-after")
-SERIAL = ("busy", "noise", "syntax-error", "overload")
+SERIAL = ("noise", "syntax-error")
+"""No answer that says something: one of a scale that moves, or is overloaded, is right in its own way, and not in the device's log."""
 
 
 class Wrong(NamedTuple):

@@ -79,7 +79,7 @@ class Stage:
         self.gateway = Child("the gateway", [*COMMAND, "run", str(folder / "line")], folder / "logs" / "gateway.log")
         self.ebr = self._receiver("ebr", folder / "tls")
         self.store = Store(folder / "ebr")
-        self._orders = 0
+        self._orders, self._ports = 0, ports
 
     def _receiver(self, name: str, tls: Path) -> Child:
         words = [str(self.folder / name), str(tls), str(self.page), f"http={self.http}"]
@@ -92,8 +92,8 @@ class Stage:
 
     def move_devices(self, names: Collection[str]) -> dict[str, int]:
         """Have these devices listen at other ports than those at which the gateway looks for them; return the ports."""
-        ports, folder = free_ports(), self.folder / "devices"
-        moved_to = {name: next(ports) for name in sorted(names)}
+        folder = self.folder / "devices"
+        moved_to = {name: next(self._ports) for name in sorted(names)}
         endpoints = {source.name: _at(source, self.line.folder, moved_to.get(source.name)) for source in self.line.sources}
         copied(self.line, folder, endpoints)
         self.plant.command = [str(folder) if word == str(self.line.folder) else word for word in self.plant.command]
