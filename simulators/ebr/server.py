@@ -4,9 +4,10 @@ import asyncio
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from simulators.ebr.builder import Builder
 from simulators.ebr.receive.http_in import application, serve_http
@@ -91,12 +92,19 @@ async def serve(
 
 
 def main(
-    store: Path, http: int | None, mqtt: str | None, tls: Path | None = None, page: int | None = None, keys: Sequence[Path] = ()
+    store: Path,
+    http: int | None,
+    mqtt: str | None,
+    tls: Path | None = None,
+    page: int | None = None,
+    keys: Sequence[Path] = (),
+    obeys: Callable[[InjectedFaults], Coroutine[Any, Any, None]] | None = None,
 ) -> int:
     """Run the command `ebr-gateway ebr` until SIGINT or SIGTERM. 0: ended as asked; 2: a key file holds no keys; 3: the port is taken.
 
     tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
     page: see `serve`. keys: files with the public keys of gateways (`checkpoint-key.pub`).
+    obeys: runs beside it, and may change its faults.
     """
     try:
         trusted = [key for path in keys for key in given(path)]
@@ -113,7 +121,13 @@ def main(
         assert task is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
-        await serve(store, http, mqtt, server_tls=server, client_tls=client, page=page, keys=trusted)
+        script = InjectedFaults()
+        listening = None if obeys is None else asyncio.create_task(obeys(script))
+        try:
+            await serve(store, http, mqtt, script=script, server_tls=server, client_tls=client, page=page, keys=trusted)
+        finally:
+            if listening is not None:
+                listening.cancel()
 
     try:
         asyncio.run(until_signal())
