@@ -3,10 +3,11 @@
 DIR/document.json|html|pdf    the document; it names each file of evidence with its SHA-256, so a signature under it is over all of them
 DIR/evidence/...              what the verdicts rest on
 DIR/SHA256SUMS                `sha256sum --check SHA256SUMS`
+DIR/dispositions/001.json ... what persons disposed of its deviations, each a document; added later, nothing above is changed
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.documents import NotADocument, read
 
 DOCUMENT = "document.json"
 SUMS = "SHA256SUMS"
+DISPOSITIONS = "dispositions"
 
 
 class Bundle:
@@ -49,6 +51,17 @@ class Bundle:
 def document_of(folder: Path) -> dict[str, Any]:
     """Read the document of a folder. Raises NotADocument, OSError."""
     return read(folder / DOCUMENT)
+
+
+def dispositions_of(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Read the dispositions of a folder in their order, with their names. Raises NotADocument, OSError."""
+    numbered = [path for path in (folder / DISPOSITIONS).glob("*.json") if path.stem.isdecimal()]
+    return [(f"{DISPOSITIONS}/{path.name}", read(path)) for path in sorted(numbered, key=lambda path: int(path.stem))]
+
+
+def next_name(series: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Return the name of the files of the next disposition, without their ends."""
+    return f"{int(Path(series[-1][0]).stem) + 1 if series else 1:03d}"
 
 
 def problems(folder: Path, document: Mapping[str, Any]) -> list[str]:

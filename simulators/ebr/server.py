@@ -4,9 +4,10 @@ import asyncio
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from simulators.ebr.builder import Builder
 from simulators.ebr.receive.http_in import application, serve_http
@@ -106,12 +107,19 @@ async def serve(
 
 
 def main(
-    store: Path, http: int | None, mqtt: str | None, tls: Path | None = None, page: int | None = None, keys: Sequence[Path] = ()
+    store: Path,
+    http: int | None,
+    mqtt: str | None,
+    tls: Path | None = None,
+    page: int | None = None,
+    keys: Sequence[Path] = (),
+    obeys: Callable[[InjectedFaults], Coroutine[Any, Any, None]] | None = None,
 ) -> int:
     """Run the command `ebr-gateway ebr` until SIGINT or SIGTERM. 0: ended as asked; 2: a key file holds no keys; 3: the port is taken.
 
     tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
     page: see `serve`. keys: files with the public keys of gateways (`checkpoint-key.pub`).
+    obeys: runs beside it, and may change its faults.
     """
     try:
         trusted = [key for path in keys for key in given(path)]
@@ -130,7 +138,14 @@ def main(
             loop.add_signal_handler(number, task.cancel)
         for line in _told(store, http, mqtt, page, secure=tls is not None):
             print(line, flush=True)  # noqa: T201 - the command's own output
-        await serve(store, http, mqtt, server_tls=server, client_tls=client, page=page, keys=trusted, say=partial(print, flush=True))
+        script = InjectedFaults()
+        listening = None if obeys is None else asyncio.create_task(obeys(script))
+        said: dict[str, Any] = {"say": partial(print, flush=True)}
+        try:
+            await serve(store, http, mqtt, script=script, server_tls=server, client_tls=client, page=page, keys=trusted, **said)
+        finally:
+            if listening is not None:
+                listening.cancel()
 
     try:
         asyncio.run(until_signal())

@@ -15,7 +15,7 @@ from config import Equipment, FromTag, Line, Tag
 from simulators.line.bands import Band, Bands
 from simulators.line.plan import ROLES, Plan, Situation, Stay, is_looked_up, pause_s
 from simulators.line.ranges import Range, fitted, range_of
-from simulators.line.signal import Moment, Signal
+from simulators.line.signal import Moment, Over, Signal, as_it_is
 from simulators.line.steps import StepSignal
 from simulators.line.weighing import Weighings
 
@@ -36,13 +36,17 @@ STATES = {
 MODES = ("automatic", "auto", "production", "producing")
 
 
-def signals(line: Line, seed: int) -> list[Signal | None]:
-    """Make one function per tag of the line, in the map's order; None if rows or files bring its values."""
+def signals(line: Line, seed: int, over: Over = as_it_is) -> list[Signal | None]:
+    """Make one function per tag of the line, in the map's order; None if rows or files bring its values.
+
+    over: takes a tag that no role fixes, and its signal, and returns the one to use.
+    """
     drivers = {source.name: source.driver for source in line.sources}
     bands = Bands(line)
     roles = Weighings(line, seed).signals() | _roles(line)
     return [
-        None if drivers[tag.source].startswith("mes_") else _signal(line, tag, seed, bands, roles, drivers[tag.source]) for tag in line.tags
+        None if drivers[tag.source].startswith("mes_") else _signal(line, tag, seed, bands, roles, drivers[tag.source], over)
+        for tag in line.tags
     ]
 
 
@@ -51,7 +55,7 @@ def moment(plan: Plan, line: Line, at_s: float, started: datetime) -> Moment:
     return Moment(at_s, started, {equipment.name: plan.at(equipment.name, at_s) for equipment in line.equipment})
 
 
-def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, Signal], driver: str) -> Signal:
+def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, Signal], driver: str, over: Over) -> Signal:
     random = Random(f"{seed} {tag.tag}")
     role = roles.get(tag.tag)
     home = bands.home(tag)
@@ -68,9 +72,9 @@ def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, S
     elif bands.is_total(tag):
         raw = _total(tag, bands, home)
     elif bands.is_set_point(tag):
-        raw = _set_point(tag, bands, home)
+        raw = over(tag, _set_point(tag, bands, home))
     else:
-        raw = _measured(tag, bands, home, random, driver)
+        raw = over(tag, _measured(tag, bands, home, random, driver))
     fit = fitted(tag)
     return lambda now: fit(raw(now))
 

@@ -58,6 +58,10 @@ class MesDevice:
         """The columns of a query's result or of a file's records."""
         return list(self._queries[name].shape.columns) if name in self._queries else list(self._patterns[name].columns)
 
+    def key_of(self, name: str, row: Mapping[str, Any]) -> str:
+        """The identity of a row or record as text."""
+        return self._queries[name].key_of(row) if name in self._queries else self._patterns[name].key_of(row)
+
     async def insert(self, name: str, row: Mapping[str, Any], ticks: int) -> dict[str, Any]:
         """Write a row; missing columns are filled: key and sequence counted, the time from ticks."""
         return self._open().insert(name, row, ticks)
