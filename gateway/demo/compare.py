@@ -125,8 +125,8 @@ def of_polls(
 ) -> Counts:
     """Compare a polled source: each change among its answers must be in a reading whose window holds that answer.
 
-    An answer that was not taken is no loss in two cases. The driver asked again to prove it: then it lies in the window of the next
-    reading, from the first question to the last answer; or, within a period, the tag's stored value came back, and there was no change to
+    An answer that was not taken is no loss in two cases. The driver asked again to prove it: then it lies in the window of the reading
+    before or after it, from the first question to the last answer; or, within a period, the tag's stored value came back, and there was no change to
     store. Or nobody asked for it (is_answered_along: the device answers the tag with neighbours that are polled more often): then the
     tag's own question must have followed in time, by the rule that makes a silence a gap.
     """
@@ -140,14 +140,14 @@ def of_polls(
         again = before is not None and (before.value, before.status) == (each.value, each.status) and each.kind == "change"
         _claim(counts, tag, served, claims, after, each, again=again, zone=zone)
         before = each
-    stored, returned = None, -1
+    stored, returned, proved = None, -1, 0
     for index, (item, claimed) in enumerate(zip(served, claims, strict=True)):
         following = next((later for later in claims[index + 1 :] if later), None)
         returned = max(returned, _returns(tag, served, claims, index, stored, 2 * period_ticks if is_answered_along else period_ticks))
         if claimed:
             counts.received += 1
-            stored = item
-        elif index <= returned or (following and _replaced(item, following, period_ticks if is_answered_along else None)):
+            stored, proved = item, claimed.received
+        elif index <= returned or item.ticks <= proved or (following and _replaced(item, following, period_ticks if is_answered_along else None)):
             counts.left_out += 1
         else:
             _missing(counts, tag, item, stored, gaps, zone)
