@@ -1,15 +1,20 @@
 """Runs the demo's plant in a process of its own: every source of the line, moved by its process, and an NTP responder.
 
-Nothing moves at first. It obeys its standard input, a word per line: `go`; `still` (nothing changes any more; the devices go on answering).
+Nothing moves at first. It obeys its standard input, a line each: `go`; `still` (nothing changes any more; the devices go on answering);
+an order as JSON with an `id` (`simulators.line.orders`, and `{"do": "ntp", ...}` with the faults of the NTP responder), which it answers
+by a line of JSON with that id.
 """
 
 import argparse
 import asyncio
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from config import Line, load
 from simulators.line import serve
+from simulators.line.orders import Orders
 from simulators.ntp import NtpResponder
 
 
@@ -35,27 +40,49 @@ async def _plant(given: argparse.Namespace) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             line = load(given.line)
-            serving = group.create_task(_serve(line, given, started, still))
+            taken: list[Orders] = []
+            serving = group.create_task(_serve(line, given, started, still, taken))
             await started.wait()
-            sys.stdout.write("serving\n")
-            sys.stdout.flush()
-            await _obey(still)
+            _say("serving")
+            await _obey(still, taken[0], responder)
             serving.cancel()
     finally:
         if responder is not None:
             await responder.stop()
 
 
-async def _serve(line: Line, given: argparse.Namespace, started: asyncio.Event, still: asyncio.Event) -> None:
+async def _serve(line: Line, given: argparse.Namespace, started: asyncio.Event, still: asyncio.Event, taken: list[Orders]) -> None:
     only = None if given.only is None else (given.only,)
-    await serve(line, given.truth, seed=given.seed, batch_s=given.batch_s, started=started, still=still, only=only)
+    how: dict[str, Any] = {"seed": given.seed, "batch_s": given.batch_s, "started": started, "still": still, "only": only}
+    await serve(line, given.truth, **how, obeys=taken.append)
 
 
-async def _obey(still: asyncio.Event) -> None:
+async def _obey(still: asyncio.Event, orders: Orders, responder: NtpResponder | None) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while word := await reader.readline():
-        still.set() if word.strip() == b"still" else still.clear()
+    while line := await reader.readline():
+        word = line.strip()
+        if not word.startswith(b"{"):
+            still.set() if word == b"still" else still.clear()
+            continue
+        order = json.loads(word)
+        answer = _told_ntp(order, responder) if order.get("do") == "ntp" else await orders.obey(order)
+        _say(json.dumps({"id": order.get("id"), **answer}, default=str))
+
+
+def _told_ntp(order: dict[str, Any], responder: NtpResponder | None) -> dict[str, Any]:
+    """Set faults of the NTP responder."""
+    if responder is None:
+        return {"error": "no NTP responder runs"}
+    for name, value in order.items():
+        if name not in ("do", "id"):
+            setattr(responder.faults, name, value)
+    return {}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
