@@ -296,7 +296,9 @@ class Store:
     # ------------------------------------------------------------------ the end
 
     def close(self, *, clean: bool, suspects: Sequence[Segment] = ()) -> None:
-        """Close all files. clean: every entry is in place, so the files' sums are written. suspects: for the next start to check."""
+        """Close all files, once. clean: every entry is in place, so the files' sums are written. suspects: for the next start to check."""
+        if self._lock < 0:
+            return  # a clean close met a full disk; the number of the lock may be somebody else's file by now
         try:
             if clean:
                 self._close_cleanly()
@@ -308,7 +310,8 @@ class Store:
                     db.close()
             if clean:
                 self._write_sums()
-            os.close(self._lock)
+            lock, self._lock = self._lock, -1
+            os.close(lock)
 
     def _close_cleanly(self) -> None:
         self._close_full()

@@ -8,6 +8,7 @@ import asyncio
 import grp
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -46,7 +47,8 @@ async def serve_control(
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
-        _remove(path)
+        with suppress(OSError):  # a disk that turned read-only: what stays is removed by the next start; why this one ends is told as it is
+            _remove(path)
 
 
 def _remove(path: Path) -> None:

@@ -69,3 +69,23 @@ def test_damage_told_in_the_middle_of_a_group_reaches_what_is_left_of_it(stoppin
             waiting.result(DEADLINE_S)
     stopping.journal.close()
     assert [str(one) for one in stopping.told] == ["a closed segment is damaged"]
+
+
+@pytest.mark.bar("F06")
+@pytest.mark.urs("URS-BUF-02")
+def test_a_disk_that_is_full_at_a_clean_end_is_told_and_nothing_is_closed_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of a file that is closed twice may be another file's by then."""
+    told: list[BaseException] = []
+    journal = Journal.open(tmp_path / "data", "lyon/granulation-2", retain_s=1e9, max_bytes=1 << 40, on_fault=told.append)
+    journal.append(BODIES, urgent=True).result(DEADLINE_S)
+
+    def full(*_: object, **__: object) -> NoReturn:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("buffer.store.segments.checkpoint", full)
+    journal.close()
+    assert [str(fault) for fault in told] == ["OperationalError: database or disk is full"]
+    monkeypatch.undo()
+    again = Journal.open(tmp_path / "data", "lyon/granulation-2", retain_s=1e9, max_bytes=1 << 40)
+    assert again.append(BODIES, urgent=True).result(DEADLINE_S) == 2, "what was promised before is there"
+    again.close()

@@ -227,3 +227,18 @@ async def _get(port: int, host: str) -> tuple[int, str]:
     answer = (await reader.read()).decode()
     writer.close()
     return int(answer.split(" ", 2)[1]), answer
+
+
+@pytest.mark.bar("F09")
+@pytest.mark.urs("URS-BUF-02")
+async def test_a_socket_that_can_not_be_taken_away_is_no_fault_of_a_stop(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As on a disk that turned read-only: why the gateway ends is told, and no traceback of its clean-up before it."""
+    folder = written(tmp_path / "line")
+    data = config.load(folder).data
+    async with alive(folder) as now:
+        await seen(now, lambda state: state["sources"])
+        (data / "control.sock").unlink()
+        (data / "control.sock").touch()
+    assert (data / "control.sock").is_file()
+    assert "crashed" not in caplog.text
+    assert "Traceback" not in caplog.text
