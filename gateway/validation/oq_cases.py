@@ -2,11 +2,11 @@
 
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.access import RULES
 from gateway.demo.compare import compare
@@ -14,49 +14,12 @@ from gateway.demo.received import Gap
 from gateway.demo.recompute import recomputed
 from gateway.demo.truth import read
 from gateway.operation.control import tell
-from gateway.validation.check import Verdict, listed
-from gateway.validation.oq_stage import Stage, evidence
+from gateway.validation.cases import Case, Told
+from gateway.validation.check import listed
+from gateway.validation.oq_stage import Stage
 
 PARAMETERS = "compute parameters from the devices' logs"
 """A step that a machine whose clock is not verified can not make: its parameters count as incomplete."""
-
-
-class Step(NamedTuple):
-    """One step of a case. evidence: name of a file of the case's, or nothing."""
-
-    action: str
-    expected: str
-    actual: str
-    verdict: Verdict
-    evidence: str = ""
-
-
-class Told:
-    """Takes the steps of a case and the files that they rest on."""
-
-    def __init__(self) -> None:
-        self.steps: list[Step] = []
-        self.files: dict[str, bytes] = {}
-
-    def step(self, action: str, expected: str, actual: str, good: bool | None, /, **file: object) -> None:  # noqa: FBT001 - the verdict
-        """Take a step. good: None where there was nothing to look at. file: at most one, `name=content`; its name gets the end .json."""
-        names = []
-        for name, content in file.items():
-            names.append(f"{name}.json")
-            self.files[names[-1]] = evidence(content)
-        verdict: Verdict = "not checked" if good is None else "passed" if good else "failed"
-        self.steps.append(Step(action, expected, actual, verdict, "".join(names)))
-
-
-class Case(NamedTuple):
-    """A case. seconds: how long the line runs in it."""
-
-    id: str
-    title: str
-    urs: tuple[str, ...]
-    risk: str
-    objective: str
-    play: Callable[[Stage, Told, float], Awaitable[None]]
 
 
 async def delivery(stage: Stage, told: Told, seconds: float) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 from config import Line
 from simulators.device import TICKS_PER_S, Device, NotSimulated, Truth
 from simulators.line.genealogy import Genealogy
+from simulators.line.load import Load, driven
 from simulators.line.plan import Plan
+from simulators.line.ranges import fitted
 from simulators.line.rows import Filler, Write, writes
 from simulators.line.signal import Moment
 from simulators.line.signals import moment, signals
@@ -53,24 +55,26 @@ async def serve(
     still: asyncio.Event | None = None,
     report: Callable[[Progress], None] = lambda _: None,
     only: Collection[str] | None = None,
+    load: Load | None = None,
+    logs: list[Truth] | None = None,
 ) -> None:
     """Serve until cancelled. truth: a folder for one ground-truth log per source, or None.
 
     started: set when every device can be connected to. still: while set, the process stands still and the devices go on answering.
-    report: called about each second. only: serve these sources alone.
+    report: called about each second. only: serve these sources alone. load: move tags at given rates. logs: takes the logs, to turn them.
     """
-    async with _served(line, truth, only) as devices:
+    async with _served(line, truth, only, [] if logs is None else logs) as devices:
         if started is not None:
             started.set()
         genealogy = Genealogy(line, truth)
         try:
-            await Process(line, devices, seed, batch_s, genealogy).drive(report, still or asyncio.Event())
+            await Process(line, devices, seed, batch_s, genealogy, load or Load()).drive(report, still or asyncio.Event())
         finally:
             genealogy.close()
 
 
 @asynccontextmanager
-async def _served(line: Line, truth: Path | None, only: Collection[str] | None) -> AsyncIterator[dict[str, Device]]:
+async def _served(line: Line, truth: Path | None, only: Collection[str] | None, logs: list[Truth]) -> AsyncIterator[dict[str, Device]]:
     async with AsyncExitStack() as stack:
         devices: dict[str, Device] = {}
         left_out = unserved(line) if only is None else {}
@@ -78,6 +82,7 @@ async def _served(line: Line, truth: Path | None, only: Collection[str] | None) 
             if (only is None or source.name in only) and source.name not in left_out:
                 log = _log(truth, source.name)
                 stack.callback(log.close)
+                logs.append(log)
                 device = device_class(source.driver)(source, line.tags_of(source.name), log)
                 stack.push_async_callback(device.stop)
                 await device.start()
@@ -114,12 +119,22 @@ def unserved(line: Line) -> dict[str, str]:
 class Process:
     """The plant: sets the changed values on every device at each tick."""
 
-    def __init__(self, line: Line, devices: dict[str, Device], seed: int, batch_s: float, genealogy: Genealogy | None = None) -> None:
+    def __init__(
+        self,
+        line: Line,
+        devices: dict[str, Device],
+        seed: int,
+        batch_s: float,
+        genealogy: Genealogy | None = None,
+        load: Load = Load(),  # noqa: B008 - it never changes
+    ) -> None:
         self._line = line
         self._devices = devices
         self._plan = Plan(line, seed, batch_s)
-        self._tags = _by_source(line, devices, seed)
+        self._tags = _by_source(line, devices, seed, load.speed)
         self._drivers = {source.name: source.driver for source in line.sources}
+        self._driven = driven(line, load, {tag.tag: fitted(tag) for tag in line.tags}, seed) if load.rates else {}
+        self._tick_s, self._speed = min([TICK_S, *(one.every_s for one in self._driven.values())]), load.speed
         self._filler = Filler(line, seed)
         self._weighings = Weighings(line, seed)
         self._genealogy = genealogy or Genealogy(line, None)
@@ -130,18 +145,21 @@ class Process:
         """Tick on a fixed grid for ever; a late tick skips those that it missed. While `still` is set, the plant's time stops."""
         began = time.monotonic()
         started = datetime.now(UTC)
-        before_s, tick = -TICK_S, 0
+        step_s, lasts_s = self._tick_s, self._tick_s / self._speed  # of the plant's time, and how long that takes
+        before_s, tick = -step_s, 0
         while True:
-            now = moment(self._plan, self._line, tick * TICK_S, started)
+            now = moment(self._plan, self._line, tick * step_s, started)
             await self._tick(now, before_s)
             if int(now.at_s) != int(before_s):
                 report(self._updated(now))
             before_s = now.at_s
-            while still.is_set():
-                began += TICK_S
-                await asyncio.sleep(TICK_S)
-            tick = max(tick + 1, int((time.monotonic() - began) / TICK_S) + 1)
-            await asyncio.sleep(max(0.0, began + tick * TICK_S - time.monotonic()))
+            if still.is_set():
+                stood = time.monotonic()
+                while still.is_set():  # noqa: ASYNC110 - an event is set, and has no wait for that it is cleared
+                    await asyncio.sleep(TICK_S)
+                began += time.monotonic() - stood
+            tick = max(tick + 1, int((time.monotonic() - began) / lasts_s) + 1)
+            await asyncio.sleep(max(0.0, began + tick * lasts_s - time.monotonic()))
 
     async def _tick(self, now: Moment, before_s: float) -> None:
         for write in writes(self._line, self._plan, before_s, now.at_s):
@@ -158,7 +176,11 @@ class Process:
         """Find the tags that are due and whose value differs from the last one set on the device."""
         result, last = {}, self._last
         for name, rate_s, signal in tags:
-            if rate_s > TICK_S and int(now.at_s / rate_s) == int(before_s / rate_s) and before_s >= 0:
+            if (moved := self._driven.get(name)) is not None:
+                if before_s < 0 or moved.is_due(now.at_s):
+                    result[name] = last[name] = moved.moved(signal(now), last.get(name))
+                continue
+            if rate_s > self._tick_s and int(now.at_s / rate_s) == int(before_s / rate_s) and before_s >= 0:
                 continue
             value = signal(now)
             if name not in last or last[name] != value:
@@ -185,13 +207,15 @@ class Process:
         return self._progress
 
 
-def _by_source(line: Line, devices: dict[str, Device], seed: int) -> dict[str, list[tuple[str, float, Callable[[Moment], Any]]]]:
+def _by_source(
+    line: Line, devices: dict[str, Device], seed: int, speed: float
+) -> dict[str, list[tuple[str, float, Callable[[Moment], Any]]]]:
     rates = {source.name: source.rate_ms for source in line.sources}
     result: dict[str, list[tuple[str, float, Callable[[Moment], Any]]]] = {}
     for tag, signal in zip(line.tags, signals(line, seed), strict=True):
         if signal is not None and tag.source in devices:
             rate_ms = tag.rate_ms if tag.rate_ms is not None else rates[tag.source]
-            result.setdefault(tag.source, []).append((tag.tag, rate_ms / 1000, signal))
+            result.setdefault(tag.source, []).append((tag.tag, rate_ms / 1000 * speed, signal))
     return result
 
 
