@@ -10,10 +10,11 @@ import click
 from gateway.cli.about import read_keys, release_keys_option
 from gateway.cli.base import FINDING, FOLDER, GOOD, PATH, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, people_of, print_json
 from gateway.cli.change_impact import impact
-from gateway.cli.documents import alone, public_keys_from, publish, replace, write
+from gateway.cli.documents import public_keys_from, replace, write
 from gateway.cli.persons import password_option, person
+from gateway.cli.qualify_bundle import put, text_of, to_folder
+from gateway.cli.qualify_pq import pq
 
-to_folder = click.option("--to", type=FOLDER, required=True, help="the folder of the evidence, new or empty")
 bundle_folder = click.argument("folder", type=FOLDER, metavar="DIR", help="a folder that qualify made")
 
 
@@ -23,6 +24,7 @@ def qualify() -> None:
 
 
 qualify.add_command(impact)
+qualify.add_command(pq)
 
 
 @qualify.command(short_help="Installation qualification, on the plant's PC; reads only")
@@ -98,30 +100,12 @@ def oq(line: Path, to: Path, cases: tuple[str, ...], seconds: float, user: str |
     sys.exit(GOOD if document["result"] == "passed" else FINDING)
 
 
-def put(line: Path, drafted: Mapping[str, Any], to: Path, user: str | None, password_file: Path | None) -> dict[str, Any]:
-    """Make the document of a bundle, record it where it can be, and write its three forms. Without a person it is recorded by nobody."""
-    if user is None:
-        document = alone(line, drafted)
-        write(document, to, ("json", "html", "pdf"), "document")
-        click.echo("not recorded in the journal: nobody was named (--user); `qualify sign` records it", err=True)
-        return document
-    document, _ = publish(line, drafted, to, ("json", "html", "pdf"), user, password_file, "document")
-    return document
-
-
-def text_of(document: Mapping[str, Any]) -> str:
-    """Write what came of it for a terminal: counts, and each check that did not pass."""
-    facts = document["facts"]
-    lines = [f"{count} {verdict}" for verdict, count in facts["counts"].items()]
-    rows = [one for one in facts["checks"] if one["verdict"] != "passed"]
-    told = [f"{one['verdict']}: {one['id']}: expected {one['expected']}; found {one['found']}" for one in rows]
-    return "\n".join([*told, ", ".join(lines)])
-
-
 def _document(folder: Path) -> dict[str, Any]:
     from gateway.documents import NotADocument
-    from gateway.validation.bundle import document_of
+    from gateway.validation.bundle import document_of, unfinished
 
+    if (begun := unfinished(folder)) is not None:
+        fail(f"{folder}: the run that began at {begun} came to no end, or still goes on: it has no document, and is not passed", FINDING)
     try:
         return document_of(folder)
     except NotADocument as error:

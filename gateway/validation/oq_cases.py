@@ -25,11 +25,11 @@ PARAMETERS = "compute parameters from the devices' logs"
 async def delivery(stage: Stage, told: Told, seconds: float) -> None:
     """Run undisturbed, and compare what the EBR holds with the devices' own logs."""
     async with stage.running():
-        told.step("start devices, EBR and gateway", f"{len(stage.served)} sources connected", _states(stage), _all_connected(stage))
+        told.step("start devices, EBR and gateway", f"{len(stage.served)} sources connected", states(stage), all_connected(stage))
         await stage.passes(seconds)
         await stage.at_rest()
     _compared(stage, told)
-    await _proved(stage, told)
+    await proved(stage, told)
     status, text = await stage.command("recompute", str(stage.line.folder))
     told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {_end(text)}", status == 0)
     again = recomputed(stage.line, read(stage.folder / "truth"), stage.received())
@@ -58,7 +58,7 @@ async def killed(stage: Stage, told: Told, seconds: float) -> None:
     told.step("read the audit trail", "start, unclean-start", ", ".join(starts), "unclean-start" in starts)
     gaps = sorted({gap.source for gap in got.gaps.values()})
     told.step("read the gaps", "every source has one for the time it was down", listed(gaps), frozenset(gaps) >= stage.served)
-    await _proved(stage, told)
+    await proved(stage, told)
 
 
 async def receiver_away(stage: Stage, told: Told, seconds: float) -> None:
@@ -77,7 +77,7 @@ async def receiver_away(stage: Stage, told: Told, seconds: float) -> None:
         await stage.passes(seconds / 3)
         await stage.at_rest()
     _compared(stage, told)
-    await _proved(stage, told)
+    await proved(stage, told)
 
 
 async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
@@ -87,10 +87,10 @@ async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
         await stage.plant.kill()
         lost = [name for name in sorted(stage.served) if _is_of_network(stage, name)]
         await stage.until(lambda: all(stage.states().get(name) == "lost" for name in lost), "the sources to be lost")
-        told.step("kill all devices", f"lost: {listed(lost)}", _states(stage), bool(lost))
+        told.step("kill all devices", f"lost: {listed(lost)}", states(stage), bool(lost))
         await stage.plant.start()
         await stage.connected()
-        told.step("start them again", "connected", _states(stage), _all_connected(stage))
+        told.step("start them again", "connected", states(stage), all_connected(stage))
         await stage.plant.say("go")
         await stage.passes(seconds / 2)
         await stage.plant.say("still")
@@ -101,7 +101,7 @@ async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
     told.step("read the gaps", f"one that has ended, of each: {listed(lost)}", listed(ended), ended == lost)
     open_ = [f"{gap.source} {gap.cause}: {listed(tags, 3)}" for gap in gaps if (tags := _still_open(stage, gap))]
     told.step("read which are open at the end", "none", listed(open_) or "none", not open_, gaps=[vars(gap) for gap in gaps])
-    await _proved(stage, told)
+    await proved(stage, told)
 
 
 async def wrong_certificate(stage: Stage, told: Told, seconds: float) -> None:
@@ -207,13 +207,15 @@ CASES = (
 )
 
 
-def _states(stage: Stage) -> str:
+def states(stage: Stage) -> str:
+    """Write the state of each source that is served."""
     return listed([f"{name}: {state}" for name, state in sorted(stage.states().items())])
 
 
-def _all_connected(stage: Stage) -> bool:
-    states = stage.states()
-    return states.keys() == stage.served and set(states.values()) == {"connected"}
+def all_connected(stage: Stage) -> bool:
+    """Return whether every source that is served is connected."""
+    found = stage.states()
+    return found.keys() == stage.served and set(found.values()) == {"connected"}
 
 
 def _is_of_network(stage: Stage, name: str) -> bool:
@@ -244,7 +246,8 @@ def _compared(stage: Stage, told: Told) -> None:
         )
 
 
-async def _proved(stage: Stage, told: Told) -> None:
+async def proved(stage: Stage, told: Told) -> None:
+    """Have journal and store prove themselves."""
     for what, place in (("journal", stage.line.data), ("EBR's store", stage.folder / "ebr")):
         status, text = await stage.verified(place)
         told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {_end(text)}", status == 0)
