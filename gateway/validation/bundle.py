@@ -64,7 +64,7 @@ def document_of(folder: Path) -> dict[str, Any]:
 
 
 def unfinished(folder: Path) -> str | None:
-    """Return when a run began that came to no end: a power cut, say, or it still goes on. None: there is a document, or there was no run."""
+    """Return when a run began that came to no end, by a power cut say, or goes on. None: there is a document, or was no run."""
     path = folder / RUNNING
     return str(json.loads(path.read_bytes())["begun"]) if path.exists() and not (folder / DOCUMENT).exists() else None
 
