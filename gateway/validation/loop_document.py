@@ -81,8 +81,11 @@ def _at_gateway(steps: Told, loop: Loop, seen: Seen) -> None:
     expected = f"{plain(loop.expected)} {unit}, {within}, Good, seen after {seen.begun}"
     action = f"force {loop.injected} and wait until {loop.tag.tag} stands still"
     if seen.reading is None:
-        last = f"the last is {seen.readings[-1]['value']} {unit}, {_status(seen.readings[-1])}" if seen.readings else "none"
-        bad = bool(seen.readings) and severity(seen.readings[-1]["status"]) == "bad"
+        if not seen.readings:
+            steps.step(action, expected, "the value did not change: force the signal after the command has begun", None)
+            return
+        last = f"the last is {seen.readings[-1]['value']} {unit}, {_status(seen.readings[-1])}"
+        bad = severity(seen.readings[-1]["status"]) == "bad"
         steps.step(action, expected, f"{len(seen.readings)} readings came, and no value stood still: {last}", False if bad else None)
         return
     one, value = seen.reading, value_of(seen.reading)

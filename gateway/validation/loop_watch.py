@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,12 +64,14 @@ def watched(
 ) -> Seen:
     """Wait until the tag's value stands still where it is expected, or for as long as was told; then what stands still counts.
 
-    Only readings count that the gateway received after `begun`. Raises NotRunning when the gateway ends.
+    Only readings count that the gateway received after `begun`, from the first change on: the same value as before, seen once more after a
+    gap, shows nothing of a signal that was forced. Raises NotRunning when the gateway ends.
     """
     readings: list[dict[str, Any]] = []
     deadline, shown, since = time.monotonic() + within_s, "", from_rfc3339(begun)
     while True:
-        readings += [one for one in tail.new() if from_rfc3339(one["received_time"]) > since]
+        fresh = [one for one in tail.new() if from_rfc3339(one["received_time"]) > since]
+        readings += fresh if readings else dropwhile(lambda one: one["kind"] != "change", fresh)
         observed = next((one["observed"] for one in ask()["sources"] if one["name"] == loop.tag.source), None)
         found = settled(readings, None if observed is None else from_rfc3339(observed), stable_s, loop.tolerance or 0)  # type: ignore[arg-type]
         if readings and (text := f"{readings[-1]['value']} {loop.tag.unit or ''}") != shown:
