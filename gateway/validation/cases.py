@@ -79,13 +79,17 @@ class Played(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a document is made of. blocks: what stands before the cases. open_: what else keeps the result from being passed."""
+    """What a document is made of. blocks: what stands before the cases. open_: what else keeps the result from being passed.
+
+    of_journal: it is about the line's own journal, and says through which entry.
+    """
 
     kind: str
     title: str
     blocks: Sequence[Block]
     facts: Mapping[str, Any]
     open_: Sequence[str]
+    of_journal: bool = False
 
 
 def play(case: Case, stage_of: Callable[[], Stage], seconds: float, within_s: float) -> Played:
@@ -151,13 +155,12 @@ def drafted(found: Finding, bundle: Bundle, played: Sequence[Played], missing: S
     sums = bundle.facts()
     whole = counts["passed"] == len(played) > 0 and not missing and not found.open_
     result = RESULT["failed" if counts["failed"] else "passed" if whole else "not checked"]
-    told = f"{counts['failed']} cases failed, a part of {counts['not checked']} could not be looked at"
-    stamp = Text(f"PROVISIONAL: {told}, {counts['not executed']} were not executed.", marked=True)
+    text = f"{counts['failed']} cases failed, a part of {counts['not checked']} could not be looked at"
+    stamp = Text(f"PROVISIONAL: {text}, {counts['not executed']} were not executed.", marked=True)
     first, *others = found.blocks
     blocks = [first, *(() if whole else (stamp,)), *others, *_deviations(played, missing), *_chapters(played), *_missing(missing)]
-    return draft(
-        found.kind, found.title, [*blocks, *evidence_blocks(sums), *sign_off()], {**facts, "evidence": sums}, result=result, journal=[]
-    )
+    told, body = {**facts, "evidence": sums}, [*blocks, *evidence_blocks(sums), *sign_off()]
+    return draft(found.kind, found.title, body, told, result=result, journal=None if found.of_journal else [])
 
 
 def _plain(one: Played) -> dict[str, Any]:
@@ -219,6 +222,8 @@ def _chapters(played: Sequence[Played]) -> Iterator[Block]:
 
 
 def _missing(missing: Sequence[NotExecuted]) -> Iterator[Block]:
+    if not missing:
+        return
     yield Heading(1, "Not executed")
     rows = [[name, title, ", ".join(urs), why] for name, title, urs, why in missing]
     yield Table(("Id", "Case", "Requirement", "Why not"), (2, 5, 3, 8), rows, frozenset(range(len(rows))))

@@ -90,7 +90,9 @@ def _at_gateway(steps: Told, loop: Loop, seen: Seen) -> None:
         return
     one, value = seen.reading, value_of(seen.reading)
     difference = "" if value is None else f", difference {plain(value - loop.expected)}"
-    actual = f"{one['value']} {unit} (raw {one['raw']}), {_status(one)}, {one['event_time']}, entry {one['epoch']}/{one['seq']}{difference}"
+    raw = "" if one["raw"] is None else f" (raw {one['raw']})"
+    entry = f"entry {one['epoch']}/{one['seq']}"
+    actual = f"{one['value']} {unit}{raw}, {_status(one)}, {one['event_time']}, {entry}{difference}"
     steps.step(action, expected, actual, None if loop.tolerance is None else is_near(loop, one))
 
 
@@ -132,7 +134,7 @@ def listed(line: Line, bundle: Bundle, loops: Sequence[Json]) -> Json:
     ]
     blocks = [*_summary(line, counted(cases, left)), *_table(loops, cases)]
     title = f"Loop checks of {line.gateway}, from the sensor to the EBR"
-    return drafted(Finding(KIND, title, blocks, {"loops": list(loops)}, []), bundle, cases, left)
+    return drafted(Finding(KIND, title, blocks, {"loops": list(loops)}, [], of_journal=True), bundle, cases, left)
 
 
 def _summary(line: Line, counts: Mapping[str, int]) -> Iterator[Block]:
