@@ -71,7 +71,7 @@ faults: .venv/.ready ## the long fault suites, and each fault of docs/fault-bar.
 attacks: .venv/.ready ## each attack of docs/fault-bar.md, with its figures
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "attack and not soak" --bar S --timeout 3600 $(RESULTS) $(ARGS)
 
-broken-in-turn: .venv/.ready ## twelve sources, each broken in three ways while the others run (part of `make faults`)
+broken-in-turn: .venv/.ready ## twelve sources, each broken in three ways while the others run (part of `make faults`; EBR_LOOK=FOLDER: a picture of each)
 	@$(BIN)/python -m pytest -n 0 tests/line/test_each_broken_in_turn_faults.py -m faults -s --timeout 3600 $(ARGS)
 
 soak: .venv/.ready ## long runs: many seeds of the whole line

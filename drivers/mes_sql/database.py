@@ -57,7 +57,7 @@ def url_of(source: Source, settings: Settings, password: str | None = None) -> U
         url = make_url(source.endpoints[0])
         dialect = url.get_dialect()
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise DriverMisconfigured(f"{source.name}: endpoint is no usable database URL: {_brief(error)}") from None
+        raise DriverMisconfigured(f"{source.name}: endpoint is no usable database URL: {brief(error)}") from None
     if len(source.endpoints) > 1:
         raise DriverMisconfigured(f"{source.name}: a database has one endpoint")
     if url.password is not None:
@@ -85,7 +85,7 @@ def _needs_driver(source: Source, url: URL, dialect: Any) -> None:
         extra = EXTRAS.get(url.get_backend_name())
         how = f"pip install 'ebr-gateway[{extra}]'" if extra else "install it beside the gateway"
         raise DriverMisconfigured(
-            f"{source.name}: the database driver of {url.drivername} is not installed ({_brief(error)}): {how}"
+            f"{source.name}: the database driver of {url.drivername} is not installed ({brief(error)}): {how}"
             f"{'' if extra is None else _delivered(extra, url.get_driver_name())}"
         ) from None
 
@@ -137,10 +137,10 @@ class Session:
             return await self._call(question)  # type: ignore[no-any-return]
         except (DBAPIError, OSError) as error:
             if isinstance(error, OSError) or error.connection_invalidated:
-                raise LinkLost(f"{self._name}: {_brief(error)}") from error
-            raise StatementFailed(f"{self._name}: {_brief(error)}") from error
+                raise LinkLost(f"{self._name}: {brief(error)}") from error
+            raise StatementFailed(f"{self._name}: {brief(error)}") from error
         except Exception as error:  # whatever a driver makes of an answer that it was not made for
-            raise StatementFailed(f"{self._name}: {_brief(error)}") from error
+            raise StatementFailed(f"{self._name}: {brief(error)}") from error
 
 
 class Database:
@@ -222,7 +222,7 @@ class Database:
                 raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
             raise
         except Exception as error:  # whatever a driver raises when it can not connect
-            raise (NobodyListens if is_refused(error) else LinkLost)(f"{self._name}: {_brief(error)}") from error
+            raise (NobodyListens if is_refused(error) else LinkLost)(f"{self._name}: {brief(error)}") from error
 
     async def _dropped(self, made: list[Connection]) -> None:
         for lent in made:
@@ -302,7 +302,15 @@ KILLS = frozenset({"mysql", "mariadb"})
 """Databases on which a statement goes on when its connection is closed."""
 
 
-def _brief(error: BaseException) -> str:
+def brief(error: BaseException) -> str:
     """The database's own words, without the statement and its parameters (they may hold the plant's data), and without Python's objects."""
-    words = re.sub(r"<\w+[^<>]* 0x[0-9a-f]+>", "the connection", str(getattr(error, "orig", None) or error))
+    words = re.sub(r"<\w+[^<>]* 0x[0-9a-f]+>", "the connection", _said(getattr(error, "orig", None) or error))
     return " ".join(words.split())[:300] or type(error).__name__
+
+
+def _said(error: BaseException) -> str:
+    """What it says, as words where a driver gives (number, words): MySQL's and SQL Server's do."""
+    match error.args:
+        case (int(number), str(words)):
+            return f"{words} ({number})"
+    return str(error)

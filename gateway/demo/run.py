@@ -56,7 +56,8 @@ def run_demo(
 
 
 def _failed(console: Console, setting: Setting, error: BaseException) -> int:
-    console.print(f"{error}\nlogs: {setting.folder / 'logs'}", style="bold red")
+    logs = setting.folder / "logs"
+    console.print(f"logs: {logs}\nNO VERDICT: {error}; nothing was compared. Try again on a machine that is less busy", style="bold red")
     return NOT_REACHED
 
 

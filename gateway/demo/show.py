@@ -41,13 +41,22 @@ def opening(console: Console, setting: Setting) -> None:
 
 
 def shown(console: Console, setting: Setting, result: Result) -> None:
-    """Print the result: tables, statement, paths, next steps."""
+    """Print the result: tables, statement, paths, next steps; the verdict is the last line."""
     console.print(_counts(result))
     for step in result.steps:
         console.print(_step(step))
     console.print(_material(result))
     console.print(_statement(result))
     console.print(_paths(setting, result))
+    console.print(verdict(result))
+
+
+def verdict(result: Result) -> Text:
+    """Say in one line whether the record is what the devices had."""
+    if result.problems:
+        more = f", and {len(result.problems) - 1} more, above" if len(result.problems) > 1 else ""
+        return Text(f"\nFAIL: {result.problems[0]}{more}", style="bold red")
+    return Text(f"\nPASS: batch {result.batch} is in the record as the devices had it, or a gap says why not", style="bold green")
 
 
 def _counts(result: Result) -> Table:

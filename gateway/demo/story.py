@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from gateway.demo.processes import COMMAND, Child, Died, ending
@@ -17,8 +18,11 @@ from gateway.operation.control import NotRunning, ask
 from simulators.broker import Broker
 from simulators.cable import Cable
 
-STARTS_WITHIN_S = 60.0
-DRAINS_WITHIN_S = 60.0
+STARTS_WITHIN_S = 120.0
+BACK_WITHIN_S = 5.0
+"""How long the plant goes on while a killed gateway starts. Then it waits: a batch that passed an equipment unseen has no end."""
+WAITS_FOR_S = 300.0
+DRAINS_WITHIN_S = 120.0
 LOOKS_EVERY_S = 0.5
 STILL_S = 3.0
 LATE_S = 90.0
@@ -98,12 +102,12 @@ async def play(parts: Cast) -> None:
         await parts.plant.say("go")
         began = time.monotonic()
         breaking = [group.create_task(work) for work in (_cut(parts, began), _kill(parts, began))]
-        await until(
-            lambda: parts.closed and all(task.done() for task in breaking), parts.setting.batch_s * 2 + LATE_S, "the batch to be closed"
-        )
+        await asyncio.wait(breaking)
+        await until(lambda: parts.closed, parts.setting.batch_s * 2 + LATE_S, "the batch to be closed")
         parts.view.say("the batch is closed; the plant stands still")
         await parts.plant.say("still")
         await asyncio.sleep(STILL_S)
+        await observed(parts)
         await drained(parts)
         watching.cancel()
 
@@ -153,7 +157,13 @@ async def _kill(parts: Cast, began: float) -> None:
     await parts.gateway.kill()
     await asyncio.sleep(faults.down_for_s)
     await parts.gateway.start()
-    await connected(parts)
+    try:
+        await connected(parts, BACK_WITHIN_S)
+    except TooSlow:
+        parts.view.say("this machine is busy: the plant stands still until the gateway is back")
+        await parts.plant.say("still")
+        await connected(parts, WAITS_FOR_S)
+        await parts.plant.say("go")
     parts.view.say("the gateway runs again and reads every source", "green")
 
 
@@ -177,6 +187,20 @@ def _closes(payload: bytes, batch: str) -> bool:
         return False
     event = json.loads(payload).get("event", {})
     return bool(event.get("type") == "batch" and event.get("transition") == "end" and event.get("batch") == batch)
+
+
+async def observed(parts: Cast) -> None:
+    """Wait until the gateway has observed every source through this moment: what a device did before it was asked again is not lost."""
+    now = await asyncio.to_thread(parts.snapshot)
+    if now is None:
+        raise Died("the gateway does not answer")
+    moment = datetime.fromisoformat(now["time"])
+
+    def everything() -> bool:
+        seen = [source["observed"] for source in (parts.snapshot() or {"sources": [{"observed": None}]})["sources"]]
+        return all(through is not None and datetime.fromisoformat(through) >= moment for through in seen)
+
+    await until(everything, DRAINS_WITHIN_S, "the gateway to observe every source once more")
 
 
 async def drained(parts: Cast) -> None:

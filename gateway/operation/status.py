@@ -165,6 +165,7 @@ class Status:
             "observed": None if port.observed is None else rfc3339(port.observed),
             "open_gaps": len(gaps),
             "tags_hidden": _hidden(gaps, len(port.tags)),
+            "hidden_since": rfc3339(min(gap.start_ticks for gap in gaps)) if gaps else None,
             "late": _late(port.late, self._parts.clock.stamp().ticks),
             "clock": port.clock.describe(port.source.time_authority),
         }

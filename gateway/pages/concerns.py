@@ -79,10 +79,19 @@ def _hidden(now: Mapping[str, Any], source: Mapping[str, Any]) -> Concern:
     """Tell of a source that answers, and of which some tags are not observed."""
     count, of = source["tags_hidden"], source["tags"]
     what = f"Not recorded: {'all' if count == of else f'{count} of {of}'} tags of {source['name']}"
-    do = "See Alarms and findings below for the reason; check the device's program and its sensors"
+    since, why = source["hidden_since"], _why_hidden(now, source)
+    do = f"{'See the reason' if why else 'See Alarms and findings below for the reason'}; check the device's program and its sensors"
+    more = (WHOM["engineer"], f"since {local(now, since)}" if since else "", why)
     if source["driver"] in KEEPERS:
-        return Concern("warn", what, f"Yes. {KEEPERS[source['driver']]} and are read later", do, WHOM["engineer"])
-    return Concern("bad", what, f"{_missing(now, [source['name']])} All other tags are recorded", do, WHOM["engineer"])
+        return Concern("warn", what, f"Yes. {KEEPERS[source['driver']]} and are read later", do, *more)
+    return Concern("bad", what, f"{_missing(now, [source['name']])} All other tags are recorded", do, *more)
+
+
+def _why_hidden(now: Mapping[str, Any], source: Mapping[str, Any]) -> str:
+    """Write what was found of a source last since its first gap opened; "" if nothing was. Both instants are UTC."""
+    since = source["hidden_since"]
+    rows = [row for row in every(now["findings"]) if row["source"] == source["name"] and since and row["last"][:19] >= since[:19]]
+    return str(max(rows, key=lambda row: row["last"])["text"]) if rows else ""
 
 
 def _missing(now: Mapping[str, Any], names: list[str]) -> str:

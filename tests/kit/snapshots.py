@@ -70,7 +70,7 @@ def source(name: str = "lims", driver: str = "mes_file", **other: Any) -> dict[s
     clock = {"offset_s": None, "above": False, "told_by": None, "authority": "gateway"}
     counts = {"tags": 12, "readings": 86_400, "unchanged": 0, "readings_per_s": 12.0, "open_gaps": 0, "tags_hidden": 0, "for_s": 4_321.0}
     plain = {"name": name, "driver": driver, "endpoint": "", "state": "connected", "detail": "", "unread": "", "clock": clock}
-    return {**plain, **counts, "late": late, **other}
+    return {**plain, **counts, "hidden_since": None, "late": late, **other}
 
 
 def uplink(**other: Any) -> dict[str, Any]:
@@ -85,7 +85,15 @@ def finding(code: str, text: str, source: str = "", subject: str = "", **other: 
     shown = {"code": code, "severity": "alarm", "source": source, "subject": subject, "tags": [], "text": text, "count": 1}
     shown |= {"id": "0a1b2c3d", "cleared": None, "acknowledged": None, "shelved": None, "state": "raised", "batches": []}
     shown |= {"priority": told.priority, "whom": told.whom, "cause": told.cause, "response": told.response}
-    return {**shown, "attention": True, "is_standing": True, "local": f"{TODAY} 07:00:00", "not_said_since_start": None, **other}
+    return {
+        **shown,
+        "attention": True,
+        "is_standing": True,
+        "local": f"{TODAY} 07:00:00",
+        "last": f"{TODAY}T06:00:00.000000Z",
+        "not_said_since_start": None,
+        **other,
+    }
 
 
 def unit(batch: str | None = None, *steps: str, **so_far: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def _run(folder: Path, seed: int, uplink: str) -> None:
     logs = "\n".join(f"== {path.name}\n{path.read_text()[-3000:]}" for path in sorted((folder / "logs").glob("*.log")))
     assert done.returncode == 0, f"seed {seed}\n{done.stdout}\n{done.stderr}\n{logs}"
     assert "lost 0, doubled 0" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("PASS: batch B2026-0417")
     assert (folder / "store" / "batches" / "B2026-0417" / "record.html").stat().st_size > 1_000
 
 

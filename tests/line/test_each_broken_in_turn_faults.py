@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import os
 import re
 import time
 import urllib.request
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
+from kit.browser import SIZES, Tab, tab
 from kit.databases import mariadb, needs, postgres
 from kit.processes import DEADLINE_S, free_port, running
 from kit.stands import Stand, plain
@@ -28,6 +30,8 @@ HELD_S = 2.0
 """How long a source stays broken after the page has said so."""
 MARGIN_S = 1.5
 """Before a break and after a recovery: what was asked may be under way."""
+PICTURES = os.environ.get("EBR_LOOK")
+"""A folder for a picture of the page as each break shows on it, to be looked at."""
 
 
 class Break(NamedTuple):
@@ -51,6 +55,7 @@ class Rig:
     port: int
     stands: list[Stand]
     breaks: list[Break] = field(default_factory=list)
+    eye: Tab | None = None
 
     def status(self) -> dict[str, Any]:
         try:
@@ -61,6 +66,12 @@ class Rig:
     def page(self) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/") as answer:
             return str(answer.read().decode())
+
+    async def look(self, name: str) -> None:
+        """Draw the page as it is now, where pictures are wanted."""
+        if self.eye and PICTURES:
+            await self.eye.open(f"http://127.0.0.1:{self.port}/?still")
+            await self.eye.picture(Path(PICTURES) / f"{re.sub('[^a-z0-9]+', '-', name)}.png")
 
     async def seen(self, what: Callable[[dict[str, Any]], Any]) -> Any:
         async with asyncio.timeout(DEADLINE_S):
@@ -75,6 +86,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any
     run = tmp_path_factory.getbasetemp()
     with postgres(run) as pg, mariadb(run) as maria:
         yield pg, maria
+
+
+@pytest.fixture
+async def eye(tmp_path: Path) -> AsyncIterator[Tab | None]:
+    """A browser, if pictures are wanted."""
+    if not PICTURES:
+        yield None
+        return
+    await asyncio.to_thread(os.makedirs, PICTURES, exist_ok=True)
+    async with tab(tmp_path / "browser") as one:
+        await one.show(*SIZES["panel"])
+        yield one
 
 
 def of(now: dict[str, Any], name: str) -> dict[str, Any]:
@@ -148,6 +171,7 @@ async def broken(rig: Rig, stand: Stand, way: str) -> Break:
     shown = await asyncio.to_thread(rig.page)
     assert says, f"{stand.name} {way}: it is still broken"
     assert html.escape(says.partition(" (")[0]) in shown, f"{stand.name} {way}: on the page"
+    await rig.look(f"{stand.name} {way}")
     readings = of(now, stand.name)["readings"]
     await end()
     mended_s = time.monotonic()
@@ -189,12 +213,13 @@ def lost(stand: Stand, breaks: list[Break], values: set[str], since_s: float, un
 
 @pytest.mark.urs("URS-DAQ-11", "URS-OBS-03")
 async def test_each_of_twelve_sources_is_broken_in_three_ways_and_nothing_else_stops(
-    tmp_path: Path, servers: tuple[Any, Any], figures: Callable[[str, str], None]
+    tmp_path: Path, servers: tuple[Any, Any], eye: Tab | None, figures: Callable[[str, str], None]
 ) -> None:
     folder = tmp_path / "line"
     folder.mkdir()
     its = stands(folder, *servers)
     async with line(folder, its) as rig:
+        rig.eye = eye
         await rig.seen(lambda now: all(is_well(now, stand.name, 2) for stand in its))
         pid, since_s = rig.status()["pid"], time.monotonic()
         for stand in its:

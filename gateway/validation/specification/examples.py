@@ -110,6 +110,7 @@ STATUS: dict[str, Any] = {
             "observed": "2026-11-30T06:54:02.0152773Z",
             "open_gaps": 0,
             "tags_hidden": 0,
+            "hidden_since": None,
             "late": {"count": 0, "longest_s": 0.0, "last_s": 0.0, "ended": None, "ago_s": None},
             "clock": {"authority": "gateway", "limit_s": 2.0, "above": False, "offset_s": None, "bound_s": None, "by": None},
         }

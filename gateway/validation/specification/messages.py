@@ -90,7 +90,7 @@ class JournalNow(Open):
 class SourceNow(Open):
     """One source. for_s: how long in this state. late: polls that came late. observed: through when it was observed.
 
-    endpoint: its address, without a user. tags_hidden: of its tags, how many are in a gap now.
+    endpoint: its address, without a user. tags_hidden: of its tags, how many are in a gap now. hidden_since: when the first of these began.
     """
 
     name: str
@@ -107,6 +107,7 @@ class SourceNow(Open):
     observed: str | None
     open_gaps: int
     tags_hidden: int
+    hidden_since: str | None
     late: dict[str, Any]
     clock: dict[str, Any]
 

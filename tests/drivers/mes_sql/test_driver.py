@@ -9,9 +9,10 @@ import orjson
 import pytest
 from kit.collector import Journal, running
 from kit.mes_sql import NOON, QUERY, TAGS, remembered, served, source
+from sqlalchemy.exc import OperationalError
 
 from drivers.contract import LinkLost
-from drivers.mes_sql import MesSqlDriver
+from drivers.mes_sql import MesSqlDriver, database
 from drivers.mes_sql.window import Window
 from simulators.device import Truth
 from simulators.mes import MesDevice, NotServable
@@ -353,3 +354,16 @@ def test_the_simulator_says_what_it_can_not_serve(tmp_path, change, why):
         MesDevice(source(tmp_path, [{**QUERY, **change}]), (), Truth(None))
     with pytest.raises(NotServable, match="postgresql"):
         MesDevice(source(tmp_path).model_copy(update={"endpoint": "postgresql+asyncpg://h/d"}), (), Truth(None))
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OperationalError("SELECT 1", {}, Exception(2013, "Lost connection to server")), "Lost connection to server (2013)"),
+        (OperationalError("SELECT 1", {}, Exception("no such table: lots")), "no such table: lots"),
+        (OSError(104, "Connection reset by peer"), "Connection reset by peer (104)"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_what_a_database_says_is_said_as_words_without_the_statement(error: Exception, says: str) -> None:
+    assert database.brief(error) == says

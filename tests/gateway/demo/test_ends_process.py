@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -40,6 +41,37 @@ def test_it_ends_at_any_time_and_leaves_nothing_behind(tmp_path: Path, word: str
     assert "interrupted" in said_all
     assert "Traceback" not in said_all
     assert _of(folder) == []
+
+
+@pytest.mark.faults
+def test_a_part_that_dies_is_no_verdict(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    with (tmp_path / "said").open("w") as said:
+        demo = subprocess.Popen([*COMMAND, "demo", "--dir", str(folder)], stdout=said, stderr=said)
+    try:
+        deadline = time.monotonic() + WITHIN_S
+        while "the plant starts" not in (tmp_path / "said").read_text() and demo.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        next(process for process in _of(folder) if "gateway.demo.plant" in process.cmdline()).kill()
+        assert demo.wait(WITHIN_S) == 3
+    finally:
+        demo.kill()
+        demo.wait()
+    assert "NO VERDICT: the simulated line ended" in (tmp_path / "said").read_text()
+    assert _of(folder) == []
+
+
+@pytest.mark.faults
+def test_the_plant_waits_for_a_gateway_that_is_slow_to_come_back(tmp_path: Path) -> None:
+    """On a busy machine the batch would pass an equipment unseen, and never end."""
+    script = (
+        "import pathlib, sys; from gateway.demo import run_demo, story; story.BACK_WITHIN_S = 0.0; "
+        "sys.exit(run_demo(directory=pathlib.Path(sys.argv[1]), minutes=0.4))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "demo")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "the plant stands still until the gateway is back" in " ".join(done.stdout.split())
+    assert done.stdout.splitlines()[-1].startswith("PASS: ")
 
 
 def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

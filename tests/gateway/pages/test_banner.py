@@ -133,6 +133,22 @@ def test_the_gravest_comes_first_and_nothing_is_left_out() -> None:
     assert all(one.what in page and one.do.partition("'")[0] in page for one in told.concerns)
 
 
+@pytest.mark.urs("URS-OBS-02")
+def test_tags_that_are_not_observed_say_since_when_and_what_was_found_since_then() -> None:
+    now = good()
+    now["sources"][0].update(tags_hidden=1, open_gaps=1, hidden_since="2026-11-22T06:30:00.000000Z")
+    name = now["sources"][0]["name"]
+    found = finding("not-subscribed", "an older one", name, severity="warning", attention=False, last="2026-11-22T06:29:59.000000Z")
+    now["findings"]["recent"] = [found]
+    (told,) = banner(now).concerns
+    assert (told.when, told.detail) == ("since 07:30:00", "")
+    assert "Alarms and findings" in told.do
+    now["findings"]["recent"].append({**found, "text": "the line can not be read", "last": "2026-11-22T06:30:00.500000Z"})
+    (told,) = banner(now).concerns
+    assert told.detail == "the line can not be read"
+    assert told.do.startswith("See the reason")
+
+
 def test_a_line_that_reads_nothing_yet_claims_nothing() -> None:
     told = banner(snapshot())
     assert (told.kind, told.headline) == ("good", "In order: nothing is to be read")
