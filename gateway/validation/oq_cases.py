@@ -31,7 +31,7 @@ async def delivery(stage: Stage, told: Told, seconds: float) -> None:
     _compared(stage, told)
     await proved(stage, told)
     status, text = await stage.command("recompute", str(stage.line.folder))
-    told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {_end(text)}", status == 0)
+    told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {end_of(text)}", status == 0)
     again = recomputed(stage.line, read(stage.folder / "truth"), stage.received())
     differ = [f"{one.record} {one.parameter}: {one.recorded} and {one.computed}" for one in again if not one.agrees]
     text = listed(differ) or (f"{len(again)} agree" if again else "no parameter was recorded that follows from the logs alone")
@@ -91,7 +91,7 @@ async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
         await stage.plant.start()
         await stage.connected()
         told.step("start them again", "connected", states(stage), all_connected(stage))
-        await stage.plant.say("go")
+        await stage.go()
         await stage.passes(seconds / 2)
         await stage.plant.say("still")
         await stage.drained()
@@ -130,15 +130,15 @@ async def tampering(stage: Stage, told: Told, seconds: float) -> None:
         await stage.at_rest()
     copy = stage.folder / "copy"
     status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
-    told.step("copy the journal", "the copy verifies", f"exit {status}: {_end(text)}", status == 0)
+    told.step("copy the journal", "the copy verifies", f"exit {status}: {end_of(text)}", status == 0)
     for name, how in (("one digit of one entry", _one_digit), ("one entry taken out", _one_gone)):
         forged = stage.folder / name.replace(" ", "-")
         shutil.copytree(copy, forged)
         where = how(forged)
         status, text = await stage.verified(forged)
-        told.step(f"change the copy: {name} ({where})", "verify: exit status 1", f"exit {status}: {_end(text)}", status == 1)
+        told.step(f"change the copy: {name} ({where})", "verify: exit status 1", f"exit {status}: {end_of(text)}", status == 1)
     status, text = await stage.verified(copy)
-    told.step("look at the copy that nobody changed", "verify: good", f"exit {status}: {_end(text)}", status == 0)
+    told.step("look at the copy that nobody changed", "verify: good", f"exit {status}: {end_of(text)}", status == 0)
 
 
 async def restored(stage: Stage, told: Told, seconds: float) -> None:
@@ -147,25 +147,25 @@ async def restored(stage: Stage, told: Told, seconds: float) -> None:
         await stage.passes(seconds / 3)
         copy = stage.folder / "copy"
         status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
-        told.step("make a backup while it runs", "exit status 0", f"exit {status}: {_end(text)}", status == 0)
+        told.step("make a backup while it runs", "exit status 0", f"exit {status}: {end_of(text)}", status == 0)
         await stage.passes(seconds / 3)
         await stage.at_rest()
         held = stage.store.last()
         stage.line.data.rename(stage.folder / "lost")
         words = ("restore", str(stage.line.folder), "--from", str(copy), "--ebr", str(stage.folder / "ebr"))
         status, text = await stage.command(*words, "--reason", "operational qualification, the journal was lost")
-        told.step("lose the journal, restore it with what the EBR has", "exit status 0", f"exit {status}: {_end(text)}", status == 0)
+        told.step("lose the journal, restore it with what the EBR has", "exit status 0", f"exit {status}: {end_of(text)}", status == 0)
         await stage.gateway.start()
         await stage.connected()
         after = stage.last()
         told.step("start the gateway", "a new epoch", f"epoch {after[0]}, before {held[0]}", after[0] > held[0])
-        await stage.plant.say("go")
+        await stage.go()
         await stage.passes(seconds / 3)
         await stage.at_rest()
     doubled = list(_doubles(stage.folder / "ebr" / "ebr.db"))
     told.step("read what the EBR holds", "no entry twice", listed(doubled) or "none twice", not doubled)
     status, text = await stage.verified(stage.line.data)
-    told.step("verify the journal", "good", f"exit {status}: {_end(text)}", status == 0, verify=text.splitlines())
+    told.step("verify the journal", "good", f"exit {status}: {end_of(text)}", status == 0, verify=text.splitlines())
 
 
 async def roles(stage: Stage, told: Told, seconds: float) -> None:
@@ -250,10 +250,11 @@ async def proved(stage: Stage, told: Told) -> None:
     """Have journal and store prove themselves."""
     for what, place in (("journal", stage.line.data), ("EBR's store", stage.folder / "ebr")):
         status, text = await stage.verified(place)
-        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {_end(text)}", status == 0)
+        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {end_of(text)}", status == 0)
 
 
-def _end(text: str) -> str:
+def end_of(text: str) -> str:
+    """Shorten what a command printed to its first lines."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("note:")]
     return "; ".join(lines[:3])[:400] or "nothing was printed"
 

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -65,6 +66,7 @@ class Stage:
         self.ebr = self._receiver("ebr", folder / "tls")
         self.store = Store(folder / "ebr", self.line.gateway)
         self.turns = 0
+        self.went_s, self._goes_since_s = 0.0, 0.0
 
     def _receiver(self, name: str, tls: Path) -> Child:
         words = [str(self.folder / name), str(tls), str(self.page), f"http={self.http}"]
@@ -85,7 +87,7 @@ class Stage:
             await self.until(lambda: "serving" in self.plant.log.read_text(errors="replace"), "the simulated devices")
             await self.gateway.start()
             await self.connected()
-            await self.plant.say("go")
+            await self.go()
             yield self
 
     async def until(self, fact: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> None:
@@ -139,7 +141,7 @@ class Stage:
             lambda: f"turned {self.turns}\n" in self.plant.log.read_text(errors="replace"), "the devices to set their logs aside"
         )
         if not last:
-            await self.plant.say("go")
+            await self.go()
         return at
 
     def logged(self, turn: int) -> Path:
@@ -156,9 +158,17 @@ class Stage:
         await self.drained()
         await self.gateway.end()
 
+    async def go(self) -> None:
+        """Have the devices move. went_s counts for how long they did."""
+        await self.plant.say("go")
+        self._goes_since_s = self._goes_since_s or time.monotonic()
+
     async def still(self) -> None:
         """Have nothing change any more, and wait until the gateway has looked at every source since. Raises TooSlow, Died."""
         await self.plant.say("still")
+        if self._goes_since_s:
+            self.went_s += time.monotonic() - self._goes_since_s
+        self._goes_since_s = 0.0
         await asyncio.sleep(STILL_S)
         since = now_ticks()
         await self.until(lambda: self._observed(since), "the gateway to look at every source once more")

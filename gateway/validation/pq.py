@@ -138,7 +138,8 @@ def _limits(limits: Limits) -> Iterator[Block]:
         return
     yield NamedValues([("File", str(limits.file)), ("SHA-256", str(limits.sha256)), ("Written last", str(limits.set_at))])
     rows = [[name, words, f"{limits.values[name]:g}" if name in limits.values else "not set"] for name, words in KEYS.items()]
-    yield Table(("Limit", "Meaning", "Value"), (4, 9, 3), rows, frozenset(i for i, row in enumerate(rows) if row[2] == "not set"))
+    marked = frozenset(i for i, row in enumerate(rows) if row[2] == "not set" and pq_cases.LESSER.get(row[0]) not in limits.values)
+    yield Table(("Limit", "Meaning", "Value"), (4, 9, 3), rows, marked)
 
 
 def _profile(site: Line, profile: Profile) -> Iterator[Block]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gateway.demo.truth import read
 from gateway.validation.cases import Case, Told
 from gateway.validation.check import listed
-from gateway.validation.oq_cases import all_connected, proved, states
+from gateway.validation.oq_cases import all_connected, end_of, proved, states
 from gateway.validation.oq_stage import Stage
 from gateway.validation.pq_judge import Judge
 from gateway.validation.pq_limits import Limits
@@ -87,7 +87,7 @@ async def load(asked: Asked, results: Results, factor: float, stage: Stage, told
         await stage.gateway.end()
     copy = stage.folder / "copy"
     status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
-    told.step("make a backup of the journal", "exit status 0", f"exit {status}: {text[-200:]}", status == 0)
+    told.step("make a backup of the journal", "exit status 0", f"exit {status}: {end_of(text)}", status == 0)
     run.rates(told)
     run.compared(told)
     run.figures(told, column)
@@ -103,7 +103,7 @@ async def outage(asked: Asked, results: Results, stage: Stage, told: Told, secon
     column = results.columns.setdefault("outage", {})
     async with stage.running(), run.watch.looking():
         await run.goes(before_s, judging=True)
-        await stage.plant.say("go")
+        await stage.go()
         await stage.ebr.kill()
         before, held = stage.last(), stage.store.last()
         await run.goes(asked.outage_s, judging=False)
@@ -112,7 +112,7 @@ async def outage(asked: Asked, results: Results, stage: Stage, told: Told, secon
         told.step("read what the EBR holds meanwhile", "nothing more", f"entry {stage.store.last()[1]}", stage.store.last() == held)
         causes = listed(run.watch.held_back) or "none was"
         told.step("look whether sources were held back", "none was", causes, not run.watch.held_back if run.watch.looks else None)
-        await stage.plant.say("go")
+        await stage.go()
         await stage.ebr.start()
         began, waiting = time.monotonic(), during[1] - held[1]
         await stage.until(lambda: stage.store.last() >= during, f"the EBR to receive entry {during[1]}", asked.outage_s * 4 + 600)
@@ -164,12 +164,10 @@ class Run:
     def __init__(self, asked: Asked, stage: Stage, factor: float) -> None:
         self.asked, self.stage, self.factor = asked, stage, factor
         self.watch, self.judge = Watch(stage), Judge(stage.line, asked.profile.rates)
-        self.seconds = 0.0
         self.values = 0
         self.samples: list[Sample] = []
         self._slices: list[Slice] = []
         self._after = (0, 0)
-        self._begun = time.monotonic()
 
     async def goes(self, seconds: float, *, judging: bool) -> None:
         """Let the line run under load for so long, in slices. judging: each is compared as soon as the EBR holds it; else later."""
@@ -179,9 +177,7 @@ class Run:
             length = length_s if left > 1.5 * length_s else left
             left -= length
             async with self._judged(judging):
-                began = time.monotonic()
                 await self._passes(length, seconds - left - length, seconds)
-                self.seconds += time.monotonic() - began
                 at = await self.stage.turned(last=left <= 0)
             self._slices.append(Slice(self.stage.turns, self._after, at))
             self._after = at
@@ -231,6 +227,11 @@ class Run:
         self.watch.forget(one.after)
         self.values = got.values
         shutil.rmtree(folder)
+
+    @property
+    def seconds(self) -> float:
+        """How long the devices moved."""
+        return self.stage.went_s
 
     # ------------------------------------------------------------------ what came
 

@@ -149,7 +149,7 @@ def test_a_forced_signal_is_followed_from_the_device_to_the_ebr_and_the_list_gro
 
         signing = ("qualify", "sign", stand.folder, to, "--meaning", "executed", *persons.options("engineer", tmp_path))
         assert called(*signing).returncode == 0
-        again = called("loopcheck", stand.folder, *map(str, first), *persons.options("engineer", tmp_path))
+        again = called("loopcheck", stand.folder, *(str(word) for word in first), *persons.options("engineer", tmp_path))
         assert (again.returncode, "is signed" in again.stderr) == (2, True)
 
 

@@ -235,12 +235,12 @@ class Still(Stage):
     """A stage of which only the line and the names are asked."""
 
     def __init__(self, site: Line) -> None:
-        self.line, self.served = site, frozenset(("plc", "meter"))
+        self.line, self.served, self.went_s = site, frozenset(("plc", "meter")), 0.0
 
 
 def run_of(site: Line, offered: int, **limits: float) -> tuple[Run, Told]:
     run = Run(asked(site, **limits), Still(site), 2.0)
-    run.seconds = 100.0
+    run.stage.went_s = 100.0
     run.judge.offered["plc"], run.judge.answered["meter"] = offered, 400
     for counts in run.judge.counts.values():
         counts.add(Counts(read=10, received=10))

@@ -36,7 +36,9 @@ def test_a_bundled_line_is_loaded_left_without_an_ebr_and_restored(tmp_path: Pat
     # of a busy machine's late polls there are gaps, which are declared
     assert [step for step in wrong if not step["action"].startswith("look for gaps")] == [], told.stdout + told.stderr
     assert [one["why"] for one in cases.values()] == [None] * 4
-    compared = [step for one in cases.values() for step in one["steps"] if step["action"].startswith("compare ") and "log" in step["action"]]
+    compared = [
+        step for one in cases.values() for step in one["steps"] if step["action"].startswith("compare ") and "log" in step["action"]
+    ]
     assert len(compared) == 15
     assert sum(step["verdict"] == "passed" for step in compared) >= 9
     assert all("lost 0, doubled 0, made up 0" in step["actual"] for step in compared)
