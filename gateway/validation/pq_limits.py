@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from config import ConfigError, Problem
-from config.toml.text import parse
+from config import ConfigError, Problem, parse_toml
 
 FILE = "pq.toml"
 KEYS = {
@@ -48,7 +47,7 @@ class Limits(NamedTuple):
 def read(path: Path) -> Limits:
     """Read the file. Raises ConfigError with each thing that is wrong in it, OSError."""
     data = path.read_bytes()
-    document = parse(path.name, data)
+    document = parse_toml(path.name, data)
     problems = list(document.problems) or list(_wrong(path.name, document.data, document.lines))
     if problems:
         raise ConfigError(problems)

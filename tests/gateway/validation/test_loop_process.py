@@ -147,7 +147,15 @@ def test_a_forced_signal_is_followed_from_the_device_to_the_ebr_and_the_list_gro
         assert [one["tag"] for one in document["facts"]["loops"]] == ["tank.temp", "tank.level"]
         assert (document["result"], problems(to, document)) == ("finding", [])
 
-        signing = ("qualify", "sign", stand.folder, to, "--meaning", "executed", *persons.options("engineer", tmp_path))
+        signing: tuple[str | Path, ...] = (
+            "qualify",
+            "sign",
+            stand.folder,
+            to,
+            "--meaning",
+            "executed",
+            *persons.options("engineer", tmp_path),
+        )
         assert called(*signing).returncode == 0
         again = called("loopcheck", stand.folder, *(str(word) for word in first), *persons.options("engineer", tmp_path))
         assert (again.returncode, "is signed" in again.stderr) == (2, True)
