@@ -179,24 +179,30 @@ def _plain(one: Played) -> dict[str, Any]:
 def _checks(played: Sequence[Played], missing: Sequence[NotExecuted]) -> list[dict[str, str]]:
     """Write every step and what was not executed in the form in which checks are shown."""
     rows = [
-        {"id": f"{one.case.id}.{number}", "expected": step.expected, "found": step.actual, "verdict": step.verdict}
+        _check(f"{one.case.id}.{number}", step.action, step.expected, step.actual, step.verdict)
         for one in played
         for number, step in enumerate(one.steps, 1)
     ]
-    ends = [{"id": one.case.id, "expected": "it comes to its end", "found": one.why, "verdict": _of_end(one)} for one in played if one.why]
-    return [*rows, *ends, *({"id": name, "expected": title, "found": why, "verdict": "not executed"} for name, title, _, why in missing)]
+    ends = [_check(one.case.id, one.case.title, "it comes to its end", one.why, _of_end(one)) for one in played if one.why]
+    return [*rows, *ends, *(_check(name, title, title, why, "not executed") for name, title, _, why in missing)]
+
+
+def _check(name: str, title: str, expected: str, found: str, verdict: str) -> dict[str, str]:
+    return {"id": name, "title": title, "expected": expected, "found": found, "verdict": verdict}
 
 
 def _deviations(played: Sequence[Played], missing: Sequence[NotExecuted]) -> Iterator[Block]:
     """Yield each that did not pass, with room for what a person finds of it."""
     rows = [
-        [one["id"], one["verdict"], one["expected"], one["found"], ""] for one in _checks(played, missing) if one["verdict"] != "passed"
+        [f"{one['id']} {one['title']}", one["verdict"], one["expected"], one["found"], ""]
+        for one in _checks(played, missing)
+        if one["verdict"] != "passed"
     ]
     if rows:
         yield Heading(1, "Deviations")
         titles = ("No.", "Case, step", "Verdict", "Expected", "Found", "Impact, disposition, by whom and when")
         table = [[str(number), *row] for number, row in enumerate(rows, 1)]
-        yield Table(titles, (1, 3, 2, 5, 7, 6), table, frozenset(range(len(table))))
+        yield Table(titles, (1, 6, 2, 4, 7, 4), table, frozenset(range(len(table))))
 
 
 def _of_end(one: Played) -> Verdict:
