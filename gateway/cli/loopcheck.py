@@ -3,6 +3,7 @@
 import sqlite3
 import sys
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def loopcheck(
     from buffer import JournalError
     from buffer.times import now_ticks, rfc3339
     from gateway.documents import NotADocument
-    from gateway.operation.control import NotRunning, ask, tell
+    from gateway.operation.control import NotRunning, ask, ask_values, tell
     from gateway.runtime import assembly
     from gateway.validation import loop_document
     from gateway.validation.loop import Unfit, busy, loop_of
@@ -73,9 +74,11 @@ def loopcheck(
         if batches := busy(site, known, now["equipment"]):
             fail(f"batch {batches[0]} would take the forced value into its record: wait for its end", FINDING)
         begun = now["time"]
+        row = next((one for one in ask_values(data, people)["tags"] if one["tag"] == tag), {"value": None})
+        before = None if row["value"] is None or isinstance(row["value"], bool) else Fraction(str(row["value"]))
         tail = Tail(data, site, tag, (now["journal"]["epoch"], now["journal"]["seq"]))
         click.echo(f"{begun}  now force {loop.injected} at {loop.instrument or tag}: only what is read from now on counts", err=True)
-        seen = watched(loop, tail, lambda: ask(data, people), begun, stable_s, within_s, lambda text: click.echo(text, err=True))
+        seen = watched(loop, tail, lambda: ask(data, people), begun, before, stable_s, within_s, lambda text: click.echo(text, err=True))
 
         def refused(uplink: str) -> bool:
             answer = tell(data, "quarantine-list", people=people, uplink=uplink)

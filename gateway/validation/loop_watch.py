@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import orjson
 from buffer import event_type, read_cursors, read_journal, segment_of
 from config import Line
 from gateway.entries.ticks import from_rfc3339
-from gateway.validation.loop import Loop, is_near, settled
+from gateway.validation.loop import Loop, is_near, settled, value_of
 from gateway.validation.tracing.origin import readings_of
 
 LOOKS_EVERY_S = 0.25
@@ -60,18 +61,25 @@ class Tail:
 
 
 def watched(
-    loop: Loop, tail: Tail, ask: Callable[[], Mapping[str, Any]], begun: str, stable_s: float, within_s: float, say: Callable[[str], None]
+    loop: Loop,
+    tail: Tail,
+    ask: Callable[[], Mapping[str, Any]],
+    begun: str,
+    before: Fraction | None,
+    stable_s: float,
+    within_s: float,
+    say: Callable[[str], None],
 ) -> Seen:
     """Wait until the tag's value stands still where it is expected, or for as long as was told; then what stands still counts.
 
-    Only readings count that the gateway received after `begun`, from the first change on: the same value as before, seen once more after a
-    gap, shows nothing of a signal that was forced. Raises NotRunning when the gateway ends.
+    Only readings count that the gateway received after `begun`, from the first change on: the value that stood there `before`, seen once
+    more after a gap, shows nothing of a signal that was forced. Raises NotRunning when the gateway ends.
     """
     readings: list[dict[str, Any]] = []
     deadline, shown, since = time.monotonic() + within_s, "", from_rfc3339(begun)
     while True:
         fresh = [one for one in tail.new() if from_rfc3339(one["received_time"]) > since]
-        readings += fresh if readings else dropwhile(lambda one: one["kind"] != "change", fresh)
+        readings += fresh if readings else dropwhile(lambda one: one["kind"] != "change" and before in (None, value_of(one)), fresh)
         observed = next((one["observed"] for one in ask()["sources"] if one["name"] == loop.tag.source), None)
         found = settled(readings, None if observed is None else from_rfc3339(observed), stable_s, loop.tolerance or 0)  # type: ignore[arg-type]
         if readings and (text := f"{readings[-1]['value']} {loop.tag.unit or ''}") != shown:
