@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents import draft
 from gateway.validation.bundle import Bundle
-from gateway.validation.check import RESULT, Verdict
+from gateway.validation.check import RESULT, Verdict, listed
 from gateway.validation.iq import evidence_blocks, sign_off
-from gateway.validation.oq_stage import Stage, evidence
+from gateway.validation.pq_stage import Stage, evidence
 
 NotExecuted = tuple[str, str, tuple[str, ...], str]
 """Id, title, requirements, and why it was not executed."""
@@ -123,6 +123,30 @@ def play(case: Case, stage_of: Callable[[], Stage], seconds: float, within_s: fl
 def now() -> str:
     """Return the time, to the second."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def states(stage: Stage) -> str:
+    """Write the state of each source that is served."""
+    return listed([f"{name}: {state}" for name, state in sorted(stage.states().items())])
+
+
+def all_connected(stage: Stage) -> bool:
+    """Return whether every source that is served is connected."""
+    found = stage.states()
+    return found.keys() == stage.served and set(found.values()) == {"connected"}
+
+
+async def proved(stage: Stage, told: Told) -> None:
+    """Have journal and store prove themselves."""
+    for what, place in (("journal", stage.line.data), ("EBR's store", stage.folder / "ebr")):
+        status, text = await stage.verified(place)
+        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {end_of(text)}", status == 0)
+
+
+def end_of(text: str) -> str:
+    """Shorten what a command printed to its first lines."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("note:")]
+    return "; ".join(lines[:3])[:400] or "nothing was printed"
 
 
 def left_out(cases: Sequence[Case], played: Sequence[Played], why: str) -> list[NotExecuted]:

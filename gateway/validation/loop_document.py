@@ -13,7 +13,7 @@ from gateway.validation.bundle import DOCUMENT, Bundle, document_of, problems
 from gateway.validation.cases import Case, Finding, NotExecuted, Played, Step, Told, counted, drafted
 from gateway.validation.loop import Loop, fields_of, in_date, is_near, missing_cpps, plain, value_of
 from gateway.validation.loop_watch import Receipt, Seen
-from gateway.validation.oq_stage import Stage
+from gateway.validation.pq_stage import Stage
 
 KIND = "loop-check"
 Json = dict[str, Any]

@@ -2,11 +2,11 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.access import RULES
 from gateway.demo.compare import compare
@@ -14,24 +14,61 @@ from gateway.demo.received import Gap
 from gateway.demo.recompute import recomputed
 from gateway.demo.truth import read
 from gateway.operation.control import tell
-from gateway.validation.cases import Case, Told
-from gateway.validation.check import listed
-from gateway.validation.oq_stage import Stage
+from gateway.validation.check import Verdict, listed
+from gateway.validation.oq_stage import Stage, evidence
 
 PARAMETERS = "compute parameters from the devices' logs"
 """A step that a machine whose clock is not verified can not make: its parameters count as incomplete."""
 
 
+class Step(NamedTuple):
+    """One step of a case. evidence: name of a file of the case's, or nothing."""
+
+    action: str
+    expected: str
+    actual: str
+    verdict: Verdict
+    evidence: str = ""
+
+
+class Told:
+    """Takes the steps of a case and the files that they rest on."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.files: dict[str, bytes] = {}
+
+    def step(self, action: str, expected: str, actual: str, good: bool | None, /, **file: object) -> None:  # noqa: FBT001 - the verdict
+        """Take a step. good: None where there was nothing to look at. file: at most one, `name=content`; its name gets the end .json."""
+        names = []
+        for name, content in file.items():
+            names.append(f"{name}.json")
+            self.files[names[-1]] = evidence(content)
+        verdict: Verdict = "not checked" if good is None else "passed" if good else "failed"
+        self.steps.append(Step(action, expected, actual, verdict, "".join(names)))
+
+
+class Case(NamedTuple):
+    """A case. seconds: how long the line runs in it."""
+
+    id: str
+    title: str
+    urs: tuple[str, ...]
+    risk: str
+    objective: str
+    play: Callable[[Stage, Told, float], Awaitable[None]]
+
+
 async def delivery(stage: Stage, told: Told, seconds: float) -> None:
     """Run undisturbed, and compare what the EBR holds with the devices' own logs."""
     async with stage.running():
-        told.step("start devices, EBR and gateway", f"{len(stage.served)} sources connected", states(stage), all_connected(stage))
+        told.step("start devices, EBR and gateway", f"{len(stage.served)} sources connected", _states(stage), _all_connected(stage))
         await stage.passes(seconds)
         await stage.at_rest()
     _compared(stage, told)
-    await proved(stage, told)
+    await _proved(stage, told)
     status, text = await stage.command("recompute", str(stage.line.folder))
-    told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {end_of(text)}", status == 0)
+    told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {_end(text)}", status == 0)
     again = recomputed(stage.line, read(stage.folder / "truth"), stage.received())
     differ = [f"{one.record} {one.parameter}: {one.recorded} and {one.computed}" for one in again if not one.agrees]
     text = listed(differ) or (f"{len(again)} agree" if again else "no parameter was recorded that follows from the logs alone")
@@ -58,7 +95,7 @@ async def killed(stage: Stage, told: Told, seconds: float) -> None:
     told.step("read the audit trail", "start, unclean-start", ", ".join(starts), "unclean-start" in starts)
     gaps = sorted({gap.source for gap in got.gaps.values()})
     told.step("read the gaps", "every source has one for the time it was down", listed(gaps), frozenset(gaps) >= stage.served)
-    await proved(stage, told)
+    await _proved(stage, told)
 
 
 async def receiver_away(stage: Stage, told: Told, seconds: float) -> None:
@@ -77,7 +114,7 @@ async def receiver_away(stage: Stage, told: Told, seconds: float) -> None:
         await stage.passes(seconds / 3)
         await stage.at_rest()
     _compared(stage, told)
-    await proved(stage, told)
+    await _proved(stage, told)
 
 
 async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
@@ -87,11 +124,11 @@ async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
         await stage.plant.kill()
         lost = [name for name in sorted(stage.served) if _is_of_network(stage, name)]
         await stage.until(lambda: all(stage.states().get(name) == "lost" for name in lost), "the sources to be lost")
-        told.step("kill all devices", f"lost: {listed(lost)}", states(stage), bool(lost))
+        told.step("kill all devices", f"lost: {listed(lost)}", _states(stage), bool(lost))
         await stage.plant.start()
         await stage.connected()
-        told.step("start them again", "connected", states(stage), all_connected(stage))
-        await stage.go()
+        told.step("start them again", "connected", _states(stage), _all_connected(stage))
+        await stage.plant.say("go")
         await stage.passes(seconds / 2)
         await stage.plant.say("still")
         await stage.drained()
@@ -101,7 +138,7 @@ async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
     told.step("read the gaps", f"one that has ended, of each: {listed(lost)}", listed(ended), ended == lost)
     open_ = [f"{gap.source} {gap.cause}: {listed(tags, 3)}" for gap in gaps if (tags := _still_open(stage, gap))]
     told.step("read which are open at the end", "none", listed(open_) or "none", not open_, gaps=[vars(gap) for gap in gaps])
-    await proved(stage, told)
+    await _proved(stage, told)
 
 
 async def wrong_certificate(stage: Stage, told: Told, seconds: float) -> None:
@@ -130,15 +167,15 @@ async def tampering(stage: Stage, told: Told, seconds: float) -> None:
         await stage.at_rest()
     copy = stage.folder / "copy"
     status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
-    told.step("copy the journal", "the copy verifies", f"exit {status}: {end_of(text)}", status == 0)
+    told.step("copy the journal", "the copy verifies", f"exit {status}: {_end(text)}", status == 0)
     for name, how in (("one digit of one entry", _one_digit), ("one entry taken out", _one_gone)):
         forged = stage.folder / name.replace(" ", "-")
         shutil.copytree(copy, forged)
         where = how(forged)
         status, text = await stage.verified(forged)
-        told.step(f"change the copy: {name} ({where})", "verify: exit status 1", f"exit {status}: {end_of(text)}", status == 1)
+        told.step(f"change the copy: {name} ({where})", "verify: exit status 1", f"exit {status}: {_end(text)}", status == 1)
     status, text = await stage.verified(copy)
-    told.step("look at the copy that nobody changed", "verify: good", f"exit {status}: {end_of(text)}", status == 0)
+    told.step("look at the copy that nobody changed", "verify: good", f"exit {status}: {_end(text)}", status == 0)
 
 
 async def restored(stage: Stage, told: Told, seconds: float) -> None:
@@ -147,25 +184,25 @@ async def restored(stage: Stage, told: Told, seconds: float) -> None:
         await stage.passes(seconds / 3)
         copy = stage.folder / "copy"
         status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
-        told.step("make a backup while it runs", "exit status 0", f"exit {status}: {end_of(text)}", status == 0)
+        told.step("make a backup while it runs", "exit status 0", f"exit {status}: {_end(text)}", status == 0)
         await stage.passes(seconds / 3)
         await stage.at_rest()
         held = stage.store.last()
         stage.line.data.rename(stage.folder / "lost")
         words = ("restore", str(stage.line.folder), "--from", str(copy), "--ebr", str(stage.folder / "ebr"))
         status, text = await stage.command(*words, "--reason", "operational qualification, the journal was lost")
-        told.step("lose the journal, restore it with what the EBR has", "exit status 0", f"exit {status}: {end_of(text)}", status == 0)
+        told.step("lose the journal, restore it with what the EBR has", "exit status 0", f"exit {status}: {_end(text)}", status == 0)
         await stage.gateway.start()
         await stage.connected()
         after = stage.last()
         told.step("start the gateway", "a new epoch", f"epoch {after[0]}, before {held[0]}", after[0] > held[0])
-        await stage.go()
+        await stage.plant.say("go")
         await stage.passes(seconds / 3)
         await stage.at_rest()
     doubled = list(_doubles(stage.folder / "ebr" / "ebr.db"))
     told.step("read what the EBR holds", "no entry twice", listed(doubled) or "none twice", not doubled)
     status, text = await stage.verified(stage.line.data)
-    told.step("verify the journal", "good", f"exit {status}: {end_of(text)}", status == 0, verify=text.splitlines())
+    told.step("verify the journal", "good", f"exit {status}: {_end(text)}", status == 0, verify=text.splitlines())
 
 
 async def roles(stage: Stage, told: Told, seconds: float) -> None:
@@ -207,15 +244,13 @@ CASES = (
 )
 
 
-def states(stage: Stage) -> str:
-    """Write the state of each source that is served."""
+def _states(stage: Stage) -> str:
     return listed([f"{name}: {state}" for name, state in sorted(stage.states().items())])
 
 
-def all_connected(stage: Stage) -> bool:
-    """Return whether every source that is served is connected."""
-    found = stage.states()
-    return found.keys() == stage.served and set(found.values()) == {"connected"}
+def _all_connected(stage: Stage) -> bool:
+    states = stage.states()
+    return states.keys() == stage.served and set(states.values()) == {"connected"}
 
 
 def _is_of_network(stage: Stage, name: str) -> bool:
@@ -246,15 +281,13 @@ def _compared(stage: Stage, told: Told) -> None:
         )
 
 
-async def proved(stage: Stage, told: Told) -> None:
-    """Have journal and store prove themselves."""
+async def _proved(stage: Stage, told: Told) -> None:
     for what, place in (("journal", stage.line.data), ("EBR's store", stage.folder / "ebr")):
         status, text = await stage.verified(place)
-        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {end_of(text)}", status == 0)
+        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {_end(text)}", status == 0)
 
 
-def end_of(text: str) -> str:
-    """Shorten what a command printed to its first lines."""
+def _end(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("note:")]
     return "; ".join(lines[:3])[:400] or "nothing was printed"
 

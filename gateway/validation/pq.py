@@ -14,10 +14,10 @@ from gateway.validation import pq_cases
 from gateway.validation.bundle import RUNNING, Bundle
 from gateway.validation.cases import Case, Finding, Played, counted, drafted, left_out, now, play
 from gateway.validation.check import listed
-from gateway.validation.oq_stage import Stage
 from gateway.validation.pq_cases import Asked, Results
 from gateway.validation.pq_limits import KEYS, Limits
 from gateway.validation.pq_profile import Profile
+from gateway.validation.pq_stage import Stage
 from simulators.line.drive import unserved
 from simulators.line.load import Load
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from buffer.times import now_ticks
 from gateway.demo.received import Received
 from gateway.entries.ticks import TICKS_PER_MS, TICKS_PER_S
-from gateway.validation.oq_stage import Stage
+from gateway.validation.pq_stage import Stage
 
 LOOKS_EVERY_S = 0.2
 """So much a delay is told too long at most: it counts until the look that saw its end."""

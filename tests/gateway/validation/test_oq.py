@@ -12,8 +12,7 @@ from config import Line
 from gateway.documents import draft
 from gateway.validation import oq
 from gateway.validation.bundle import Bundle
-from gateway.validation.cases import Case, Told
-from gateway.validation.oq_cases import CASES
+from gateway.validation.oq_cases import CASES, Case, Told
 from gateway.validation.oq_stage import Stage
 
 UPLINK = '[[uplink]]\nname = "ebr"\nkind = "mqtt"\nendpoint = "mqtts://ebr.example:8883"\nuser = "line"\n'
