@@ -31,6 +31,9 @@ demo: .venv/.ready ## run the bundled line through the gateway into a batch reco
 # A whole suite writes what each test did, for the traceability matrix; one that ARGS narrows does not.
 RESULTS = $(if $(ARGS),,--results=build/results/$@.json)
 
+# The long runs keep each test as it ends: RESUME=1 runs what has not passed yet with these very files. What ARGS narrows keeps nothing of its own.
+KEEP = $(if $(RESUME)$(if $(ARGS),,whole),--keep=build/results/$@.kept.jsonl $(if $(RESUME),--resume))
+
 BESIDE = $(MAKE) --no-print-directory check
 # The checks run beside the tests; what they say stands below, and each of the two makes the run fail.
 test: .venv/.ready ## checks and the whole default test suite
@@ -65,11 +68,12 @@ test-slow-disk: .venv/.ready ## the default tests on a disk whose every flush ta
 	@$(CC) -shared -fPIC -O1 -o .venv/slow_disk.so tests/kit/slow_disk.c -ldl
 	@LD_PRELOAD=$(CURDIR)/.venv/slow_disk.so $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(ARGS)
 
-faults: .venv/.ready ## the long fault suites, and each fault of docs/fault-bar.md with its figures
-	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m "(faults or survival) and not soak" --bar F --timeout 3600 $(RESULTS) $(ARGS)
+faults: .venv/.ready ## the long fault suites, and each fault of docs/fault-bar.md with its figures (RESUME=1 goes on where a run ended)
+	@mkdir -p build/results
+	@HYPOTHESIS_PROFILE=long EBR_AWAITS_TO=$(or $(EBR_AWAITS_TO),build/results/awaits.csv) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "(faults or survival) and not soak" --bar F --timeout 3600 $(RESULTS) $(KEEP) $(ARGS)
 
-attacks: .venv/.ready ## each attack of docs/fault-bar.md, with its figures
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "attack and not soak" --bar S --timeout 3600 $(RESULTS) $(ARGS)
+attacks: .venv/.ready ## each attack of docs/fault-bar.md, with its figures (RESUME=1 as well)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "attack and not soak" --bar S --timeout 3600 $(RESULTS) $(KEEP) $(ARGS)
 
 broken-in-turn: .venv/.ready ## twelve sources, each broken in three ways while the others run (part of `make faults`; EBR_LOOK=FOLDER: a picture of each)
 	@$(BIN)/python -m pytest -n 0 tests/line/test_each_broken_in_turn_faults.py -m faults -s --timeout 3600 $(ARGS)

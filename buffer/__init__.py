@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from buffer.journal import Journal, Usage
     from buffer.opening import Opened
     from buffer.origin import Origin
-    from buffer.reader import held_segments, read_journal
+    from buffer.reader import held_segments, read_journal, segment_firsts
     from buffer.receipts import Cursor, Depth, Quarantined, Rejected, read_cursors
     from buffer.retention import Pruned, Retained
     from buffer.scrub import ScrubRound
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     from buffer.segment import last_of as segment_end
     from buffer.segment import type_of as event_type
     from buffer.space import Pressure
-    from buffer.watermarks import read_watermark
+    from buffer.watermarks import read_state, read_watermark
     from buffer.writer import Body
 
 __all__ = [
@@ -118,8 +118,10 @@ __all__ = [
     "held_segments",
     "read_cursors",
     "read_journal",
+    "read_state",
     "read_watermark",
     "segment_end",
+    "segment_firsts",
     "segment_of",
 ]
 
@@ -128,10 +130,10 @@ _HOMES = {
         *("CheckpointRefused", "EntryTooLarge", "JournalBusy", "JournalClosed", "JournalError", "JournalInUse", "JournalMismatch"),
         *("ReceiptRefused", "StorageError"),
     ),
-    "reader": ("held_segments", "read_journal"),
+    "reader": ("held_segments", "read_journal", "segment_firsts"),
     "segment": ("Entry",),
     "catalogue": ("End",),
-    "watermarks": ("read_watermark",),
+    "watermarks": ("read_state", "read_watermark"),
     "origin": ("Origin",),
     "receipts": ("Cursor", "Depth", "Quarantined", "Rejected", "read_cursors"),
     "retention": ("Pruned", "Retained"),

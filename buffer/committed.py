@@ -17,6 +17,9 @@ from buffer.segment import Damaged, Entry, Fact
 from buffer.times import of_entry
 
 TAIL_BYTES = 16 << 20
+"""Payloads of the newest entries that are kept in memory for receivers."""
+CONFIRMED_BYTES = 1 << 20
+"""Of these, where every receiver has confirmed them: a receipt that comes again is compared without the disk."""
 
 
 class CommittedView:
@@ -40,6 +43,7 @@ class CommittedView:
         self._tail: dict[int, tuple[Entry, int]] = {}
         self._tail_first = 1
         self._tail_bytes = 0
+        self._confirmed = 0  # the last seq of this epoch that every receiver has confirmed
 
     def path(self, segment: Segment) -> Path:
         """Return the file of a segment."""
@@ -78,9 +82,14 @@ class CommittedView:
             if entries:
                 self.seq, self.total = entries[-1].seq, totals[-1]
             # Dropped from the oldest on: entries that a receiver lags behind are read from their segments instead.
-            while self._tail_bytes > TAIL_BYTES:
+            while self._tail_bytes > (CONFIRMED_BYTES if self._tail_first <= self._confirmed else TAIL_BYTES):
                 self._tail_bytes -= len(self._tail.pop(self._tail_first)[0].payload)
                 self._tail_first += 1
+
+    def confirmed(self, positions: Sequence[tuple[int, int]]) -> None:
+        """Note (epoch, seq) through which each receiver has confirmed everything: what all of them have, nobody reads again."""
+        with self.lock:
+            self._confirmed = min((seq if epoch == self.epoch else 0 for epoch, seq in positions), default=0)
 
     def read(self, after: tuple[int, int], max_bytes: int, max_entries: int) -> list[Entry]:
         """Return committed entries after (epoch, seq), in order, from one segment at most: at least one if there is one.

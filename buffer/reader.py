@@ -37,13 +37,21 @@ def held_segments(directory: Path) -> list[tuple[int, int]]:
     return sorted((int(match[1]), int(match[2])) for match in names)
 
 
-def _pages(path: Path, epoch: int, seq: int, *, is_newest: bool) -> Iterator[Entry]:
+def segment_firsts(directory: Path) -> Iterator[Entry]:
+    """Yield the first entry of each segment held, in order: where in a journal of years a time stands. Raises as `read_journal`."""
+    found = held_segments(directory)
+    for epoch, first in found:
+        path = directory / "segments" / segments.name_of(epoch, first)
+        yield from _pages(path, epoch, first - 1, is_newest=(epoch, first) == found[-1], through=first)
+
+
+def _pages(path: Path, epoch: int, seq: int, *, is_newest: bool, through: int = 1 << 62) -> Iterator[Entry]:
     while True:
         try:
             with closing(sqlite.reader(path, closed=not path.with_name(path.name + "-wal").exists())) as db:
                 if is_newest and segments.is_bare(db):
                     return
-                page = list(segments.entries(db, epoch, seq, 1 << 62, PAGE))
+                page = list(segments.entries(db, epoch, seq, through, PAGE))
         except (sqlite3.Error, Damaged) as error:
             if not path.exists():
                 return  # pruned meanwhile

@@ -135,6 +135,7 @@ class Receipts:
         with self._lock:
             self._cursors[name] = replace(self._cursors.get(name, Cursor(required)), required=required)
             self.dirty = True
+        self._tell_confirmed()
 
     def retire(self, name: str) -> None:
         """Forget an uplink that the line no longer has: its cursor no longer keeps entries."""
@@ -143,6 +144,12 @@ class Receipts:
             self._claims = {claim for claim in self._claims if claim[0] != name}
             self._quarantine = {key: item for key, item in self._quarantine.items() if key[0] != name}
             self.dirty = True
+        self._tell_confirmed()
+
+    def _tell_confirmed(self) -> None:
+        with self._lock:
+            positions = [cursor.at for cursor in self._cursors.values()]
+        self._view.confirmed(positions)
 
     def cursors(self) -> dict[str, Cursor]:
         """Return the cursors of all uplinks, by name."""
@@ -186,7 +193,9 @@ class Receipts:
                 self._quarantine.update({(item.uplink, item.epoch, item.seq): item for item in passed})
                 self._passed.setdefault(name, []).extend(passed)
                 self.dirty = True
-            return self._cursors[name].seq
+            seq = self._cursors[name].seq
+        self._tell_confirmed()
+        return seq
 
     def claim(self, name: str, epoch: int) -> bool:
         """Note that a receiver says it holds others or more of an epoch; return whether that one has ended, else nothing is noted."""

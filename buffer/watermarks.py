@@ -28,6 +28,17 @@ def read(facts: Mapping[str, Fact], source: str) -> dict[str, Any]:
 
 def read_watermark(folder: Path, source: str) -> dict[str, Any]:
     """Return the watermark of a source in a journal that nobody has open; {} if there is none, or it can not be read."""
+    return read(_newest(folder), source)
+
+
+def read_state(folder: Path) -> bytes | None:
+    """Return the fold's state as it was committed last in a journal that nobody has open; None if there is none, or it can not be read."""
+    fact = _newest(folder).get("state")
+    return None if fact is None else fact.value
+
+
+def _newest(folder: Path) -> Mapping[str, Fact]:
+    """Read the facts that hold at the end of a journal; {} where that can not be."""
     newest = "SELECT epoch, first FROM segments WHERE state != 'damaged' ORDER BY epoch DESC, first DESC LIMIT 1"
     try:
         with closing(sqlite.reader(folder / "journal.db", closed=False)) as db:
@@ -35,7 +46,7 @@ def read_watermark(folder: Path, source: str) -> dict[str, Any]:
         if row is None:
             return {}
         with closing(sqlite.reader(folder / "segments" / segment.name_of(*row), closed=False)) as db:
-            return read(segment.facts(db), source)
+            return segment.facts(db)
     except (sqlite3.Error, segment.Damaged):
         return {}
 

@@ -18,6 +18,7 @@ from config.sections import (
     Equipment,
     LineSection,
     Notify,
+    Periodic,
     Push,
     Route,
     Source,
@@ -223,6 +224,7 @@ class Line:
     witnesses: tuple[Witness, ...] = ()
     notify: tuple[Notify, ...] = ()
     backup: Backup | None = None
+    periodic: Periodic | None = None
     alarms: tuple[Alarm, ...] = ()
     materials: tuple[Booking, ...] = ()
     samples: tuple[Sampling, ...] = ()

@@ -167,6 +167,7 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
         witnesses=_second(parsed_sections.witness),
         notify=_second(parsed_sections.notify),
         backup=parsed_sections.backup,
+        periodic=parsed_sections.periodic,
         tags=tuple(parts.tags),
         steps=tuple(parts.steps),
         parameters=tuple(parts.parameters),

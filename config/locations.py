@@ -3,6 +3,8 @@
 Read by commands that ask a running gateway: this needs line.toml as text alone, no model of what else stands in the folder.
 """
 
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,42 @@ def people_socket(folder: Path) -> Path | None:
     """
     path = _key(folder, "users", "socket", None)
     return None if path is None else place_named(folder, str(path))
+
+
+def tag_files(folder: Path) -> list[str]:
+    """List the files of a line folder that make its tag map (`tags = [...]`), even if the folder has other errors.
+
+    Raises ConfigError if line.toml can not be read.
+    """
+    document = parse("line.toml", _line_toml(folder))
+    if document.problems and not document.data:
+        raise ConfigError(document.problems)
+    named = document.data.get("tags")
+    return [str(name) for name in named] if isinstance(named, list) and named else ["tags.csv"]
+
+
+def append_tags(folder: Path, rows: Sequence[Mapping[str, str]]) -> tuple[str, list[str]]:
+    """Add rows to the first file of the tag map, in its own columns; (its name, the columns that it has not).
+
+    Raises ConfigError where the file is not there, can not be read, can not hold the rows or can not be written.
+    """
+    from config.csv.appending import appended  # who asks where the journal is reads no table
+
+    name = tag_files(folder)[0]
+    try:
+        table, missing = appended(file_bytes(folder, name), rows)
+        path = (folder / name).resolve()
+        aside = path.with_name(f".{path.name}.new")
+        shutil.copy2(path, aside)
+        aside.write_bytes(table)
+        aside.replace(path)
+    except FileNotFoundError:
+        raise ConfigError([Problem(name, None, "is missing: rows are added to a table that is there")]) from None
+    except ValueError as error:
+        raise ConfigError([Problem(name, None, str(error))]) from None
+    except OSError as error:
+        raise ConfigError([unreadable(name, error)]) from None
+    return name, missing
 
 
 def _key(folder: Path, section: str, key: str, default: Any) -> Any:

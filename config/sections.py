@@ -264,6 +264,24 @@ class Backup(Model):
     keep: Annotated[int, Field(ge=1, le=1000)] = 7
 
 
+Days = Annotated[float, Field(ge=0, le=3_660)]
+"""An interval; 0: nobody asks for it."""
+
+
+class Periodic(Model):
+    """[periodic]: what has to be done from time to time, in days from one to the next; 0: not watched. Absent: nothing is."""
+
+    verification_days: Days = 7.0
+    restore_test_days: Days = 365.0
+    access_review_days: Days = 182.0
+    audit_review_days: Days = 92.0
+    periodic_review_days: Days = 365.0
+
+    def days(self) -> dict[str, float]:
+        """Return the intervals by what has to be done."""
+        return {name.removesuffix("_days").replace("_", "-"): value for name, value in self.model_dump().items()}
+
+
 Role = Literal["viewer", "operator", "engineer", "qa", "admin"]
 Header = Annotated[str, Field(pattern=r"^[Xx]-[A-Za-z0-9-]{1,60}$")]
 

@@ -274,6 +274,18 @@ TAG_ROW = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high
 """The columns of tags.csv that a listing of a source fills, in the order in which they are written."""
 
 
+@dataclass(slots=True)
+class Browsed:
+    """Result of a browse. rows: by column of TAG_ROW. left_out: what is there and has no row -> why not.
+
+    needs: text for line.toml without which the rows are of no use, a block each.
+    """
+
+    rows: list[dict[str, str]]
+    left_out: dict[str, str]
+    needs: list[str] = field(default_factory=list)
+
+
 @runtime_checkable
 class Browses(Protocol):
     """Lists what a source offers. Optional: a driver has it or not."""
@@ -284,8 +296,8 @@ class Browses(Protocol):
         match: str | None = None,
         known: Collection[str] = (),
         progress: Callable[[str], None] = lambda _: None,
-    ) -> Any:
-        """Return an object with `rows` (tag rows by column of TAG_ROW) and `left_out` (path -> why not). Raises DriverError.
+    ) -> Browsed:
+        """List it, reading only. Raises DriverError, and ValueError where `under` is no place that this source can begin at.
 
         under: a path or address to begin at; match: a glob over paths; known: addresses to leave out; progress: hears what is done.
         """

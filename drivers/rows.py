@@ -1,5 +1,6 @@
 """Rows of a MES, in whatever way they came, as typed values for the tags that are mapped to their columns."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -71,6 +72,16 @@ _TYPED: dict[str, Callable[[Any], Value]] = {
     "datetime": _datetime,
     "bytes": _bytes,
 }
+
+
+def tag_name(source: str, address: str, used: set[str]) -> str:
+    """Make a tag's name of an address: allowed characters only, unlike those that are used already, upper and lower case being one."""
+    name = f"{source}." + re.sub(r"[^A-Za-z0-9_./#-]+", "_", address)
+    unique, number = name, 2
+    while unique.lower() in used:
+        unique, number = f"{name}-{number}", number + 1
+    used.add(unique.lower())
+    return unique
 
 
 class Mapped:

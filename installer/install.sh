@@ -3,6 +3,7 @@
 #
 #   ./install.sh                  install this version; where another one runs, it stays beside until you switch
 #   ./install.sh switch VERSION   let the lines run on an installed version: forward to a new one, or back to an old one
+#   ./install.sh verify [KEYS]    look whether this folder is whole and signed by a release key of the machine; installs nothing
 #   ./install.sh list             which versions are installed, and which one is in use
 #   ./install.sh remove VERSION   remove a version that is not in use
 #   ./install.sh uninstall        remove the program; line folders and journals stay
@@ -15,6 +16,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 opt=/opt
 current=$opt/ebr-gateway
 units=/etc/systemd/system
+pages=/usr/local/share/man/man1
+keys=/etc/ebr-gateway/release-keys # the supplier's public keys, one a line, as the plant got them another way
 starts_within_s=300
 
 trap 'exit 1' HUP INT TERM # so that what stands behind EXIT is done as well
@@ -39,16 +42,92 @@ python_for() { # the first Python that is new enough and for which this folder h
     done
 }
 
-install_version() {
+wheel_here() {
     wheel=$(ls "$here"/ebr_gateway-*-py3-none-any.whl 2>/dev/null | head -n 1)
     [ -n "$wheel" ] || refuse "no wheel of ebr-gateway lies in $here"
+}
+
+is_whole() {
+    (cd "$here" && sha256sum --check --quiet --strict SHA256SUMS >/dev/null 2>&1) || refuse "a file in $here is not what SHA256SUMS says: copy the medium again"
+}
+
+is_signed() { # by a key of the plant: who can change a file here can change the sums beside it, but not sign them
+    command -v openssl >/dev/null 2>&1 || refuse "openssl is needed to verify the signature: apt-get install openssl"
+    "$1" -I - "$here" "$2" "$(basename "$wheel")" <<'PYTHON'
+import base64, hashlib, pathlib, subprocess, sys, tempfile
+
+here, keys, wheel = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+
+
+def refuse(why):
+    sys.exit(f"install.sh: {why}; nothing is installed")
+
+
+def signed(note, key):  # a signed note (C2SP signed-note, Ed25519)
+    name, number, coded = key.split("+", 2)
+    text, _, signatures = note.rpartition(b"\n\n")
+    for line in signatures.decode("utf-8", "replace").splitlines():
+        who, _, raw = line.removeprefix("\u2014 ").rpartition(" ")
+        raw = base64.b64decode(raw)
+        if who != name or raw[:4].hex() != number:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            at = [pathlib.Path(folder, each) for each in ("key", "text", "signature")]
+            found = (bytes.fromhex("302a300506032b6570032100") + base64.b64decode(coded)[1:], text + b"\n", raw[4:])
+            for path, content in zip(at, found):
+                path.write_bytes(content)
+            words = ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-rawin", "-inkey", at[0], "-in", at[1], "-sigfile", at[2]]
+            if subprocess.run(words, capture_output=True).returncode == 0:
+                return True
+    return False
+
+
+try:
+    note = (here / "SHA256SUMS.note").read_bytes()
+except OSError:
+    refuse(f"no signature lies here (SHA256SUMS.note), and {keys} names whose releases this machine takes")
+try:
+    is_signed = any(signed(note, key) for key in keys.read_text("utf-8").split())
+except (OSError, ValueError) as error:
+    refuse(f"{keys} or the signature can not be read: {error}")
+if not is_signed:
+    refuse(f"the release is signed by none of the keys of {keys}")
+sums = dict(reversed(line.split("  ", 1)) for line in note.rpartition(b"\n\n")[0].decode().splitlines())
+for name in (wheel, "locks/databases.txt", *sums):
+    path = here / name
+    if name not in sums or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sums[name]:
+        refuse(f"{name} is not what was signed")
+PYTHON
+}
+
+looked_at() { # python, keys
+    is_whole
+    if [ -s "$2" ]; then
+        is_signed "$1" "$2" || exit 1
+        say "signed by a key of $2"
+    else
+        say "no release key is at $2: nobody's signature was looked at"
+    fi
+}
+
+verify() {
+    wheel_here
+    [ -s "$1" ] || refuse "no release key is at $1: put the supplier's there, as you got it another way than this folder"
+    command -v python3 >/dev/null 2>&1 || refuse "no python3 is here"
+    looked_at python3 "$1"
+    say "$(basename "$wheel") and the locks are as they were signed; the libraries are held against the locks when they are installed"
+}
+
+install_version() {
+    wheel_here
     version=$(basename "$wheel" | sed 's/^ebr_gateway-\(.*\)-py3-none-any\.whl$/\1/')
     target=$opt/ebr-gateway-$version
-    (cd "$here" && sha256sum --check --quiet --strict SHA256SUMS >/dev/null 2>&1) || refuse "a file in $here is not what SHA256SUMS says: copy the medium again"
+    is_whole
     [ ! -d "$current" ] || [ -L "$current" ] || refuse "$current is a folder: it was installed by hand; move it to $opt/ebr-gateway-VERSION first"
     if is_installed "$version"; then refuse "version $version is installed already: ./install.sh switch $version"; fi
     python=$(python_for)
     [ -n "$python" ] || refuse "no Python 3.11 or newer with venv is here for which this folder has libraries: apt-get install python3-venv"
+    looked_at "$python" "$keys"
     say "version $version with $("$python" --version)"
     rm -rf "$target"
     trap 'rm -rf "$target"' EXIT
@@ -68,13 +147,14 @@ install_version() {
     "$target/bin/ebr-gateway" about || say "the supplier's signature was not verified: see 'ebr-gateway docs install', 1"
 }
 
-lay_around() { # account, unit, command, completion: the same for every version
+lay_around() { # account, unit, command, completion, pages for man: of the version that is in use
     share=$("$1/bin/python" -P -c 'import gateway, pathlib; print(pathlib.Path(gateway.__file__).parent / "install/systemd")')
     install -d -m 0755 /etc/sysusers.d "$units" /etc/ebr-gateway /usr/local/bin /etc/bash_completion.d
     install -m 0644 "$share/ebr-gateway.conf" /etc/sysusers.d/
     install -m 0644 "$share/ebr-gateway@.service" "$units/"
     ln -sfn "$current/bin/ebr-gateway" /usr/local/bin/ebr-gateway
     _EBR_GATEWAY_COMPLETE=bash_source "$1/bin/ebr-gateway" >/etc/bash_completion.d/ebr-gateway || rm -f /etc/bash_completion.d/ebr-gateway
+    "$1/bin/ebr-gateway" docs --man "$pages" >/dev/null 2>&1 || rm -f "$pages"/ebr-gateway*.1 # an older version makes none
     systemd-sysusers /etc/sysusers.d/ebr-gateway.conf
     if has_systemd; then systemctl daemon-reload; fi
 }
@@ -125,12 +205,13 @@ remove_version() {
 
 uninstall() {
     for line in $(lines_that_run); do systemctl disable --now "$line"; done
-    rm -f "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway
+    rm -f "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway "$pages"/ebr-gateway*.1
     rm -rf "$opt"/ebr-gateway-[0-9]*
     if has_systemd; then systemctl daemon-reload; fi
     say "the program is removed. Line folders in /etc/ebr-gateway, journals in /var/lib/ebr-gateway and the account stay"
 }
 
+if [ "${1:-}" = verify ]; then verify "${2:-$keys}"; exit 0; fi
 [ "$(id -u)" = 0 ] || refuse "root installs: sudo $0 $*"
 case "${1:-install}" in
 install) install_version ;;
@@ -138,5 +219,5 @@ switch) switch_to "${2:?a version}" ;;
 list) for version in $(installed); do if [ "$version" = "$(in_use)" ]; then echo "$version  in use"; else echo "$version"; fi; done ;;
 remove) remove_version "${2:?a version}" ;;
 uninstall) uninstall ;;
-*) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 1 ;;
+*) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 1 ;;
 esac

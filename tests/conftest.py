@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kit.random_line import Recorded
 
 pytest.register_assert_rewrite("kit")
-# Which rows of docs/fault-bar.md were proved, the figures, what was skipped; and what each test did, for the traceability matrix.
-pytest_plugins = ["kit.bar", "kit.results"]
+# Which rows of docs/fault-bar.md were proved, the figures, what was skipped; a run that is continued; what each test did, for the matrix.
+pytest_plugins = ["kit.bar", "kit.resumed", "kit.results"]
 
 KINDS = ("property", "process", "faults", "soak")
 

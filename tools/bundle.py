@@ -84,6 +84,7 @@ def filled(made: Path, of: str, pythons: list[str]) -> Path:
     for python in pythons:
         _run(*_pip_download(python), "-r", folder / "locks" / "databases.txt", "-d", folder / "wheels")
     shutil.copy(ROOT / "installer" / "install.sh", folder)
+    shutil.copytree(ROOT / "installer" / "container", folder / "container")
     _sum(folder)
     return folder
 

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import tomllib
 import zipfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def main() -> None:
             make_key(Path(words[1]))
         elif len(words) == 3 and words[0] in ("check", "make"):
             changes, signer = check(words[1]), signer_of(words[2])
+            if Path("docs/validation/urs.md").exists():
+                check_traceability(Path.cwd(), [signer.public])
             if words[0] == "make":
                 tag(words[1], changes, build(words[1], signer))
         else:
@@ -95,14 +98,16 @@ def check(version: str) -> str:
         raise Refused(f"CHANGELOG.md says nothing below the heading of {version}")
     if (tagged := tagged_commit(version)) not in ("", run("git", "rev-parse", "HEAD")):
         raise Refused(f"v{version} is the tag of another commit, {tagged[:12]}: a version is released once")
-    if Path("docs/validation/urs.md").exists():
-        check_traceability(Path.cwd())
     return section[1].strip()
 
 
-def check_traceability(tree: Path) -> None:
-    """Refuse a commit whose traceability is missing, of other files, or says that something failed or did not run. Raises Refused."""
-    from gateway.validation.traceability.matrix import row_of
+def check_traceability(tree: Path, publics: Sequence[str] = ()) -> None:
+    """Refuse a commit whose traceability is missing, of other files, or says that something failed, did not run, or has no justification.
+
+    publics: keys whose signature under the justifications counts. Raises Refused.
+    """
+    from gateway.validation.traceability.justifications import unjustified
+    from gateway.validation.traceability.matrix import rows_of
     from gateway.validation.traceability.problems import of_results, problems
     from gateway.validation.traceability.results import RELEASE_FILE, Results
     from gateway.validation.traceability.tree import NoTraceability, of_release, of_tree
@@ -113,8 +118,8 @@ def check_traceability(tree: Path) -> None:
         raise Refused(f"{error}: run `make test`, `make faults`, `make rtm`, and commit") from None
     if carried._replace(results=Results((), ())) != now._replace(problems=()):
         raise Refused(f"{RELEASE_FILE} is of other files than this commit's: run `make test`, `make faults`, `make rtm`, and commit")
-    rows = [row_of(requirement, carried) for requirement in carried.requirements]
-    if found := [*problems(now), *of_results(rows)]:
+    rows = rows_of(carried, publics)
+    if found := [*problems(now), *of_results(rows), *unjustified(rows)]:
         raise Refused(f"the traceability has {len(found)} problems, the first is `{found[0]}`")
 
 

@@ -135,7 +135,10 @@ class MadeBy(Open):
 
 
 class DocumentHead(Open):
-    """What the head of every document says. journal []: none was read. result null: the document judges nothing."""
+    """What the head of every document says. journal []: none was read. result null: the document judges nothing.
+
+    passed-with-dispositions: of a disposition, after which every deviation of its run is accepted; no run says it of itself.
+    """
 
     document: Name
     schema_: Literal["ebr-gateway/document/1"] = Field(alias="schema")
@@ -150,7 +153,7 @@ class DocumentHead(Open):
     made_at: MadeAt
     made_by: MadeBy
     batch: str | None
-    result: Literal["passed", "finding", "not-complete"] | None
+    result: Literal["passed", "passed-with-dispositions", "finding", "not-complete"] | None
     sha256: Hex64
     signatures: list[Signature]
 
@@ -208,11 +211,29 @@ class Document(DocumentHead):
     body: list[Section | Paragraph | Values | TableBlock | FormBlock]
 
 
+class Disposes(Open):
+    """Of which deviation of which run a document disposes, how, and how many are open after it. made_at, result: of the run's document."""
+
+    document: Name
+    id: Name
+    sha256: Hex64
+    made_at: AwareDatetime
+    result: Literal["passed", "finding", "not-complete"] | None
+    no: int
+    disposition: Literal["accept", "retest", "reject"]
+    open: int
+
+
 class MadeEvent(DocumentHead, Event):
-    """A document of the product: its head, its digest, its length as a file without white space between members, and who recorded it."""
+    """A document of the product: its head, its digest, its length as a file without white space between members, and who recorded it.
+
+    disposes, reason: of a disposition of a deviation, with the words of who gave it.
+    """
 
     type: Literal["document"]
     bytes: int
+    disposes: Disposes | None = None
+    reason: str | None = None
     who: Who
     where: Where
     site_zone: str

@@ -122,7 +122,7 @@ def rows(data: bytes, columns: Columns, report: TableReport) -> Iterator[CsvRow]
         return
     csv.field_size_limit(2**31 - 1)  # of the whole process; how long a cell may be is checked with its columns
     # strict: else a quotation mark that is never closed would take the rest of the file into one cell, without an error.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(text), strict=True)
     try:
         header = _header(next(reader, []), columns, report)
         if header is not None:
@@ -131,7 +131,7 @@ def rows(data: bytes, columns: Columns, report: TableReport) -> Iterator[CsvRow]
         report.error(reader.line_num, f"not readable as CSV: {error}; the rest of the file was not read")
 
 
-def _delimiter(text: str) -> str:
+def delimiter(text: str) -> str:
     """Choose the delimiter: the most frequent of `,` `;` and tab in the header."""
     first = text.split("\n", 1)[0]
     return max(",;\t", key=first.count)

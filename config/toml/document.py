@@ -16,6 +16,7 @@ from config.sections import (
     Equipment,
     LineSection,
     Notify,
+    Periodic,
     Push,
     Route,
     Source,
@@ -33,9 +34,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "web": Web,
     "push": Push,
     "backup": Backup,
+    "periodic": Periodic,
     "users": Users,
 }
-OPTIONAL = ("web", "push", "backup", "users")  # absent means absent, not the defaults
+OPTIONAL = ("web", "push", "backup", "periodic", "users")  # absent means absent, not the defaults
 LISTS: dict[str, type[BaseModel]] = {
     "source": Source,
     "equipment": Equipment,
@@ -67,6 +69,7 @@ class Sections:
     witness: list[tuple[Path_, Witness]] = field(default_factory=list)
     notify: list[tuple[Path_, Notify]] = field(default_factory=list)
     backup: Backup | None = None
+    periodic: Periodic | None = None
     tag_files: tuple[str, ...] = ("tags.csv",)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote
@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
 from config.grammars.addresses import FileAddress, parse
-from drivers.contract import Driver, DriverMisconfigured, Emit, Finding
+from drivers.contract import Browsed, Driver, DriverMisconfigured, Emit, Finding
+from drivers.mes_file.browse import browsed
 from drivers.mes_file.folder import Folder, Scan, Seen, matches, printable
 from drivers.mes_file.probe import Probe, probed
 from drivers.mes_file.reader import FileReader
@@ -64,6 +65,22 @@ class MesFileDriver(Driver):
                 every, kept = range(len(self.tags)), [tag for reader in self._readers for tag in reader.kept]
                 await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=every, kept=kept)
                 await asyncio.sleep(max(0.0, self.source.rate_ms / 1000 - (time.monotonic_ns() - requested_ns) / 1e9))
+        finally:
+            folder.close()
+
+    async def browse(
+        self,
+        under: str | None = None,
+        match: str | None = None,
+        known: Collection[str] = (),
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> Browsed:
+        """List the columns of the files that stand in the folder, see browse.py. Raises ValueError, LinkLost."""
+        folder = await asyncio.to_thread(Folder, self._path)
+        try:
+            progress("reading the newest files")
+            scan = await asyncio.to_thread(folder.scan, self._is_taken)
+            return await asyncio.to_thread(browsed, folder, scan, self.settings, self.source.name, under, match, known)
         finally:
             folder.close()
 

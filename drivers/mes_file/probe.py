@@ -68,26 +68,37 @@ class Probe:
 def probed(folder: Folder, scan: Scan, settings: FileSettings, columns: Mapping[str, Sequence[tuple[Tag, str]]]) -> Probe:
     """Read the newest files of each pattern. columns: pattern -> its tags, each with the column that it takes."""
     findings = [f"{printable(name)}: not read: {why}" for name, why in scan.refused.items()]
-    companions = [pattern.sign for pattern in settings.pattern]
-    unmatched = [name for name in sorted(scan.others) if not any(sign.is_companion(name) for sign in companions)]
-    findings += [f"{printable(name)}: no pattern takes it" for name in unmatched[:MOST_FILES]]
-    if len(unmatched) > MOST_FILES:
-        findings.append(f"{len(unmatched) - MOST_FILES} more files that no pattern takes")
+    others = unmatched(scan, settings)
+    findings += [f"{printable(name)}: no pattern takes it" for name in others[:MOST_FILES]]
+    if len(others) > MOST_FILES:
+        findings.append(f"{len(others) - MOST_FILES} more files that no pattern takes")
     return Probe([_probed(folder, scan, pattern, settings, columns[pattern.name]) for pattern in settings.pattern], findings)
+
+
+def unmatched(scan: Scan, settings: FileSettings) -> list[str]:
+    """List the names that no pattern takes, and that no pattern's sign needs."""
+    companions = [pattern.sign for pattern in settings.pattern]
+    return [name for name in sorted(scan.others) if not any(sign.is_companion(name) for sign in companions)]
 
 
 def _probed(folder: Folder, scan: Scan, pattern: Pattern, settings: FileSettings, tags: Sequence[tuple[Tag, str]]) -> ProbedPattern:
     told = ProbedPattern(pattern.name, pattern.glob)
+    newest = newest_record(folder, scan, pattern, settings, told)
+    told.tags = [_tag(tag, column, newest, told.columns, pattern) for tag, column in tags]
+    if told.problems or any(tag.state not in ("ok", NOT_SHOWN) for tag in told.tags):
+        told.state = "differs"
+    return told
+
+
+def newest_record(folder: Folder, scan: Scan, pattern: Pattern, settings: FileSettings, told: ProbedPattern) -> Record | None:
+    """Read the newest files of a pattern as the driver would, and tell what they are; return the last record of the newest that has one."""
     mine = [seen for name, seen in scan.files.items() if matches(name, pattern.glob) and not pattern.sign.is_companion(name)]
     newest: Record | None = None
     for seen in sorted(mine, key=lambda seen: (seen.mtime_ns, seen.name))[-MOST_FILES:]:
         newest = _file(folder, scan, seen, pattern, settings, told) or newest
     if len(mine) > MOST_FILES:
         told.files.insert(0, f"... {len(mine) - MOST_FILES} older files, not looked at")
-    told.tags = [_tag(tag, column, newest, told.columns, pattern) for tag, column in tags]
-    if told.problems or any(tag.state not in ("ok", NOT_SHOWN) for tag in told.tags):
-        told.state = "differs"
-    return told
+    return newest
 
 
 def _file(folder: Folder, scan: Scan, seen: Seen, pattern: Pattern, settings: FileSettings, told: ProbedPattern) -> Record | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from drivers.contract import (
     GOOD,
     UNFORESEEN,
     BadReply,
+    Browsed,
     Driver,
     DriverMisconfigured,
     Emit,
@@ -29,6 +30,7 @@ from drivers.contract import (
 from drivers.exact_json import exact_json
 from drivers.local_time import Moment, folds_back, read, ticks_of
 from drivers.mes_sql import below, checks, findings
+from drivers.mes_sql.browse import browse
 from drivers.mes_sql.database import Database
 from drivers.mes_sql.failing import Failure, QueryCrashed, of_query
 from drivers.mes_sql.findings import Told
@@ -351,6 +353,20 @@ class MesSqlDriver(Driver):
         resolution_s = 0.0 if moment.microsecond else 0.5
         half_s = (after_s - before_s) / 2
         return source_s + resolution_s - (now_s - half_s), half_s + resolution_s
+
+    async def browse(
+        self,
+        under: str | None = None,
+        match: str | None = None,
+        known: Collection[str] = (),
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> Browsed:
+        """List tables and views with their columns, see browse.py. Raises LinkLost, BadReply, DriverMisconfigured."""
+        database = Database(self.source, self.settings, _password_of(self.source, self.settings), self._worker)
+        try:
+            return await browse(database, self.source.name, self.settings.query, under, match, known, progress)
+        finally:
+            await database.close()
 
     async def probe(self) -> Probe:
         """Each query once, and the clock. Raises LinkLost, BadReply, DriverMisconfigured."""

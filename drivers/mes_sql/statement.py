@@ -126,6 +126,20 @@ def columns(sql: str) -> list[str] | None:
     return None if None in names else [name for name in names if name is not None]
 
 
+def table(sql: str) -> str | None:
+    """The one table or view that the statement reads, without its schema; None where it reads several, or a query within the query."""
+    tokens = [token for _, token in _at_top(_solid(sql))]
+    words = [text.lower() if kind == "word" else text for kind, text in tokens]
+    if words.count("from") != 1 or "join" in words or not {"union", "intersect", "except", "minus"}.isdisjoint(words):
+        return None
+    at = words.index("from") + 1
+    while tokens[at + 1 : at + 2] == [("other", ".")]:
+        at += 2
+    if at >= len(tokens) or tokens[at][0] not in ("word", "quoted") or "," in words[at : at + 3]:
+        return None
+    return _name([tokens[at]])
+
+
 def _name(item: Sequence[Token]) -> str | None:
     """The name of an item of the SELECT list: its alias, or its column; None for what the database names."""
     words = [token for token in item if token[1].lower() not in ("distinct", "all")]

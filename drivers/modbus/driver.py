@@ -2,19 +2,20 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
-from drivers.contract import Driver, DriverError, DriverMisconfigured, Emit
+from drivers.contract import Browsed, Driver, DriverError, DriverMisconfigured, Emit, LinkLost
 from drivers.lasting import lasting
 from drivers.modbus.frames import ModbusException, NoAnswer, Request, WrongAnswer, request_for
 from drivers.modbus.outlet import SharedEmit
 from drivers.modbus.plan import Block, ReadLimits, Value, block_of, plan
 from drivers.modbus.probe import ProbeReport, Readable, probe
 from drivers.modbus.rtu import LateFrames, RtuLink
+from drivers.modbus.scan import Scan, browsed, spans_of
 from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import Link, UnitPoll
@@ -89,6 +90,25 @@ class ModbusDriver(Driver):
         if all(tag.state in ("silent", "wrong-answer") for tag in report.tags):
             report.otherwise = await self._otherwise()
         return report
+
+    async def browse(
+        self,
+        under: str | None = None,
+        match: str | None = None,
+        known: Collection[str] = (),
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> Browsed:
+        """Scan the ranges that `under` names, see scan.py. Raises ValueError, LinkLost, BadReply."""
+        spans, its = spans_of(under), self.settings
+        link = self._link()
+        try:
+            await link.open()
+            found = await Scan(link, ReadLimits(its.max_registers, its.max_bits), progress).of(spans)
+        finally:
+            link.close()
+        if not found.given and found.refused:
+            raise LinkLost(f"none of it is given: {found.refused[0][0]}: {found.refused[0][1]}")
+        return browsed(self.source.name, found, match, known, its.encoding)
 
     async def _probed(self) -> ProbeReport:
         values = [value_of(index, tag, self.settings) for index, tag in enumerate(self.tags)]

@@ -8,6 +8,7 @@ such a header stands elsewhere, or if the bytes behind a frame are no header.
 """
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -36,15 +37,30 @@ def heads_of(request: Request, transaction: int, odd: Collection[str] = ()) -> t
 
     odd: what the device is known to do: "unit", another unit number; "padding", one byte more.
     """
-    lengths = [3 + request.data_bytes, 3] + ([4 + request.data_bytes, 4] if "padding" in odd else [])
-    size = _HEADER.size - ("unit" in odd)
-    return tuple(_HEADER.pack(transaction, 0, length, request.unit)[:size] for length in lengths)
+    first = transaction.to_bytes(2, "big")
+    return tuple([first + rest for rest in _heads_without_transaction(request.unit, request.data_bytes, "unit" in odd, "padding" in odd)])
+
+
+@lru_cache(maxsize=4_096)
+def _heads_without_transaction(unit: int, data_bytes: int, any_unit: bool, padded: bool) -> tuple[bytes, ...]:  # noqa: FBT001
+    lengths = [3 + data_bytes, 3] + ([4 + data_bytes, 4] if padded else [])
+    return tuple(_HEADER.pack(0, 0, length, unit)[2 : _HEADER.size - any_unit] for length in lengths)
 
 
 def without_padding(pdu: bytes, request: Request) -> bytes:
     """Cut off the one byte behind the data, or behind an exception code, that a device adds; any other PDU is given back as it is."""
     right = 2 if pdu[:1] == bytes([request.function | 0x80]) else 2 + request.data_bytes
     return pdu[:right] if len(pdu) == right + 1 else pdu
+
+
+def sole_answer(stream: bytes, heads: tuple[bytes, ...]) -> bytes | None:
+    """Return the PDU where a stream is one whole answer with data, and nothing else is due; None in doubt: then `frames_in` decides.
+
+    heads: of that answer, see `heads_of`.
+    """
+    if len(heads) != 2 or not stream.startswith(heads[0]) or len(stream) != 6 + (stream[4] << 8 | stream[5]):
+        return None
+    return stream[7:] if stream.find(heads[0], 1) < 0 and stream.find(heads[1], 1) < 0 else None
 
 
 def frames_in(stream: bytes, due: Collection[bytes]) -> list[Frame] | None:

@@ -13,39 +13,21 @@ from typing import cast
 from drivers.contract import BadReply, LinkLost, link_lost
 from drivers.keepalive import watch
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
-from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of, without_padding
+from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of, sole_answer, without_padding
 from drivers.modbus.settings import Endpoint
 from drivers.os_words import in_words
 
+_CLOCK_S = 0.0005  # event loops count time in milliseconds
 _STRAYS = 100  # answers nobody waits for, on one connection, before it is given up
 
 
 class _Waiting:
     """A request that waits for its answer, at most until an instant of the event loop."""
 
-    __slots__ = ("_timer", "answer", "request")
+    __slots__ = ("answer", "request", "until")
 
     def __init__(self, request: Request, answer: asyncio.Future[tuple[bytes, int]], until: float) -> None:
-        self.request, self.answer = request, answer
-        self.wait_until(until)
-
-    def wait_until(self, until: float) -> None:
-        """Wait until then."""
-        self._timer = self.answer.get_loop().call_at(until, self._expire)
-
-    def wait_longer(self, until: float) -> None:
-        """Wait until then instead, if neither an answer nor its time-out has come."""
-        if not self.answer.done():
-            self._timer.cancel()
-            self.wait_until(until)
-
-    def end(self) -> None:
-        """Wait no more."""
-        self._timer.cancel()
-
-    def _expire(self) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(TimeoutError())
+        self.request, self.answer, self.until = request, answer, until
 
 
 class _Connection(asyncio.Protocol):
@@ -64,6 +46,7 @@ class _Connection(asyncio.Protocol):
         self.buffer = b""
         self._due: dict[int, tuple[bytes, ...]] = {}  # transaction -> heads of its answer, until it has come
         self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None  # one for all requests: it rings when the first of them may be over
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # what loops give is not always of that class
@@ -73,6 +56,12 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take the answers once the stream ends where a frame ends; see mbap.py."""
         received_ns = time.monotonic_ns()
+        if not self.buffer and len(self._due) == 1:  # nearly always: one question, and its answer whole
+            ((transaction, heads),) = self._due.items()
+            pdu = sole_answer(data, heads)
+            if pdu is not None:
+                self._take(Frame(transaction, data[6], pdu), received_ns)
+                return
         self.buffer += data
         try:
             frames = frames_in(self.buffer, [head for heads in self._due.values() for head in heads])
@@ -95,6 +84,8 @@ class _Connection(asyncio.Protocol):
         self.waiting[transaction] = waiting
         self._due[transaction] = heads_of(waiting.request, transaction, self._odd)
         self.idle.clear()
+        if self._timer is None:
+            self._ring(waiting.until)
         self._transport.write(frame)
 
     def settled(self, transaction: int, until: float) -> None:
@@ -105,10 +96,11 @@ class _Connection(asyncio.Protocol):
         """
         if transaction not in self.waiting:
             return
-        later = list(self.waiting)
-        self.waiting.pop(transaction).end()
-        for key in later[later.index(transaction) + 1 :]:
-            self.waiting[key].wait_longer(until)
+        if len(self.waiting) > 1:
+            later = list(self.waiting)
+            for key in later[later.index(transaction) + 1 :]:
+                self.waiting[key].until = until
+        del self.waiting[transaction]
         if not self.waiting:
             self.idle.set()
 
@@ -134,7 +126,25 @@ class _Connection(asyncio.Protocol):
         else:
             waiting.answer.set_result((frame.pdu, received_ns))
 
+    def _ring(self, at_s: float) -> None:
+        """Look for time-outs at an instant of the event loop. No request's is before it: later ones end later, and none ends earlier."""
+        self._timer = asyncio.get_running_loop().call_at(at_s, self._expire)
+
+    def _expire(self) -> None:
+        """End the requests whose time is over, and look again when the next one's may be."""
+        self._timer = None
+        now_s = asyncio.get_running_loop().time() + _CLOCK_S
+        for waiting in self.waiting.values():
+            if waiting.until <= now_s and not waiting.answer.done():
+                waiting.answer.set_exception(TimeoutError())
+        left = [waiting.until for waiting in self.waiting.values() if not waiting.answer.done()]
+        if left:
+            self._ring(min(left))
+
     def _end(self, why: Exception) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self.lost is None:
             self.lost = why
             if self._transport is not None:
@@ -186,9 +196,12 @@ class TcpLink:
 
         Raises ModbusException, WrongAnswer, NoAnswer for this request; LinkLost or BadReply when the connection is at fault.
         """
-        async with self._slots:
-            async with self._opening:
-                connection = await self._ready()
+        await self._slots.acquire()
+        try:
+            connection = self._at_once()
+            if connection is None:
+                async with self._opening:
+                    connection = await self._ready()
             try:
                 return await self._exchange(connection, request)
             except (NoAnswer, WrongAnswer):
@@ -197,6 +210,8 @@ class TcpLink:
             finally:
                 if self._turnaround_s:
                     self._rest(self._turnaround_s)
+        finally:
+            self._slots.release()
 
     def close(self) -> None:
         """Close the connection at once. Requests that wait raise LinkLost."""
@@ -214,8 +229,9 @@ class TcpLink:
         except TimeoutError as error:
             raise NoAnswer(f"no answer in {self._timeout_s:g} s{_instead(connection, transaction)}") from error
         finally:
-            waiting.end()
             connection.settled(transaction, loop.time() + self._timeout_s)
+        if len(pdu) == 2 + request.data_bytes and pdu[0] == request.function:
+            return Reply(data_of(pdu, request), requested_ns, received_ns)
         plain = without_padding(pdu, request)
         if plain != pdu and "padding" not in self._odd:
             text = 'one byte too many, all else is right (odd_answers = ["padding"] lets it pass)'
@@ -224,6 +240,13 @@ class TcpLink:
 
     def _rest(self, rest_s: float) -> None:
         self._free_s = max(self._free_s, asyncio.get_running_loop().time() + rest_s)
+
+    def _at_once(self) -> _Connection | None:
+        """Return the connection if a request can go out on it now; None if something has to be waited for, see `_ready`."""
+        its = self._connection
+        if its is None or self._is_stale or its.lost is not None or self._opening.locked():
+            return None
+        return its if not self._free_s or self._free_s <= asyncio.get_running_loop().time() else None
 
     async def _ready(self) -> _Connection:
         """Return a connection whose device is ready for a request; one that is closed while the device rests is opened again."""

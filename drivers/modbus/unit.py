@@ -123,7 +123,7 @@ class UnitPoll:
                     await self._failed(readers[at:], error)
                     return
                 await self._troubled(plan, reader, error)
-        if not self._failures:
+        if not self._failures and self._findings.stands_silent:
             await self._findings.answers(self.tags)
         await self._flush()
         await self._try_unreadable(plan)

@@ -43,9 +43,14 @@ class UnitFindings:
         self._standing.silent.add(self._unit)
         await self._found("unit-health", tags, f"unit {self._unit} does not answer; {why}", unit=self._unit)
 
+    @property
+    def stands_silent(self) -> bool:
+        """Whether it was told that the unit does not answer, and not yet that it does."""
+        return self._unit in self._standing.silent
+
     async def answers(self, tags: tuple[int, ...]) -> None:
         """Tell that the unit answers again, if it was told that it does not."""
-        if self._unit in self._standing.silent:
+        if self.stands_silent:
             self._standing.silent.discard(self._unit)
             await self._found("unit-health", tags, f"unit {self._unit} answers again", "info", unit=self._unit)
 

@@ -13,7 +13,7 @@ from gateway.interfaces import Digests, digests
 FORM = "ebr-gateway/impact/1"
 EVERYWHERE = "*"
 """In place of an equipment: the change may touch every one."""
-NOWHERE = frozenset({"web", "users", "backup", "witness", "uplink", "disposition"})
+NOWHERE = frozenset({"web", "users", "backup", "periodic", "witness", "uplink", "disposition"})
 """Kinds that touch no equipment's record: who looks, who is told, where copies go."""
 MOST_CHANGES = 2_000
 RANK = ("none", "GMP", "CQA", "CPP")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("line", type=FOLDER, metavar="LINE", help="the folder to make")
-@click.option("--like", default="new", help="begin as an example: granulation-2, bioreactor-3, tablet-press-1; else one PLC and one mixer")
+@click.option("--like", default="new", help="begin as an example: granulation, bioreactor, tablet-press; else one PLC and one mixer")
 @click.option(
     "--separator", type=click.Choice([",", ";"]), default=",", help="between the cells of the tables, as your spreadsheets have it"
 )
@@ -24,6 +24,7 @@ def new(line: Path, like: str, separator: str) -> None:
 
     if line.exists():
         fail(f"{line}: exists already", WRONG_INPUT)
+    like = next((name for name in examples.names() if name.startswith(f"{like}-")), like)
     if like not in examples.names():
         fail(f"--like {like[:60]}: there is none; there are {', '.join(examples.names())}", WRONG_INPUT)
     try:
@@ -129,10 +130,20 @@ def _about(found: "Line", folder: Path) -> str:
 @click.option("--seed", type=int, default=1, help="same seed, same line")
 @click.option("--only", multiple=True, metavar="SOURCE", help="serve this source alone; may be given more than once")
 @click.option("--skip", multiple=True, metavar="SOURCE", help="do not serve this source; may be given more than once")
-def simulate(line: Path, to: Path | None, truth: Path | None, seed: int, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
+@click.option(
+    "--fail",
+    "failing",
+    multiple=True,
+    metavar="SOURCE[=HOW]",
+    help="this source works for 30 s and fails for 15, in turns: gone (off, restarted), silent (a pulled cable), refusing",
+)
+def simulate(
+    line: Path, to: Path | None, truth: Path | None, seed: int, only: tuple[str, ...], skip: tuple[str, ...], failing: tuple[str, ...]
+) -> None:
     """Serve the sources of a line, with devices that answer at the addresses of its tag map.
 
-    One source fails while the others go on if it is served by itself: --skip it in one terminal, --only it in another, and end that one.
+    --fail lets one source fail while the others go on. To decide yourself when, serve it by itself: --skip it in one terminal, --only it
+    in another, and end that one.
     """
     import logging
 
@@ -140,7 +151,7 @@ def simulate(line: Path, to: Path | None, truth: Path | None, seed: int, only: t
 
     logging_to_stderr(verbose=False)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # why it can not serve is said in one line
-    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip))
+    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip, failing=failing))
 
 
 @click.command()

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from gateway.cli.base import FINDING, FOLDER, GOOD, NOT_REACHED, WRONG_INPUT, data_of, fail, line_folder, people_of
+from gateway.cli.evidence import FORMS, NAME, of_plan, put_by, run_of
 from gateway.cli.persons import credentials, password_option
-from gateway.cli.qualify_bundle import put_by
 
 
 @click.command()
@@ -26,7 +26,7 @@ from gateway.cli.qualify_bundle import put_by
 @click.option(
     "--within-s", type=click.FloatRange(1, 3600), default=120.0, show_default=True, help="how long to wait for it, and for receipts"
 )
-@click.option("--witness", "other", metavar="NAME", help="a second person who saw it")
+@of_plan
 @click.option("--to", type=FOLDER, help="the folder of the list, to which this loop is added")
 @click.option("--user", required=True, help="who you are")
 @password_option
@@ -40,7 +40,8 @@ def loopcheck(
     calibration_due: datetime | None,
     stable_s: float,
     within_s: float,
-    other: str | None,
+    plan: str | None,
+    witness: str | None,
     to: Path | None,
     user: str,
     password_file: Path | None,
@@ -58,6 +59,7 @@ def loopcheck(
     from gateway.validation.loop import Unfit, busy, loop_of
     from gateway.validation.loop_watch import Tail, receipts, watched
 
+    run = run_of(plan, user, witness)
     site, data, people = assembly.load(line), data_of(line), people_of(line)
     known = next((one for one in site.tags if one.tag == tag), None)
     if known is None:
@@ -65,7 +67,7 @@ def loopcheck(
     due: date | None = None if calibration_due is None else calibration_due.date()
     try:
         loop = loop_of(known, inject, unit, tolerance, instrument or known.instrument, due)
-        bundle, loops = (None, []) if to is None else loop_document.opened(to)
+        bundle, loops = (None, []) if to is None else loop_document.opened(to, run)
     except (Unfit, loop_document.NotOpen, NotADocument, FileExistsError) as error:
         fail(str(error), WRONG_INPUT)
     said = {} if to is None else credentials(user, password_file)
@@ -88,11 +90,11 @@ def loopcheck(
         told_by = [] if seen.reading is None else receipts(site, data, place, refused, within_s)
     except (NotRunning, JournalError, FileNotFoundError, sqlite3.Error) as error:
         fail(str(error), NOT_REACHED)
-    persons = [user, *([other] if other else [])]
+    persons = [user, *([witness] if witness else [])]
     one = loop_document.found(loop, site, seen, told_by, persons, rfc3339(now_ticks()), datetime.now(UTC).date())
     _show(one)
     if to is not None and bundle is not None:
-        _keep(line, loop_document.listed(site, bundle, [*loops, one]), to, said)
+        _keep(line, loop_document.listed(site, bundle, [*loops, one], run), to, said)
     sys.exit(GOOD if {step["verdict"] for step in one["steps"]} == {"passed"} else FINDING)
 
 
@@ -104,7 +106,7 @@ def _show(one: dict[str, Any]) -> None:
 def _keep(line: Path, drafted: dict[str, Any], to: Path, said: dict[str, str]) -> None:
     """Put the list in place of the one before, form by form: at no instant is there none."""
     document = put_by(line, drafted, to / "next", said)
-    for form in ("html", "pdf", "json"):
-        (to / "next" / f"document.{form}").replace(to / f"document.{form}")
+    for form in reversed(FORMS):  # that which counts is the last
+        (to / "next" / f"{NAME}.{form}").replace(to / f"{NAME}.{form}")
     (to / "next").rmdir()
     click.echo(f"{to}: {document['title']}: {document['result']}, SHA-256 {document['sha256']}")

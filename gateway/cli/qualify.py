@@ -1,4 +1,4 @@
-"""Defines the commands that qualify an installation, and show, sign and verify the folder of evidence that they make."""
+"""Defines the commands that qualify an installation, and show, sign, dispose of and verify the folder of evidence that they make."""
 
 import sys
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from gateway.cli.about import read_keys, release_keys_option
 from gateway.cli.base import FINDING, FOLDER, GOOD, PATH, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, people_of, print_json
 from gateway.cli.change_impact import impact
 from gateway.cli.documents import public_keys_from, replace, write
-from gateway.cli.persons import password_option, person
-from gateway.cli.qualify_bundle import put, text_of, to_folder
+from gateway.cli.evidence import FORMS, NAME, Making, disposed_text, made, makes_evidence, text_of
+from gateway.cli.persons import by_person, password_option, person
 from gateway.cli.qualify_pq import pq
 
 bundle_folder = click.argument("folder", type=FOLDER, metavar="DIR", help="a folder that qualify made")
@@ -20,7 +20,7 @@ bundle_folder = click.argument("folder", type=FOLDER, metavar="DIR", help="a fol
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
 def qualify() -> None:
-    """Qualification: check the installation; show, sign and verify evidence; what a change asks for."""
+    """Qualification: check the installation; show, sign, dispose of and verify evidence; what a change asks for."""
 
 
 qualify.add_command(impact)
@@ -29,15 +29,13 @@ qualify.add_command(pq)
 
 @qualify.command(short_help="Installation qualification, on the plant's PC; reads only")
 @line_folder
-@to_folder
 @click.option("--account", default="ebr-gateway", help="account of the service")
 @click.option(
     "--port", "ports", type=int, multiple=True, help="a port beside the gateway's that other machines may reach, as 22; repeat it"
 )
 @release_keys_option
-@person
-@password_option
-def iq(line: Path, to: Path, account: str, ports: tuple[int, ...], key: Path | None, user: str | None, password_file: Path | None) -> None:
+@makes_evidence
+def iq(line: Path, account: str, ports: tuple[int, ...], key: Path | None, making: Making) -> None:
     """Check software, service, rights, machine and interfaces of an installed line, each expected and found; run it as root.
 
     Nothing of the line is changed, but that the document is recorded in the journal. Exit 0: every check was made and passed; 1: not.
@@ -53,26 +51,20 @@ def iq(line: Path, to: Path, account: str, ports: tuple[int, ...], key: Path | N
         now = ask(data_of(line), people_of(line))
     except NotRunning:
         now = None
-    try:
-        bundle = Bundle(to)
+
+    def drafted(bundle: Bundle) -> dict[str, Any]:
         of = iq.subject(line, Host(account=account, ports=ports), now, keys, str(key or release.KEYS))
-        drafted = iq.qualified(of, bundle)
-    except OSError as error:
-        fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
-    document = put(line, drafted, to, user, password_file)
-    click.echo(text_of(document))
-    click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
-    sys.exit(GOOD if document["result"] == "passed" else FINDING)
+        return iq.qualified(of, bundle, making.run)
+
+    made(line, making, drafted)
 
 
 @qualify.command(short_help="Operational qualification on a copy with simulated devices")
 @line_folder
-@to_folder
 @click.option("--case", "cases", multiple=True, help="only this case, as OQ-02; repeat it")
 @click.option("--seconds", type=click.FloatRange(15, 3600), default=60.0, help="how long the line runs in each case")
-@person
-@password_option
-def oq(line: Path, to: Path, cases: tuple[str, ...], seconds: float, user: str | None, password_file: Path | None) -> None:
+@makes_evidence
+def oq(line: Path, cases: tuple[str, ...], seconds: float, making: Making) -> None:
     """Play faults on a copy of the line with simulated devices and the reference EBR, unattended; the plant is not touched.
 
     What is not played is listed as not executed. Exit 0: every case was played and passed; 1: not.
@@ -81,7 +73,6 @@ def oq(line: Path, to: Path, cases: tuple[str, ...], seconds: float, user: str |
 
     from gateway.runtime import assembly
     from gateway.validation import oq
-    from gateway.validation.bundle import Bundle
     from gateway.validation.oq_cases import CASES
 
     if unknown := sorted(set(cases) - {case.id for case in CASES}):
@@ -90,14 +81,7 @@ def oq(line: Path, to: Path, cases: tuple[str, ...], seconds: float, user: str |
     if not site.uplinks:
         fail(f"{line}: the line has no uplink, and so no EBR that could be compared with", WRONG_INPUT)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended, in order
-    try:
-        drafted = oq.qualified(site, Bundle(to), cases, seconds, lambda text: click.echo(text, err=True))
-    except OSError as error:
-        fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
-    document = put(line, drafted, to, user, password_file)
-    click.echo(text_of(document))
-    click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
-    sys.exit(GOOD if document["result"] == "passed" else FINDING)
+    made(line, making, lambda bundle: oq.qualified(site, bundle, cases, seconds, lambda text: click.echo(text, err=True), making.run))
 
 
 def _document(folder: Path) -> dict[str, Any]:
@@ -112,23 +96,51 @@ def _document(folder: Path) -> dict[str, Any]:
         fail(str(error), FINDING)
 
 
-@qualify.command(short_help="Say what came of it, and who signed")
+def _dispositions(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    from gateway.documents import NotADocument
+    from gateway.validation.bundle import dispositions_of
+
+    try:
+        return dispositions_of(folder)
+    except NotADocument as error:
+        fail(str(error), FINDING)
+
+
+@qualify.command(short_help="Say what came of it, who signed, what was disposed of")
 @bundle_folder
 @as_json
 def show(folder: Path, as_json: bool) -> None:
-    """Say what came of a qualification. Exit 1: it is not passed."""
-    document = _document(folder)
+    """Say what came of a qualification, and what persons have disposed of since.
+
+    Exit 1: it is not passed, and not passed with dispositions either.
+    """
+    from gateway.documents.deviations import WITH_DISPOSITIONS, standing
+
+    document, series = _document(folder), _dispositions(folder)
+    newest = series[-1][1] if series else None
+    result, open_ = standing(document, newest)
+    dispositions = newest["facts"]["dispositions"] if newest else []
     if as_json:
-        print_json({**document["facts"], "result": document["result"], "signatures": document["signatures"]})
+        told = {"dispositions": dispositions, "open": open_, "signatures": document["signatures"]}
+        print_json({**document["facts"], "own_result": document["result"], "result": result, **told})
     else:
-        click.echo(f"{document['title']}, {document['made_at']['local']}\n{text_of(document)}\nresult: {document['result']}")
-        click.echo("\n".join(_signed(document)))
-    sys.exit(GOOD if document["result"] == "passed" else FINDING)
+        click.echo(f"{document['title']}, {document['made_at']['local']}\n{text_of(document)}")
+        click.echo(disposed_text(document, dispositions, result, open_))
+        click.echo("\n".join([*_signed(document), *_unwitnessed(document)]))
+    sys.exit(GOOD if result in ("passed", WITH_DISPOSITIONS) else FINDING)
 
 
 def _signed(document: Mapping[str, Any]) -> list[str]:
     names = [f"signed by {one['name']} ({one['user']}, {one['role']}): {one['meaning']}, {one['local']}" for one in document["signatures"]]
     return names or ["nobody has signed it"]
+
+
+def _unwitnessed(document: Mapping[str, Any]) -> list[str]:
+    """Say that the witness who was named has not signed."""
+    from gateway.documents.deviations import witnessed_by
+
+    witness = document["facts"].get("witness")
+    return [f"its witness {witness} has not signed it"] if witness and witness not in witnessed_by(document) else []
 
 
 @qualify.command(short_help="Sign it: executed, witnessed, approved")
@@ -144,12 +156,45 @@ def sign(line: Path, folder: Path, meaning: str, user: str | None, password_file
     document = _document(folder)
     if wrong := _wrong(folder, document):
         fail(f"{folder}: is not signed: {wrong[0]}", FINDING)
-    made = told(line, "document-sign", user, password_file, document=document, meaning=meaning)["document"]
-    replace(folder / "document.json", made)
-    for form in ("html", "pdf"):
-        (folder / f"document.{form}").unlink(missing_ok=True)
-    write(made, folder, ("html", "pdf"), "document")
-    click.echo(_signed(made)[-1])
+    signed = told(line, "document-sign", user, password_file, document=document, meaning=meaning)["document"]
+    replace(folder / f"{NAME}.json", signed)
+    for form in FORMS[1:]:
+        (folder / f"{NAME}.{form}").unlink(missing_ok=True)
+    write(signed, folder, FORMS[1:], NAME)
+    click.echo(_signed(signed)[-1])
+
+
+@qualify.command(short_help="Dispose of a deviation: accept, retest, reject")
+@line_folder
+@bundle_folder
+@click.option("--no", "number", type=click.IntRange(min=1), required=True, help="number of the deviation, as `show` tells it")
+@click.option("--impact", required=True, help="what it means for the product and the record, in at least ten characters")
+@click.option(
+    "--disposition",
+    type=click.Choice(["accept", "retest", "reject"]),
+    required=True,
+    help="accept it as it is; have it tested again; reject the run",
+)
+@by_person
+def dispose(
+    line: Path, folder: Path, number: int, impact: str, disposition: str, reason: str, user: str | None, password_file: Path | None
+) -> None:
+    """Dispose of one deviation with your password, as a document of its own beside the run's, which is not changed; nor is its evidence.
+
+    Never by who executed the run. A later disposition of the same deviation takes the place of the former; both are kept.
+    """
+    from gateway.cli.persons import told
+    from gateway.documents.deviations import standing
+    from gateway.validation.bundle import DISPOSITIONS, next_name
+
+    document, series = _document(folder), _dispositions(folder)
+    if wrong := [*_wrong(folder, document), *_series_wrong(document, series)]:
+        fail(f"{folder}: nothing is disposed of: {wrong[0]}", FINDING)
+    newest = series[-1][1] if series else None
+    given = {"no": number, "impact": impact, "disposition": disposition, "document": document, "newest": newest}
+    one = told(line, "qualification-dispose", user, password_file, reason=reason, **given)["document"]
+    write(one, folder / DISPOSITIONS, FORMS, next_name(series))
+    click.echo(disposed_text(document, one["facts"]["dispositions"], *standing(document, one)))
 
 
 def _wrong(folder: Path, document: Mapping[str, Any]) -> list[str]:
@@ -162,33 +207,36 @@ def _wrong(folder: Path, document: Mapping[str, Any]) -> list[str]:
         return [str(error)]
 
 
-@qualify.command(short_help="Say whether document, evidence and signatures are as they were")
+def _series_wrong(document: Mapping[str, Any], series: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    from gateway.documents.deviations import series_problems
+
+    return series_problems(document, series)
+
+
+@qualify.command(short_help="Say whether document, evidence, dispositions and signatures are as they were")
 @bundle_folder
 @click.option("--key", type=PATH, help="file with the gateway's public keys, as you got them another way")
 @as_json
 def verify(folder: Path, key: Path | None, as_json: bool) -> None:
-    """Say whether the document, every file of evidence and every signature are as they were made.
+    """Say whether the document, every file of evidence, every disposition and every signature are as they were made.
 
-    Exit 0: all are, and somebody signed; 1: not, or without --key.
+    Exit 0: all are, somebody signed, and the witness if one was named; 1: not, or without --key.
     """
+    from gateway.documents.deviations import standing
     from gateway.operation.document_commands import signature_problems
 
-    document = _document(folder)
-    wrong = [*_wrong(folder, document), *signature_problems(document, public_keys_from(None, key))]
+    document, series, keys = _document(folder), _dispositions(folder), public_keys_from(None, key)
+    wrong = [*_wrong(folder, document), *signature_problems(document, keys), *_unwitnessed(document), *_series_wrong(document, series)]
+    wrong += [f"{name}: {problem}" for name, one in series for problem in signature_problems(one, keys)]
     good = not wrong and bool(document["signatures"])
+    result, open_ = standing(document, series[-1][1] if series else None)
     if as_json:
-        print_json({"sha256": document["sha256"], "problems": wrong, "signatures": _signed(document), "good": good})
+        told = {"result": result, "dispositions": len(series), "open": open_}
+        print_json({"sha256": document["sha256"], "problems": wrong, "signatures": _signed(document), **told, "good": good})
     else:
-        counted = len(document["facts"]["evidence"])
-        click.echo(
-            "\n".join(
-                [
-                    f"{folder}: document as it was made, SHA-256 {document['sha256']}, {counted} files of evidence",
-                    *_signed(document),
-                    *wrong,
-                ]
-            )
-        )
+        counted = f"{len(document['facts']['evidence'])} files of evidence, {len(series)} dispositions, {len(open_)} deviations open"
+        whole = f"{folder}: document as it was made, SHA-256 {document['sha256']}, {counted}"
+        click.echo("\n".join([whole, *_signed(document), *wrong, f"result: {result}"]))
     sys.exit(GOOD if good else FINDING)
 
 
@@ -196,31 +244,19 @@ def verify(folder: Path, key: Path | None, as_json: bool) -> None:
 @line_folder
 @click.option("--from", "source", type=FOLDER, required=True, help="the backup's folder")
 @click.option("--ebr", type=PATH, help="the store of the EBR: what it has beyond the backup is restored, too")
-@to_folder
 @click.option("--within-h", type=click.FloatRange(min=0.001), default=4.0, help="the declared recovery time, in hours")
-@person
-@password_option
-def restore_test(
-    line: Path, source: Path, ebr: Path | None, to: Path, within_h: float, user: str | None, password_file: Path | None
-) -> None:
+@makes_evidence
+def restore_test(line: Path, source: Path, ebr: Path | None, within_h: float, making: Making) -> None:
     """Restore a backup beside the line, prove it, compare it with the journal, decide a batch again, and throw it away.
 
     The line is read only, running or not. Exit 0: every check was made and passed; 1: not.
     """
     import config
-    from gateway.validation.bundle import Bundle
     from gateway.validation.restore_test import Given, tested
 
     keys = "\n".join(public_keys_from(line, None))
     given = Given(config.identity(line).gateway, data_of(line), source, ebr, keys, within_h * 3600)
-    try:
-        drafted = tested(given, Bundle(to))
-    except OSError as error:
-        fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
-    document = put(line, drafted, to, user, password_file)
-    click.echo(text_of(document))
-    click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
-    sys.exit(GOOD if document["result"] == "passed" else FINDING)
+    made(line, making, lambda bundle: tested(given, bundle, making.run))
 
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
@@ -232,27 +268,15 @@ def verification() -> None:
 @line_folder
 @click.option("--archive", "archives", type=PATH, multiple=True, help="an archive of a batch, too; repeat it")
 @click.option("--ebr", type=PATH, help="the store of the EBR, too")
-@to_folder
-@person
-@password_option
-def run_verification(
-    line: Path, archives: tuple[Path, ...], ebr: Path | None, to: Path, user: str | None, password_file: Path | None
-) -> None:
+@makes_evidence
+def run_verification(line: Path, archives: tuple[Path, ...], ebr: Path | None, making: Making) -> None:
     """Verify the journal, the newest backup, archives, the EBR's store and the checkpoints of witnesses that are folders.
 
     As a document with its evidence. The line is read only, running or not. Exit 0: each was verified and is good; 1: not.
     """
     import config
-    from gateway.validation.bundle import Bundle
     from gateway.validation.verification import Given, verified
 
     keys = "\n".join(public_keys_from(line, None))
     given = Given(config.identity(line).gateway, config.read(line)[0], data_of(line), keys, archives, ebr)
-    try:
-        drafted = verified(given, Bundle(to))
-    except OSError as error:
-        fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
-    document = put(line, drafted, to, user, password_file)
-    click.echo(text_of(document))
-    click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
-    sys.exit(GOOD if document["result"] == "passed" else FINDING)
+    made(line, making, lambda bundle: verified(given, bundle, making.run))

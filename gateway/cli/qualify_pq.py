@@ -1,17 +1,16 @@
 """Defines the command of the performance qualification."""
 
 import re
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.base import FINDING, FOLDER, GOOD, PATH, WRONG_INPUT, data_of, fail, line_folder
+from gateway.cli.base import FOLDER, PATH, WRONG_INPUT, data_of, fail, line_folder
 from gateway.cli.documents import public_keys_from
-from gateway.cli.persons import credentials, password_option, person
-from gateway.cli.qualify_bundle import put_by, text_of, to_folder
+from gateway.cli.evidence import Making, made, makes_evidence
+from gateway.cli.persons import credentials
 
 DEFAULT_H = 0.2
 DEFAULT_OUTAGE = "5min"
@@ -39,7 +38,6 @@ def factors_of(text: str) -> list[float]:
 
 @click.command(short_help="Performance qualification: load, outage, restore, on a copy of the line")
 @line_folder
-@to_folder
 @click.option(
     "--hours", type=click.FloatRange(0.004, 1000), default=DEFAULT_H, show_default=True, help="of load at each factor; 72 for the real one"
 )
@@ -48,19 +46,16 @@ def factors_of(text: str) -> list[float]:
 @click.option("--limits", "limits_file", type=PATH, help="the acceptance limits; pq.toml of the line folder unless told")
 @click.option("--from-journal", metavar="FROM..TO", help="measure the profile in the line's own journal, as 2026-11-01..2026-11-08")
 @click.option("--backup", type=FOLDER, help="restore this backup of the plant in the drill, not one of the run")
-@person
-@password_option
+@makes_evidence
 def pq(
     line: Path,
-    to: Path,
     hours: float,
     factor: str,
     outage: str,
     limits_file: Path | None,
     from_journal: str | None,
     backup: Path | None,
-    user: str | None,
-    password_file: Path | None,
+    making: Making,
 ) -> None:
     """Replay the site's load at 1x and 2x on a copy of the line, take the EBR away, restore a backup; unattended, on this machine alone.
 
@@ -71,7 +66,6 @@ def pq(
 
     from gateway.runtime import assembly
     from gateway.validation import pq as qualification
-    from gateway.validation.bundle import Bundle
     from gateway.validation.pq_cases import Asked
 
     outage_s, factors = seconds_of(outage), factors_of(factor)
@@ -79,18 +73,11 @@ def pq(
     if not site.uplinks:
         fail(f"{line}: the line has no uplink, and so no EBR that could be compared with", WRONG_INPUT)
     limits, profile = _limits(line, limits_file), _profile(site, line, from_journal)
-    said = credentials(user, password_file)  # now: nobody is there when a run of days ends
+    said = credentials(making.user, making.password_file)  # now: nobody is there when a run of days ends
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended, in order
     given = None if backup is None else _backup(line, site, backup)
     asked = Asked(hours * 3600, factors, outage_s, limits, profile, given, lambda text: click.echo(text, err=True))
-    try:
-        drafted = qualification.qualified(site, Bundle(to), asked)
-    except OSError as error:
-        fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
-    document = put_by(line, drafted, to, said)
-    click.echo(text_of(document))
-    click.echo(f"{to}: {document['title']}, SHA-256 {document['sha256']}")
-    sys.exit(GOOD if document["result"] == "passed" else FINDING)
+    made(line, making, lambda bundle: qualification.qualified(site, bundle, asked, making.run), said)
 
 
 def _limits(line: Path, file: Path | None) -> Any:

@@ -68,6 +68,26 @@ def retire_uplink(line: Path, uplink: str, reason: str, user: str | None, passwo
 
 @click.command()
 @line_folder
+@click.option("--uplink", required=True, help="the uplink whose receiver gets them again")
+@click.option("--from", "first", type=int, required=True, help="number of the first entry")
+@click.option("--to", "last", type=int, required=True, help="number of the last entry")
+@click.option("--epoch", type=int, help="their epoch, where the numbers alone do not tell")
+@by_person
+def replay(
+    line: Path, uplink: str, first: int, last: int, epoch: int | None, reason: str, user: str | None, password_file: Path | None
+) -> None:
+    """Send entries that were confirmed once more, as they were sent: the same identities, bytes and times.
+
+    The ordinary entries go first. A receiver counts each entry once, by epoch and number. How far it is stands in `status`; what came of
+    it is a finding. Asked of the running gateway, which writes down who wanted it and why.
+    """
+    place = {"first": str(first), "last": str(last)} | ({} if epoch is None else {"epoch": str(epoch)})
+    answer = told(line, "replay", user, password_file, reason=reason, uplink=uplink, **place)
+    click.echo(f"{uplink}: entries {answer['first']} to {answer['last']} of epoch {answer['epoch']} go out once more")
+
+
+@click.command()
+@line_folder
 @by_person
 def new_epoch(line: Path, reason: str, user: str | None, password_file: Path | None) -> None:
     """Have the next start begin a new epoch: the way out where an EBR holds other entries under the identities of this one."""

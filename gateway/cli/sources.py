@@ -34,24 +34,35 @@ TAKES_FEW = ("modbus", "serial", "opcua")
 """Drivers whose devices may take one connection, or few."""
 
 
+append = click.option("--append", is_flag=True, help="add the rows to the line's tags.csv, in its own columns")
+
+
 @click.command()
 @line_folder
 @click.option("--source", required=True, help="the source to look into")
-@click.option("--under", help="only below this path or address")
+@click.option("--under", help="only below this path, address, table or pattern; modbus: the ranges to read, as in 1/holding/0..99")
 @click.option("--match", help="only paths that match, * and ? as in file names")
 @click.option("--new-only", is_flag=True, help="only what the tag map does not have")
-def browse(line: Path, source: str, under: str | None, match: str | None, new_only: bool) -> None:
-    """Write tag rows for what a source offers on the standard output, in the columns of tags.csv."""
+@append
+def browse(line: Path, source: str, under: str | None, match: str | None, new_only: bool, append: bool) -> None:
+    """Write tag rows for what a source offers on the standard output, in the columns of tags.csv, or add them to it.
+
+    OPC UA: variables. Databases: columns of tables and views. Drop folders: columns of the files in it. Modbus: registers and bits of the
+    ranges that --under names, and of no others.
+    """
     from drivers.contract import Browses
 
     found, driver = _driver(line, source)
     if not isinstance(driver, Browses):
-        fail(f"{source}: a {driver.source.driver} source has nothing to browse", WRONG_INPUT)
-    known = {tag.address for tag in found.tags_of(source)} if new_only else set()
-    browsed = _reached(source, driver.browse(under, match, known, _progress))
+        fail(f"{source}: a {driver.source.driver} source has nothing to browse; `ebr-gateway probe` shows what it says", WRONG_INPUT)
+    known = {tag.address for tag in found.tags_of(source)} if new_only or append else set()
+    held = _held(line) if driver.source.driver in TAKES_FEW else ""
+    browsed = _reached(source, driver.browse(under, match, known, _progress), held)
     if sys.stderr.isatty():
         click.echo("", err=True)  # the progress stands on its own line
-    _rows(browsed.rows, browsed.left_out)
+    _rows(line, browsed.rows, browsed.left_out, append=append)
+    for text in browsed.needs:
+        click.echo(f"\n{text}", err=True)
 
 
 @click.command(name="import")
@@ -60,8 +71,11 @@ def browse(line: Path, source: str, under: str | None, match: str | None, new_on
 @click.option("--from", "program", type=click.Choice(["kepware", "ignition", "tia", "studio5000"]), required=True, help="what exported it")
 @click.option("--source", default="plc", help="the source that the rows are for")
 @click.option("--address", help="how names become addresses, with {name} in it (kepware, studio5000)")
-def import_(line: Path, file: Path, program: Literal["kepware", "ignition", "tia", "studio5000"], source: str, address: str | None) -> None:
-    """Turn an export of another program into tag rows on the standard output."""
+@append
+def import_(
+    line: Path, file: Path, program: Literal["kepware", "ignition", "tia", "studio5000"], source: str, address: str | None, append: bool
+) -> None:
+    """Turn an export of another program into tag rows on the standard output, or add them to the line's tags.csv."""
     from drivers import tag_lists
 
     if not (line / "line.toml").exists():
@@ -70,7 +84,7 @@ def import_(line: Path, file: Path, program: Literal["kepware", "ignition", "tia
         imported = tag_lists.read(program, file, source, address)
     except ValueError as error:
         fail(f"{file}: {error}", WRONG_INPUT)
-    _rows(imported.rows, imported.left_out)
+    _rows(line, imported.rows, imported.left_out, append=append)
 
 
 @click.command()
@@ -126,13 +140,17 @@ def _driver(folder: Path, name: str) -> "tuple[Line, Driver]":
     return line, drivers[name]
 
 
-def _reached(name: str, work: Coroutine[Any, Any, Any]) -> Any:
-    from drivers import DriverError
+def _reached(name: str, work: Coroutine[Any, Any, Any], held: str) -> Any:
+    from drivers import DriverError, DriverMisconfigured
 
     try:
         return asyncio.run(work)
+    except ValueError as error:
+        fail(f"{name}: {error}", WRONG_INPUT)
+    except DriverMisconfigured as error:
+        fail(str(error), WRONG_INPUT)
     except DriverError as error:
-        fail(f"{name}: {error}", NOT_REACHED)
+        fail(f"{name}: {error}{held}", NOT_REACHED)
 
 
 def _progress(said: str) -> None:
@@ -141,15 +159,31 @@ def _progress(said: str) -> None:
         sys.stderr.flush()
 
 
-def _rows(rows: list[dict[str, str]], left_out: dict[str, str]) -> None:
+def _rows(line: Path, rows: list[dict[str, str]], left_out: dict[str, str], *, append: bool) -> None:
+    for name, why in left_out.items():
+        click.echo(f"left out: {name}: {why}", err=True)
+    if append and rows:
+        _append(line, rows)
+    elif not append:
+        _print_rows(rows)
+    click.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}, {len(left_out)} left out", err=True)
+
+
+def _append(line: Path, rows: list[dict[str, str]]) -> None:
+    from config.locations import append_tags
+
+    name, missing = append_tags(line, rows)  # who can not is told by the group
+    for column in missing:
+        click.echo(f"{name} has no column {column}: what the rows hold in it is not written", err=True)
+    click.echo(f"added to {line / name}: say what they are for (criticality, equipment), then: ebr-gateway check {line}", err=True)
+
+
+def _print_rows(rows: list[dict[str, str]]) -> None:
     from drivers.contract import TAG_ROW
 
     writer = csv.DictWriter(sys.stdout, fieldnames=TAG_ROW, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    for name, why in left_out.items():
-        click.echo(f"left out: {name}: {why}", err=True)
-    click.echo(f"{len(rows)} rows, {len(left_out)} left out", err=True)
 
 
 def _tell(reports: dict[str, Any], *, as_json: bool) -> None:

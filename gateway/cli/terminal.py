@@ -137,6 +137,8 @@ def _uplinks(now: dict[str, Any]) -> Table:
     table = _table("uplink", "state", "without receipt", "oldest s", "last receipt", "rejected", "refused")
     for u in now["uplinks"]:
         state = Text(u["state"] if u["state"] in _GOOD else f"{u['state']}: {u['detail']}", style=_style(u["state"]))
+        if u["replay"]:
+            state.append(f"; replay of {u['replay']}")
         oldest = "-" if u["oldest_s"] is None else f"{u['oldest_s']:,}"
         counts = (str(u["rejected"]), str(u["receipts_refused"]))
         table.add_row(u["name"], state, f"{u['entries']:,}", oldest, u["last_receipt"] or "-", *counts)

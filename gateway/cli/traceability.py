@@ -19,6 +19,7 @@ RESULTS = ("passed", "passed, in part", "failed", "not run", "planned", "no test
 
 tree_option = click.option("--tree", type=PATH, help="a source tree; without it what this installation carries, or its own tree")
 release_option = click.option("--release", type=PATH, help="the release.json of another release")
+keys_option = click.option("--keys", type=PATH, help="release keys, one a line; without it those of the machine")
 results_option = click.option(
     "--results",
     type=PATH,
@@ -36,6 +37,7 @@ def rtm() -> None:
 @tree_option
 @release_option
 @results_option
+@keys_option
 @click.option("--urs", "ids", multiple=True, help="only this requirement; may be given more than once")
 @click.option("--risk", type=click.Choice(["high", "medium", "low"]), multiple=True, help="only these risks")
 @click.option("--result", "results_are", type=click.Choice(RESULTS), multiple=True, help="only these results")
@@ -45,6 +47,7 @@ def export(
     tree: Path | None,
     release: Path | None,
     results: tuple[Path, ...],
+    keys: Path | None,
     ids: tuple[str, ...],
     risk: tuple[str, ...],
     results_are: tuple[str, ...],
@@ -53,14 +56,15 @@ def export(
 ) -> None:
     """Write the matrix: each requirement with risk, design, the tests that prove it, their last results, and what is open.
 
-    A result is of the very software that the matrix is of; runs over other files, or that were broken off, are named and not counted.
+    A result is of the very software that the matrix is of; runs over other files, or that were broken off, are named and not counted. What
+    has not passed is shown as justified only if a release key that is known here has signed it.
     """
     from gateway.validation.traceability.matrix import matrix
 
     told = _read(tree, release, results)
     if unknown := sorted(set(ids) - {row.id for row in told.requirements}):
         fail(f"--urs: {unknown[0][:60]} is no requirement", WRONG_INPUT)
-    document = matrix(told, ids=ids, risks=risk, results=results_are)
+    document = matrix(told, ids=ids, risks=risk, results=results_are, publics=_publics(keys))
     if to is None and form == "pdf":
         fail("a PDF goes into a file: give --to", WRONG_INPUT)
     content = {"json": _json, "csv": _csv, "text": _text, "html": _html, "pdf": _pdf}[form](document)
@@ -86,7 +90,7 @@ def document(line: Path, to: Path, forms: tuple[str, ...], user: str | None, pas
     from gateway.validation.traceability import forms as shown
     from gateway.validation.traceability.matrix import matrix
 
-    of = matrix(_read(None, None, ()))
+    of = matrix(_read(None, None, ()), publics=_publics(None))
     drafted = draft(shown.KIND, shown.TITLE, shown.blocks(of), shown.facts(of), result=shown.result(of), journal=[])
     _, files = publish(line, drafted, to, forms, user, password_file)
     for file in files:
@@ -98,27 +102,39 @@ def document(line: Path, to: Path, forms: tuple[str, ...], user: str | None, pas
 @tree_option
 @release_option
 @results_option
-@click.option("--ran", is_flag=True, help="every test that a high-risk requirement stands on has to have passed, too")
-def check(tree: Path | None, release: Path | None, results: tuple[Path, ...], ran: bool) -> None:
+@keys_option
+@click.option("--ran", is_flag=True, help="what a release asks for: tests have passed, the rest has a signed justification")
+def check(tree: Path | None, release: Path | None, results: tuple[Path, ...], keys: Path | None, ran: bool) -> None:
     """Say what is wrong with the traceability.
 
     Unknown ids, high-risk requirements without a test that proves them, tests that are gone or claim no more what they are named for, files
-    of tests without a requirement. With --ran also what failed or did not run.
+    of tests without a requirement. With --ran also what failed, did not run, or has not passed and is justified by no signature.
     """
-    from gateway.validation.traceability.matrix import counts, row_of
+    from gateway.validation.traceability.justifications import unjustified
+    from gateway.validation.traceability.matrix import counts, rows_of
     from gateway.validation.traceability.problems import of_designs, of_results, problems
     from gateway.validation.traceability.tree import here
 
     told = _read(tree, release, results)
-    rows = [row_of(requirement, told) for requirement in told.requirements]
+    rows = rows_of(told, _publics(keys))
     found = problems(told)
     where = tree or (here() if release is None else None)
     found += of_designs(told, where) if where is not None else ()
-    found += of_results(rows) if ran else ()
+    found += [*of_results(rows), *unjustified(rows)] if ran else ()
     for problem in found:
         click.echo(str(problem))
     click.echo(f"traceability: {len(found)} problems; {_counted(counts(told, rows))}" if found else _counted(counts(told, rows)))
     sys.exit(FINDING if found else GOOD)
+
+
+def _publics(keys: Path | None) -> list[str]:
+    """Return the release keys that are known. Ends the program where the file holds none."""
+    from gateway.changes.release import release_keys
+
+    try:
+        return release_keys(keys)
+    except (OSError, ValueError) as error:
+        fail(f"{keys or 'the release keys of this machine'}: {error}", WRONG_INPUT)
 
 
 def _read(tree: Path | None, release: Path | None, results: tuple[Path, ...]) -> "Traceability":
@@ -198,6 +214,7 @@ def _text(document: Mapping[str, Any]) -> bytes:
         lines += ["", f"{row['urs']} ({row['risk']}, {'+'.join(row['stage'])}): {row['result']}", f"  {row['text']}"]
         lines += [f"  design: {row['design']}"] if row["design"] else []
         lines += [f"  {row['state']}: {row['remark']}"] if row["remark"] else []
+        lines += [f"  justified by signature: {row['justified']}"] if row["justified"] else []
         lines += [f"  {one['verdict']}: {one['case']}: {one['shows']}" for one in row["proofs"]]
         lines += [f"  and {len(row['cases'])} more claim it"] if row["cases"] else []
     return "\n".join(lines).encode() + b"\n"

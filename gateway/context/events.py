@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.alarms import periodic
 from gateway.context import configurations, event_bodies, source_rows
 from gateway.context.equipment.conditions import CONDITIONS, Conditions
 from gateway.context.former_keys import adopt
@@ -34,6 +35,7 @@ class Events:
     def take(self, event: Mapping[str, Any]) -> None:
         """Take one event. Those that say nothing of the line are passed over."""
         state = self.readings.state
+        state.periodic.began = state.periodic.began or state.now
         match event["type"]:
             case "message":
                 self._message(event)
@@ -53,6 +55,7 @@ class Events:
                 self._pushed(event)
             case "document":
                 _reviewed(state.reviewed, event)
+                periodic.take(state.periodic, event, state.now)
 
     # configuration
 

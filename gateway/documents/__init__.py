@@ -8,7 +8,19 @@ Invariants: what a page shows stands in the JSON, and nothing is shown that is n
 a head says `null` where something is not known, and never what is likely.
 """
 
-from gateway.documents.content import DOCUMENT, NotADocument, content_of, draft, event_of, head, read, signed, unsigned, whole
+from gateway.documents.content import (
+    DOCUMENT,
+    NotADocument,
+    content_of,
+    draft,
+    event_of,
+    head,
+    local_time,
+    read,
+    signed,
+    unsigned,
+    whole,
+)
 from gateway.documents.files import FORMS, file_name, written
 
 __all__ = [
@@ -20,6 +32,7 @@ __all__ = [
     "event_of",
     "file_name",
     "head",
+    "local_time",
     "read",
     "signed",
     "unsigned",

@@ -14,7 +14,7 @@ from gateway.access.signatures import digest
 from gateway.entries.ticks import rfc3339
 
 DOCUMENT = "ebr-gateway/document/1"
-RESULTS = ("passed", "finding", "not-complete")
+RESULTS = ("passed", "passed-with-dispositions", "finding", "not-complete")
 _HEAD = (
     *("document", "schema", "title", "id", "line", "gateway", "environment", "software", "configuration", "journal"),
     *("made_at", "made_by", "batch", "result"),
@@ -127,7 +127,8 @@ def event_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a document stands in the journal: its head, its digest and the signatures under it."""
     size = len(json.dumps(document, ensure_ascii=False).encode())
     told = {name: document[name] for name in (*_HEAD, *_NO_CONTENT)}
-    return {"type": "document", **told, "bytes": size}
+    disposes = {"disposes": document["facts"]["disposes"]} if "disposes" in document["facts"] else {}
+    return {"type": "document", **told, **disposes, "bytes": size}
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from gateway.documents.content import blocks_of, local_time
 
 RESULT_TEXT = {
     "passed": "passed",
+    "passed-with-dispositions": "passed with dispositions: not every check passed, and each deviation was accepted by a person",
     "finding": "finding: something is not as it should be",
     "not-complete": "not complete: not everything was checked",
 }

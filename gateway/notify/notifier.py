@@ -10,7 +10,6 @@ from config.sections import Notify
 from gateway.alarms import Found
 from gateway.entries.findings import Announcer, finding
 from gateway.notify.messages import due, trial, written
-from gateway.notify.targets import target
 from gateway.notify.undelivered import NotDelivered
 
 LOOK_EVERY_S = 1.0
@@ -35,6 +34,8 @@ class Notifier:
         now: Callable[[], int],
     ) -> None:
         """found: what stands, at each look. told: see `Told`. event: appends a finding. now: ticks."""
+        from gateway.notify.targets import target  # its libraries are those of mail and of webhooks: a line without [[notify]] needs none
+
         self.name = settings.name
         self._gateway, self._settings, self._zone, self._found = gateway, settings, zone, found
         self._told, self._now, self._target = told, now, target(settings, folder)

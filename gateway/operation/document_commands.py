@@ -8,8 +8,9 @@ from buffer.keys import Signer
 from gateway.access import Actor, NotSigned
 from gateway.access.signatures import problem, sign
 from gateway.changes import software
-from gateway.documents import NotADocument, content_of, event_of, head, signed, unsigned, whole
-from gateway.operation.command import Command, Declined, needed
+from gateway.documents import NotADocument, content_of, event_of, head, local_time, signed, unsigned, whole
+from gateway.documents.deviations import Disposal, NotDisposed, disposed, signing_problem
+from gateway.operation.command import Command, Declined, needed, number
 from gateway.operation.parts import Parts
 
 
@@ -49,7 +50,29 @@ def document_commands(surroundings: Callable[[], Surroundings]) -> dict[str, Com
         await line.record({**event_of(document), **_by_whom(by)})
         return {"document": document}
 
-    return {"document-record": record, "document-sign": sign_}
+    async def dispose(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        line = surroundings()
+        document, newest = _whole(arguments.get("document"), line), arguments.get("newest")
+        before = None if newest is None else _whole(newest, line)
+        try:
+            given = _disposal(line, arguments, by)
+            made = await _made(line, disposed(document, before, given), by)
+        except NotDisposed as error:
+            raise Declined(str(error)) from error
+        made = signed(made, await asyncio.to_thread(_signature, line, made, by, f"deviation {given.no}: {given.disposition}"))
+        await line.record({**event_of(made), "reason": by.reason, **_by_whom(by)})
+        return {"document": made}
+
+    return {"document-record": record, "document-sign": sign_, "qualification-dispose": dispose}
+
+
+def _disposal(line: Surroundings, arguments: Mapping[str, Any], by: Actor) -> Disposal:
+    """Read what is disposed of. Raises Declined."""
+    no = number(arguments, "no")
+    if no is None:
+        raise Declined("a no is needed: the number of the deviation")
+    impact, disposition = needed(arguments, "impact"), needed(arguments, "disposition")
+    return Disposal(no, impact, disposition, str(by.reason), by.who, local_time(line.state()["ticks"], line.zone))
 
 
 def of_parts(parts: Parts) -> Surroundings:
@@ -119,6 +142,8 @@ def _signature(line: Surroundings, document: Mapping[str, Any], by: Actor, meani
     """Sign what was not signed by this person with this meaning before. Raises Declined."""
     if any(one["user"] == by.user and one["meaning"] == meaning for one in document["signatures"]):
         raise Declined(f"{by.user} has signed it before: {meaning}")
+    if wrong := signing_problem(document, str(by.user), meaning):
+        raise Declined(wrong)
     try:
         return sign(content_of(document), by, meaning, line.signer(), now=line.state()["ticks"], site_zone=line.zone)
     except NotSigned as error:

@@ -24,7 +24,7 @@ from gateway.operation.document_commands import document_commands
 from gateway.operation.document_state import stated_offline
 from gateway.operation.user_commands import user_commands
 
-OFFLINE = ("certs-make", "certs-trust", "document-record", "document-sign", "restore", "sign-archive")
+OFFLINE = ("certs-make", "certs-trust", "document-record", "document-sign", "qualification-dispose", "restore", "sign-archive")
 """With those whose name begins with `users-` or `config-`."""
 
 

@@ -11,7 +11,7 @@ from gateway.access import Actor
 from gateway.entries.ticks import rfc3339
 from gateway.operation.command import Command, Declined, needed, number
 from gateway.operation.parts import Parts
-from gateway.uplink import Forwarder
+from gateway.operation.uplink_commands import served
 
 MOST_LISTED = 1_000
 
@@ -30,7 +30,7 @@ def quarantine_commands(parts: Parts) -> dict[str, Command]:
         return {**await _told(parts, one), "entry": None if payload is None else payload.decode()}
 
     async def resend(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
-        forwarder = _forwarder(parts, arguments)
+        forwarder = served(parts, arguments)
         held = [one for one in _chosen(parts, arguments, one=False) if one.state == "held"]
         if not held:
             raise Declined("nothing of it is held: what was disposed of is not offered again")
@@ -40,7 +40,7 @@ def quarantine_commands(parts: Parts) -> dict[str, Command]:
         return what
 
     async def dispose(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
-        forwarder = _forwarder(parts, arguments)
+        forwarder = served(parts, arguments)
         (one,) = _chosen(parts, arguments, one=True)
         if one.state != "held":
             raise Declined(f"entry {one.seq} of epoch {one.epoch} was disposed of before")
@@ -50,14 +50,6 @@ def quarantine_commands(parts: Parts) -> dict[str, Command]:
         return what
 
     return {"quarantine-list": listed, "quarantine-show": shown, "quarantine-resend": resend, "quarantine-dispose": dispose}
-
-
-def _forwarder(parts: Parts, arguments: Mapping[str, Any]) -> Forwarder:
-    name = needed(arguments, "uplink")
-    found = next((forwarder for forwarder in parts.uplinks if forwarder.status.name == name), None)
-    if found is None:
-        raise Declined(f"the line has no uplink {name}")
-    return found
 
 
 def _chosen(parts: Parts, arguments: Mapping[str, Any], *, one: bool) -> list[Quarantined]:

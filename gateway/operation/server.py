@@ -21,7 +21,7 @@ from gateway.operation.views import HEADERS, Made, views
 
 MOST_BODY_BYTES = 4096
 MOST_COMMAND_BYTES = 2 * 1024 * 1024
-LONG = frozenset({"audit-review", "document-record", "document-sign"})
+LONG = frozenset({"audit-review", "document-record", "document-sign", "qualification-dispose"})
 """Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item; a whole document."""
 
 

@@ -15,7 +15,7 @@ from gateway import interfaces
 from gateway.context import Gap
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
-from gateway.operation import findings
+from gateway.operation import findings, periodic
 from gateway.operation.ages import age_s
 from gateway.operation.parts import Parts
 from gateway.operation.values import trend, values
@@ -96,6 +96,7 @@ class Status:
             "equipment": {unit.name: parts.fold.context(unit.name) for unit in parts.line.equipment},
             "batches_ended": list(reversed(self._ended.values())),
             "findings": findings.described(parts.fold.findings.found, stamp.ticks, self._zone),
+            "periodic": periodic.described(parts.fold.state.periodic, parts.line.periodic, stamp.ticks),
             "findings_total": findings.counted(parts.tally.counts),
         }
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from aiohttp import web
 
 from gateway.listening import Pace
-from gateway.operation.metrics import metrics
 from gateway.operation.status import Status, problems
 
 MADE_PER_S = 5.0
@@ -39,6 +38,8 @@ def views(status: Status, made: "Made") -> list[web.RouteDef]:
         return web.Response(body=made.of("status", make), content_type="application/json", charset="utf-8", headers=HEADERS)
 
     async def numbers(_: web.Request) -> web.Response:
+        from gateway.operation.metrics import metrics  # with the library for it, once somebody asks
+
         return web.Response(
             body=made.of("metrics", lambda: metrics(status.snapshot())),
             headers=HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},

@@ -24,6 +24,7 @@ from gateway.runtime.baseline_watch import BaselineWatch
 from gateway.runtime.broken import Broken
 from gateway.runtime.choosing import Chosen
 from gateway.runtime.isolate import Crashed, contained, telling
+from gateway.runtime.periodic_watch import PeriodicWatch
 from gateway.runtime.retention import Retention
 from gateway.runtime.source import SourceWork
 from gateway.runtime.supervise import Knocking, supervise
@@ -88,6 +89,9 @@ def tasks(
         table["people's socket"] = partial(_people, parts, status, path)
     if chosen is not None and chosen.baseline is not None:  # what is installed is what was approved
         table["baseline"] = BaselineWatch(chosen, parts.line.folder, event).run
+    if parts.line.periodic is not None:  # what is done from time to time was done
+        watch = PeriodicWatch(parts.line.periodic, lambda: parts.fold.state.periodic, lambda: parts.fold.findings.found, event)
+        table["periodic"] = partial(watch.run, lambda: parts.clock.stamp().ticks)
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
     if parts.line.push is not None:  # order parameters sent to the gateway
         tokens = PushTokens(parts.line)

@@ -2,8 +2,9 @@
 
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.forward import Forwarder
+from gateway.uplink.replay import Range
 from gateway.uplink.status import Status
 from gateway.uplink.topics import base
 from gateway.uplink.transport import Transport
 
-__all__ = ["Forwarder", "Refused", "Status", "Transport", "Unreachable", "UplinkError", "base"]
+__all__ = ["Forwarder", "Range", "Refused", "Status", "Transport", "Unreachable", "UplinkError", "base"]

@@ -18,6 +18,7 @@ from gateway.uplink.live_copies import PAGE_ENTRIES as LIVE_ENTRIES
 from gateway.uplink.live_copies import Live
 from gateway.uplink.patience import ALARM_AFTER_S, Patience, Standstill
 from gateway.uplink.rate_limit import Pace
+from gateway.uplink.replay import Replay
 from gateway.uplink.status import Status
 from gateway.uplink.told import Told, finding_of
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
@@ -70,6 +71,8 @@ class Forwarder:
         self._doubt = Doubt(uplink.resend_after_s, clock)
         self._told = Told(self._announcer)
         self._not_held = held.NotHeld(self._announcer, clock)
+        answers = not self._judge.takes_delivery
+        self.replay = Replay(self._window, self.status, self._announcer, clock, uplink.resend_after_s, has_receipts=answers)
         self._transport.wake = self._woken.set
 
     def wake(self, _last: Position | None = None) -> None:
@@ -96,8 +99,10 @@ class Forwarder:
         return f"next attempt in {max(self._wait_s, wait_s):.1f} s{files}"
 
     def crashed(self, why: str) -> None:
-        """Say that `run` raised what it may not, a fault of ours or of a library: an alarm until receipts come again."""
-        self._wait_s = REFUSED_WAIT_S
+        """Say that `run` raised what it may not, a fault of ours or of a library: an alarm until receipts come again.
+
+        It is run again as a driver is, after the supervisor's own wait: nobody must do anything about it, as about a refusal.
+        """
         self.status.state, self.status.detail = "crashed", why
         self._told.alarm("crashed", why)
 
@@ -111,6 +116,7 @@ class Forwarder:
         # Nobody knows what of the last connection's entries has arrived: they are sent once more, and answered once more.
         self._transport.inbox.clear()
         self._window.again()
+        self.replay.again()
         try:
             await self._connect()
             while True:
@@ -187,6 +193,7 @@ class Forwarder:
                 self._resend()
             sent = await self._send()
             await self._send_live()
+            sent = await self._send_replay() or sent
         if self._clock() - self._looked_at >= TICK_S:
             await self._refresh_status()
         if not sent and not self._transport.inbox:
@@ -245,6 +252,14 @@ class Forwarder:
         self._pace.spend(copied_bytes)
         self._live.spend(copied_bytes, (entries[-1].epoch, entries[-1].seq))
         self.status.live_entries += len(entries)
+
+    async def _send_replay(self) -> bool:
+        """Send the next page that a person wants again, while the receiver gets on with the ordinary entries. True if anything went."""
+        if self._patience.stalls or self._window.confirmed < self._window.cursor or self._pace.wait_s() > 0:
+            return False
+        sent_bytes = await self.replay.turn(self._transport, self._read, self._take_arrivals)
+        self._pace.spend(sent_bytes)
+        return sent_bytes > 0
 
     def _resend(self) -> None:
         """Send again what got no receipt; if every receipt since the last resend lay behind that, from where the receiver says it is.

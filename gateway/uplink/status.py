@@ -11,7 +11,7 @@ class Status:
     """What the status page shows of one uplink. entries, bytes, oldest_ticks: of what the journal holds without a receipt.
 
     last_receipt_ticks: when the last receipt came that proved something. refusal, refused_ticks: the last answer that proved nothing, and
-    when it came. receipts_refused counts those.
+    when it came. receipts_refused counts those. replay: what is sent again for a person, and how far; empty if nothing is.
     """
 
     name: str
@@ -30,3 +30,4 @@ class Status:
     refusal: str = ""
     refused_ticks: int | None = None
     live_entries: int = 0
+    replay: str = ""

@@ -3,11 +3,12 @@
 DIR/document.json|html|pdf    the document; it names each file of evidence with its SHA-256, so a signature under it is over all of them
 DIR/evidence/...              what the verdicts rest on
 DIR/SHA256SUMS                `sha256sum --check SHA256SUMS`
+DIR/dispositions/001.json ... what persons disposed of its deviations, each a document; added later, nothing above is changed
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ DOCUMENT = "document.json"
 SUMS = "SHA256SUMS"
 RUNNING = "running.json"
 """Stands there while a run goes on."""
+DISPOSITIONS = "dispositions"
 
 
 class Bundle:
@@ -67,6 +69,17 @@ def unfinished(folder: Path) -> str | None:
     """Return when a run began that came to no end, by a power cut say, or goes on. None: there is a document, or was no run."""
     path = folder / RUNNING
     return str(json.loads(path.read_bytes())["begun"]) if path.exists() and not (folder / DOCUMENT).exists() else None
+
+
+def dispositions_of(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Read the dispositions of a folder in their order, with their names. Raises NotADocument, OSError."""
+    numbered = [path for path in (folder / DISPOSITIONS).glob("*.json") if path.stem.isdecimal()]
+    return [(f"{DISPOSITIONS}/{path.name}", read(path)) for path in sorted(numbered, key=lambda path: int(path.stem))]
+
+
+def next_name(series: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Return the name of the files of the next disposition, without their ends."""
+    return f"{int(Path(series[-1][0]).stem) + 1 if series else 1:03d}"
 
 
 def problems(folder: Path, document: Mapping[str, Any]) -> list[str]:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents import draft
+from gateway.documents.deviations import blocks_of_deviations, deviations_of
 from gateway.validation.bundle import Bundle
 from gateway.validation.check import RESULT, Verdict, listed
-from gateway.validation.iq import evidence_blocks, sign_off
 from gateway.validation.pq_stage import Stage, evidence
+from gateway.validation.run import Run, evidence_blocks, sign_off
 
 NotExecuted = tuple[str, str, tuple[str, ...], str]
 """Id, title, requirements, and why it was not executed."""
@@ -79,16 +80,18 @@ class Played(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a document is made of. blocks: what stands before the cases. open_: what else keeps the result from being passed.
+    """What a document is made of. head, blocks: what stands before the deviations, and after them before the cases.
 
-    of_journal: it is about the line's own journal, and says through which entry.
+    open_: checks beside those of the cases, none of which passed. of_journal: it is about the line's own journal, and says through which
+    entry.
     """
 
     kind: str
     title: str
+    head: Sequence[Block]
     blocks: Sequence[Block]
     facts: Mapping[str, Any]
-    open_: Sequence[str]
+    open_: Sequence[Mapping[str, str]]
     of_journal: bool = False
 
 
@@ -165,26 +168,35 @@ def counted(played: Sequence[Played], missing: Sequence[NotExecuted]) -> dict[st
     }
 
 
-def drafted(found: Finding, bundle: Bundle, played: Sequence[Played], missing: Sequence[NotExecuted]) -> dict[str, Any]:
+def drafted(found: Finding, bundle: Bundle, played: Sequence[Played], missing: Sequence[NotExecuted], run: Run) -> dict[str, Any]:
     """Make the draft of the document of cases, and write its evidence. It is passed only if every case was played and passed."""
-    counts = counted(played, missing)
+    counts, checks = counted(played, missing), [*_checks(played, missing), *map(dict, found.open_)]
+    deviations = deviations_of(checks)
     facts = {
         "cases": [_plain(one) for one in played],
         "not_executed": [{"id": name, "title": title, "urs": list(urs), "reason": why} for name, title, urs, why in missing],
         "counts": counts,
-        "checks": _checks(played, missing),
+        "checks": checks,
+        "deviations": deviations,
         **found.facts,
+        **run.facts(),
     }
     bundle.keep("cases.json", json.dumps(facts, indent=1, ensure_ascii=False).encode())
     sums = bundle.facts()
     whole = counts["passed"] == len(played) > 0 and not missing and not found.open_
     result = RESULT["failed" if counts["failed"] else "passed" if whole else "not checked"]
-    text = f"{counts['failed']} cases failed, a part of {counts['not checked']} could not be looked at"
-    stamp = Text(f"PROVISIONAL: {text}, {counts['not executed']} were not executed.", marked=True)
-    first, *others = found.blocks
-    blocks = [first, *(() if whole else (stamp,)), *others, *_deviations(played, missing), *_chapters(played), *_missing(missing)]
-    told, body = {**facts, "evidence": sums}, [*blocks, *evidence_blocks(sums), *sign_off()]
-    return draft(found.kind, found.title, body, told, result=result, journal=None if found.of_journal else [])
+    blocks = [
+        *run.blocks(),
+        *found.head,
+        *blocks_of_deviations(deviations),
+        *found.blocks,
+        *_chapters(played),
+        *_missing(missing),
+        *evidence_blocks(sums),
+        *sign_off(),
+    ]
+    told = {**facts, "evidence": sums}
+    return draft(found.kind, found.title, blocks, told, result=result, journal=None if found.of_journal else [])
 
 
 def _plain(one: Played) -> dict[str, Any]:
@@ -203,30 +215,17 @@ def _plain(one: Played) -> dict[str, Any]:
 def _checks(played: Sequence[Played], missing: Sequence[NotExecuted]) -> list[dict[str, str]]:
     """Write every step and what was not executed in the form in which checks are shown."""
     rows = [
-        _check(f"{one.case.id}.{number}", step.action, step.expected, step.actual, step.verdict)
+        check_of(f"{one.case.id}.{number}", step.action, step.expected, step.actual, step.verdict)
         for one in played
         for number, step in enumerate(one.steps, 1)
     ]
-    ends = [_check(one.case.id, one.case.title, "it comes to its end", one.why, _of_end(one)) for one in played if one.why]
-    return [*rows, *ends, *(_check(name, title, title, why, "not executed") for name, title, _, why in missing)]
+    ends = [check_of(one.case.id, one.case.title, "it comes to its end", one.why, _of_end(one)) for one in played if one.why]
+    return [*rows, *ends, *(check_of(name, title, title, why, "not executed") for name, title, _, why in missing)]
 
 
-def _check(name: str, title: str, expected: str, found: str, verdict: str) -> dict[str, str]:
+def check_of(name: str, title: str, expected: str, found: str, verdict: str) -> dict[str, str]:
+    """Write a check in the form in which those of all cases are shown."""
     return {"id": name, "title": title, "expected": expected, "found": found, "verdict": verdict}
-
-
-def _deviations(played: Sequence[Played], missing: Sequence[NotExecuted]) -> Iterator[Block]:
-    """Yield each that did not pass, with room for what a person finds of it."""
-    rows = [
-        [f"{one['id']} {one['title']}", one["verdict"], one["expected"], one["found"], ""]
-        for one in _checks(played, missing)
-        if one["verdict"] != "passed"
-    ]
-    if rows:
-        yield Heading(1, "Deviations")
-        titles = ("No.", "Case, step", "Verdict", "Expected", "Found", "Impact, disposition, by whom and when")
-        table = [[str(number), *row] for number, row in enumerate(rows, 1)]
-        yield Table(titles, (1, 6, 2, 4, 7, 4), table, frozenset(range(len(table))))
 
 
 def _of_end(one: Played) -> Verdict:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import config
-from buffer.pages.blocks import Block, Form, Heading, NamedValues, Table, Text
+from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.changes import release
 from gateway.documents import draft
+from gateway.documents.deviations import blocks_of_deviations, deviations_of
 from gateway.runtime import assembly
 from gateway.runtime.surroundings import SERVICE
 from gateway.validation import sbom
@@ -22,6 +23,7 @@ from gateway.validation.iq_interfaces import interfaces
 from gateway.validation.iq_machine import machine
 from gateway.validation.iq_service import service
 from gateway.validation.iq_software import Subject, evidence, software
+from gateway.validation.run import Run, evidence_blocks, sign_off
 
 KIND = "installation-qualification"
 GROUPS = ("Software and configuration", "Service and rights", "Machine", "Interfaces")
@@ -43,7 +45,7 @@ def asked(of: Subject, bundle: Bundle) -> Iterator[tuple[str, list[Asked]]]:
         yield group, list(part)
 
 
-def qualified(of: Subject, bundle: Bundle) -> dict[str, Any]:
+def qualified(of: Subject, bundle: Bundle, run: Run) -> dict[str, Any]:
     """Make every check and return the draft of the document; its evidence is in the bundle."""
     begun = datetime.now(UTC)
     made = {group: [one.made() for one in part] for group, part in asked(of, bundle)}
@@ -53,8 +55,17 @@ def qualified(of: Subject, bundle: Bundle) -> dict[str, Any]:
     bundle.keep("checks.json", json.dumps([check._asdict() for check in checks], indent=1, ensure_ascii=False).encode())
     sums = bundle.facts()
     times = {"begun": f"{begun:%Y-%m-%dT%H:%M:%SZ}", "ended": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-    facts = {"checks": [_plain(check) for check in checks], "counts": counts(checks), "evidence": sums, **times}
-    blocks = [*_summary(checks, times), *_chapters(made), *evidence_blocks(sums), *sign_off()]
+    plain = [_plain(check) for check in checks]
+    deviations = deviations_of(plain)
+    facts = {"checks": plain, "counts": counts(checks), "deviations": deviations, "evidence": sums, **times, **run.facts()}
+    blocks = [
+        *run.blocks(),
+        *_summary(checks, times),
+        *blocks_of_deviations(deviations),
+        *_chapters(made),
+        *evidence_blocks(sums),
+        *sign_off(),
+    ]
     return draft(KIND, f"Installation qualification of {of.identity.gateway}", blocks, facts, result=result(checks))
 
 
@@ -104,18 +115,7 @@ def _os_name(host: Host) -> str | None:
 def _summary(checks: Sequence[Check], times: Mapping[str, str]) -> Iterator[Block]:
     told = counts(checks)
     yield Text("Every check of the installation, made by the program on the machine itself, reading only. Nothing was changed.")
-    if told["failed"] or told["not checked"]:
-        yield Text(
-            f"PROVISIONAL: {told['failed']} checks failed, {told['not checked']} could not be made, and what was not made is not passed.",
-            marked=True,
-        )
     yield NamedValues([("Begun", times["begun"]), ("Ended", times["ended"]), *((name, str(count)) for name, count in told.items())])
-    open_ = [check for check in checks if check.verdict != "passed"]
-    if open_:
-        yield Heading(1, "Deviations")
-        titles = ("No.", "Check", "Verdict", "Found", "Impact, disposition, by whom and when")
-        rows = [[str(number), check.title, check.verdict, check.found, ""] for number, check in enumerate(open_, 1)]
-        yield Table(titles, (1, 4, 2, 9, 8), rows, frozenset(range(len(rows))))
 
 
 def _chapters(made: Mapping[str, Sequence[Check]]) -> Iterator[Block]:
@@ -124,17 +124,3 @@ def _chapters(made: Mapping[str, Sequence[Check]]) -> Iterator[Block]:
         rows = [[check.id, check.title, ", ".join(check.urs), check.expected, check.found, check.verdict] for check in checks]
         marked = frozenset(number for number, check in enumerate(checks) if check.verdict != "passed")
         yield Table(("Id", "Check", "Requirement", "Expected", "Found", "Verdict"), (4, 4, 3, 6, 10, 2), rows, marked)
-
-
-def evidence_blocks(sums: Mapping[str, str]) -> Iterator[Block]:
-    """Yield the list of the files that the verdicts rest on."""
-    yield Heading(1, "Evidence")
-    yield Table(("File", "SHA-256"), (4, 9), [[name, digest] for name, digest in sums.items()])
-
-
-def sign_off() -> Iterator[Block]:
-    """Yield what persons fill in on paper, where they do not sign with `qualify sign`."""
-    yield Heading(1, "On paper")
-    yield Text("Electronic signatures stand below. Whoever signs a printed copy instead fills in here.")
-    titles = ("Meaning", "Name, printed", "Role", "Date and time, with UTC offset", "Signature")
-    yield Form(titles, (1.6, 2.6, 2, 2.6, 3), ("Executed", "Witnessed", "Approved or rejected"))

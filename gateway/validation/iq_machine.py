@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography import x509
 
+from config import Line
 from config.sections import ClockSection
 from gateway.clock.baseline import MAIN_FILE, check_baseline
 from gateway.validation.check import Asked, NotChecked, listed, none_of
@@ -197,10 +198,8 @@ def _is_loopback(address: str) -> bool:
 # ------------------------------------------------------------------ certificates
 
 
-def certificate_files(subject: Subject) -> Iterator[tuple[str, Path]]:
+def certificate_files(line: Line) -> Iterator[tuple[str, Path]]:
     """Yield (whose, file) of each certificate that the line uses."""
-    line = subject.line
-    assert line is not None
     parts: list[tuple[str, Any]] = [(f"uplink {each.name}", each.tls) for each in line.uplinks]
     parts += [(f"witness {each.name}", each.tls) for each in line.witnesses]
     parts += [(name, each.tls) for name, each in (("page", line.web), ("push", line.push)) if each is not None]
@@ -221,12 +220,12 @@ def _in(folder: Path) -> list[Path]:
 def _certificates(subject: Subject) -> tuple[str, bool]:
     if subject.line is None:
         raise NotChecked("the line folder has errors")
-    files = dict.fromkeys(certificate_files(subject))
+    files = dict.fromkeys(certificate_files(subject.line))
     wrong: list[str] = []
     good: list[str] = []
     for name, file in files:
         try:
-            left = _days_left(file)
+            left = days_left(file)
         except FileNotFoundError:
             wrong.append(f"{name}: {file} is not there")
             continue
@@ -237,7 +236,8 @@ def _certificates(subject: Subject) -> tuple[str, bool]:
     return none_of(wrong, listed(good) if good else "the line uses none")
 
 
-def _days_left(file: Path) -> int:
+def days_left(file: Path) -> int:
+    """Return in how many days the first certificate of a file ends; -1 of one that is not valid yet. Raises OSError, ValueError."""
     content = file.read_bytes()
     read = x509.load_pem_x509_certificates(content) if b"-----BEGIN" in content else [x509.load_der_x509_certificate(content)]
     now = datetime.now(UTC)

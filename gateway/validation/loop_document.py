@@ -9,11 +9,12 @@ from typing import Any
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from config import Line
 from gateway.entries.status_names import severity, status_name
-from gateway.validation.bundle import DOCUMENT, Bundle, document_of, problems
+from gateway.validation.bundle import DISPOSITIONS, DOCUMENT, Bundle, document_of, problems
 from gateway.validation.cases import Case, Finding, NotExecuted, Played, Step, Told, counted, drafted
 from gateway.validation.loop import Loop, fields_of, in_date, is_near, missing_cpps, plain, value_of
 from gateway.validation.loop_watch import Receipt, Seen
 from gateway.validation.pq_stage import Stage
+from gateway.validation.run import Run
 
 KIND = "loop-check"
 Json = dict[str, Any]
@@ -23,15 +24,22 @@ class NotOpen(Exception):
     """A folder can not take another loop; the text says why."""
 
 
-def opened(folder: Path) -> tuple[Bundle, list[Json]]:
-    """Open the folder of a list, new or not; return it with the loops that it holds. Raises NotOpen, NotADocument, OSError."""
+def opened(folder: Path, run: Run) -> tuple[Bundle, list[Json]]:
+    """Open the folder of a list, new or not; return it with the loops that it holds. Raises NotOpen, NotADocument, OSError.
+
+    run: that of the loop that is to be added. A list may have several testers, but is of one plan, and has one witness: he signs all of it.
+    """
     if not (folder / DOCUMENT).exists():
         return Bundle(folder), []
     document = document_of(folder)
     if document["document"] != KIND:
         raise NotOpen(f"{folder}: holds another document: {document['title']}; take another folder")
-    if document["signatures"]:
-        raise NotOpen(f"{folder}: is signed, and nothing is added to what was signed; take another folder")
+    if document["signatures"] or (folder / DISPOSITIONS).exists():
+        raise NotOpen(f"{folder}: is signed or disposed of, and nothing is added to that; take another folder")
+    if (told := (document["facts"]["plan"], document["facts"]["witness"])) != (run.plan, run.witness):
+        raise NotOpen(
+            f"{folder}: its plan is {told[0] or 'none'}, its witness {told[1] or 'nobody'}; name the same, or take another folder"
+        )
     if wrong := problems(folder, document):
         raise NotOpen(f"{folder}: {wrong[0]}; nothing is added to it")
     return Bundle.again(folder, document["facts"]["evidence"], drop=("evidence/cases.json",)), list(document["facts"]["loops"])
@@ -124,17 +132,17 @@ def played(number: int, one: Json) -> Played:
     return Played(case, steps, {}, None, one["begun"], one["ended"])
 
 
-def listed(line: Line, bundle: Bundle, loops: Sequence[Json]) -> Json:
-    """Make the draft of the list, the last loop of which is new, and keep its evidence."""
+def listed(line: Line, bundle: Bundle, loops: Sequence[Json], run: Run) -> Json:
+    """Make the draft of the list, the last loop of which is new, and keep its evidence. run: of the last loop."""
     bundle.keep(f"loop-{len(loops):03}.json", json.dumps(loops[-1], indent=1, ensure_ascii=False).encode())
     cases = [played(number, one) for number, one in enumerate(loops, 1)]
     left: list[NotExecuted] = [
         (name, "loop check of a CPP", ("URS-VAL-05",), "no loop check of it is in this list")
         for name in missing_cpps(line, (one["tag"] for one in loops))
     ]
-    blocks = [*_summary(line, counted(cases, left)), *_table(loops, cases)]
-    title = f"Loop checks of {line.gateway}, from the sensor to the EBR"
-    return drafted(Finding(KIND, title, blocks, {"loops": list(loops)}, [], of_journal=True), bundle, cases, left)
+    title, head = f"Loop checks of {line.gateway}, from the sensor to the EBR", [*_summary(line, counted(cases, left))]
+    facts = {"loops": list(loops), "testers": sorted({one["persons"][0] for one in loops})}
+    return drafted(Finding(KIND, title, head, [*_table(loops, cases)], facts, [], of_journal=True), bundle, cases, left, run)
 
 
 def _summary(line: Line, counts: Mapping[str, int]) -> Iterator[Block]:

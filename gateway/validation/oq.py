@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from config import Line
 from gateway.documents import draft
+from gateway.documents.deviations import blocks_of_deviations, deviations_of
 from gateway.validation.bundle import Bundle
 from gateway.validation.check import RESULT, Verdict, listed
-from gateway.validation.iq import evidence_blocks, sign_off
 from gateway.validation.oq_cases import CASES, Case, Step, Told
 from gateway.validation.oq_stage import Stage
+from gateway.validation.run import Run, evidence_blocks, sign_off
 from simulators.line.drive import unserved
 
 KIND = "operational-qualification"
@@ -51,7 +52,7 @@ class Played(NamedTuple):
         return "passed" if verdicts == {"passed"} else "not checked"
 
 
-def qualified(site: Line, bundle: Bundle, wanted: Sequence[str], seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
+def qualified(site: Line, bundle: Bundle, wanted: Sequence[str], seconds: float, say: Callable[[str], None], run: Run) -> dict[str, Any]:
     """Play the cases one after the other and return the draft of the document. wanted: ids; none: all. say: takes a line of progress."""
     begun, work = _now(), bundle.folder / "work"
     played = []
@@ -65,7 +66,7 @@ def qualified(site: Line, bundle: Bundle, wanted: Sequence[str], seconds: float,
             bundle.keep(f"{case.id}/{name}", content)
         played.append(one)
     shutil.rmtree(work, ignore_errors=True)
-    return _draft(site, bundle, played, {"begun": begun, "ended": _now()}, seconds)
+    return _draft(site, bundle, played, {"begun": begun, "ended": _now()}, seconds, run)
 
 
 async def _play(case: Case, site: Line, folder: Path, seconds: float) -> Played:
@@ -96,7 +97,7 @@ def _not_played(played: Sequence[Played]) -> list[tuple[str, str, tuple[str, ...
     return [*left, *NOT_EXECUTED]
 
 
-def _draft(site: Line, bundle: Bundle, played: Sequence[Played], times: Mapping[str, str], seconds: float) -> dict[str, Any]:
+def _draft(site: Line, bundle: Bundle, played: Sequence[Played], times: Mapping[str, str], seconds: float, run: Run) -> dict[str, Any]:
     missing, unplayed = _not_played(played), unserved(site)
     verdicts = [one.verdict for one in played]
     counts = {
@@ -106,20 +107,26 @@ def _draft(site: Line, bundle: Bundle, played: Sequence[Played], times: Mapping[
         "not executed": len(missing),
         "steps passed": sum(step.verdict == "passed" for one in played for step in one.steps),
     }
+    checks = _checks(played, missing, unplayed)
+    deviations = deviations_of(checks)
     facts = {
         "cases": [_plain(one) for one in played],
         "not_executed": [{"id": name, "title": title, "urs": list(urs), "reason": why} for name, title, urs, why in missing],
         "sources_without_a_device": unplayed,
         "counts": counts,
-        "checks": _checks(played, missing),
+        "checks": checks,
+        "deviations": deviations,
         **times,
+        **run.facts(),
     }
     bundle.keep("cases.json", json.dumps(facts, indent=1, ensure_ascii=False).encode())
     sums = bundle.facts()
     whole = set(verdicts) == {"passed"} and not missing and not unplayed
     result = RESULT["failed" if "failed" in verdicts else "passed" if whole else "not checked"]
     blocks = [
+        *run.blocks(),
         *_summary(site, counts, unplayed, times, seconds),
+        *blocks_of_deviations(deviations),
         *_chapters(played),
         *_missing(missing),
         *evidence_blocks(sums),
@@ -142,15 +149,19 @@ def _plain(one: Played) -> dict[str, Any]:
     }
 
 
-def _checks(played: Sequence[Played], missing: Sequence[tuple[str, str, tuple[str, ...], str]]) -> list[dict[str, str]]:
-    """Write every step and what was not executed in the form in which checks are shown."""
+def _checks(
+    played: Sequence[Played], missing: Sequence[tuple[str, str, tuple[str, ...], str]], unplayed: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """Write every step, what was not executed, and each source without a device in the form in which checks are shown."""
     rows = [
         {"id": f"{one.case.id}.{number}", "expected": step.expected, "found": step.actual, "verdict": step.verdict}
         for one in played
         for number, step in enumerate(one.steps, 1)
     ]
     ends = [{"id": one.case.id, "expected": "it comes to its end", "found": one.why, "verdict": "failed"} for one in played if one.why]
-    return [*rows, *ends, *({"id": name, "expected": title, "found": why, "verdict": "not executed"} for name, title, _, why in missing)]
+    left = [{"id": name, "expected": title, "found": why, "verdict": "not executed"} for name, title, _, why in missing]
+    left += [{"id": f"source {name}", "expected": "a device", "found": why, "verdict": "not executed"} for name, why in unplayed.items()]
+    return [*rows, *ends, *left]
 
 
 def _summary(
@@ -161,9 +172,6 @@ def _summary(
         " addresses of its tag map, and with the reference EBR. Each case has a copy, a journal and a key of its own."
         " The plant was not touched."
     )
-    if counts["failed"] or counts["not checked"] or counts["not executed"] or unplayed:
-        told = f"{counts['failed']} cases failed, a part of {counts['not checked']} could not be looked at"
-        yield Text(f"PROVISIONAL: {told}, {counts['not executed']} were not executed.", marked=True)
     about = [
         ("Line", f"{site.gateway}: {len(site.sources)} sources, {len(site.tags)} tags"),
         ("Program", f"ebr-gateway {version('ebr-gateway')}"),

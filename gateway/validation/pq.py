@@ -12,12 +12,13 @@ from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from config import Line
 from gateway.validation import pq_cases
 from gateway.validation.bundle import RUNNING, Bundle
-from gateway.validation.cases import Case, Finding, Played, counted, drafted, left_out, now, play
+from gateway.validation.cases import Case, Finding, Played, check_of, counted, drafted, left_out, now, play
 from gateway.validation.check import listed
 from gateway.validation.pq_cases import Asked, Results
 from gateway.validation.pq_limits import KEYS, Limits
 from gateway.validation.pq_profile import Profile
 from gateway.validation.pq_stage import Stage
+from gateway.validation.run import Run
 from simulators.line.drive import unserved
 from simulators.line.load import Load
 
@@ -41,7 +42,7 @@ NOT_EXECUTED = (
 """What a performance qualification is asked for, and this one does not play: listed in the document, never as passed."""
 
 
-def qualified(site: Line, bundle: Bundle, asked: Asked) -> dict[str, Any]:
+def qualified(site: Line, bundle: Bundle, asked: Asked, run: Run) -> dict[str, Any]:
     """Play the cases one after the other and return the draft of the document.
 
     A run that is interrupted (KeyboardInterrupt) says so in a document that is not passed; one that a power cut ends leaves `running.json`
@@ -55,12 +56,8 @@ def qualified(site: Line, bundle: Bundle, asked: Asked) -> dict[str, Any]:
     why = "the run was interrupted" if any(one.interrupted for one in played) else "was not asked for in this run"
     missing, unplayed, times = [*left_out(cases, played, why), *NOT_EXECUTED], unserved(site), {"begun": begun, "ended": now()}
     _keep(bundle, asked)
-    blocks = [
-        *_summary(site, asked, counted(played, missing), times, unplayed),
-        *_limits(asked.limits),
-        *_profile(site, asked.profile),
-        *_figures(results),
-    ]
+    head = [*_summary(site, asked, counted(played, missing), times, unplayed)]
+    blocks = [*_limits(asked.limits), *_profile(site, asked.profile), *_figures(results)]
     facts = {
         "asked": _asked(asked),
         "limits": {**asked.limits._asdict(), "content": None, "values": {name: f"{one:g}" for name, one in asked.limits.values.items()}},
@@ -69,8 +66,8 @@ def qualified(site: Line, bundle: Bundle, asked: Asked) -> dict[str, Any]:
         "sources_without_a_device": unplayed,
         **times,
     }
-    open_ = [*unplayed, *(() if asked.limits.file else ("no acceptance limits",))]
-    document = drafted(Finding(KIND, f"Performance qualification of {site.gateway}", blocks, facts, open_), bundle, played, missing)
+    found = Finding(KIND, f"Performance qualification of {site.gateway}", head, blocks, facts, [*_open(unplayed, asked.limits)])
+    document = drafted(found, bundle, played, missing, run)
     shutil.rmtree(work, ignore_errors=True)
     running.unlink()
     return document
@@ -91,6 +88,14 @@ def _played(site: Line, bundle: Bundle, asked: Asked, cases: Sequence[Case], wor
         yield one
         if one.interrupted:
             return
+
+
+def _open(unplayed: Mapping[str, str], limits: Limits) -> Iterator[dict[str, str]]:
+    """Yield what no case tells of, and keeps the run from being passed."""
+    for name, why in unplayed.items():
+        yield check_of(f"source {name}", "serve it with a device", "a device", why, "not executed")
+    if not limits.file:
+        yield check_of("limits", "read the acceptance limits", "limits that were set before the run", "none were set", "not checked")
 
 
 def _keep(bundle: Bundle, asked: Asked) -> None:

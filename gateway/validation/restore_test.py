@@ -12,11 +12,13 @@ from buffer import read_journal, verify
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.restore import backup as backups
 from gateway.documents import draft
+from gateway.documents.deviations import blocks_of_deviations, deviations_of
 from gateway.evidence import recompute
 from gateway.evidence.restored_rows import RestoredRows
 from gateway.validation.bundle import Bundle
 from gateway.validation.check import Asked, Check, NotChecked, listed, result
-from gateway.validation.iq import counts, evidence_blocks, sign_off
+from gateway.validation.iq import counts
+from gateway.validation.run import Run, evidence_blocks, sign_off
 
 KIND = "restore-test"
 WITHIN_H = 4.0
@@ -96,19 +98,18 @@ def _place(bundle: Bundle) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def tested(given: Given, bundle: Bundle) -> dict[str, Any]:
+def tested(given: Given, bundle: Bundle, run: Run) -> dict[str, Any]:
     """Restore into the bundle's folder, look, throw away; return the draft of the document. Raises OSError."""
     with _place(bundle) as place:
         checks, took_s = checked(given, place)
     bundle.keep("checks.json", json.dumps([check._asdict() for check in checks], indent=1, ensure_ascii=False).encode())
     sums = bundle.facts()
-    facts = {
-        "checks": [{**check._asdict(), "urs": list(check.urs)} for check in checks],
-        "counts": counts(checks),
-        "took_s": f"{took_s:.1f}",
-    }
+    plain = [{**check._asdict(), "urs": list(check.urs)} for check in checks]
+    deviations = deviations_of(plain)
+    facts = {"checks": plain, "counts": counts(checks), "deviations": deviations, "took_s": f"{took_s:.1f}", **run.facts()}
     told = {"backup": str(given.source), "ebr": None if given.ebr is None else str(given.ebr), "declared_s": f"{given.within_s:.0f}"}
-    blocks = [*_blocks(given, checks, took_s), *evidence_blocks(sums), *sign_off()]
+    about = [*run.blocks(), *_about(given, took_s)]
+    blocks = [*about, *blocks_of_deviations(deviations), *_table(checks), *evidence_blocks(sums), *sign_off()]
     title = f"Test of a backup of {given.gateway}"
     return draft(KIND, title, blocks, {**facts, **told, "evidence": sums}, result=result(checks))
 
@@ -181,10 +182,13 @@ def timed(took_s: float, within_s: float, *, there: bool) -> tuple[str, bool]:
     return f"{took_s:.1f} s for the data; taking a spare machine is not in it", took_s <= within_s
 
 
-def _blocks(given: Given, checks: list[Check], took_s: float) -> Iterator[Block]:
+def _about(given: Given, took_s: float) -> Iterator[Block]:
     yield Text("A backup was restored beside the line, looked at, and thrown away. The line and its journal were read only.")
     facts = [("Backup", str(given.source)), ("EBR's store", "none was given" if given.ebr is None else str(given.ebr))]
     yield NamedValues([*facts, ("Time to restore", f"{took_s:.1f} s"), ("Declared recovery time", f"{given.within_s:.0f} s")])
+
+
+def _table(checks: list[Check]) -> Iterator[Block]:
     yield Heading(1, "Checks")
     rows = [[check.id, check.title, ", ".join(check.urs), check.expected, check.found, check.verdict] for check in checks]
     marked = frozenset(number for number, check in enumerate(checks) if check.verdict != "passed")

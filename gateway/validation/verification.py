@@ -13,9 +13,11 @@ from buffer.pages.blocks import Block, Heading, Table, Text
 from buffer.restore.backup import gateway_of
 from config import Line
 from gateway.documents import draft
+from gateway.documents.deviations import blocks_of_deviations, deviations_of
 from gateway.validation.bundle import Bundle
 from gateway.validation.check import Asked, Check, NotChecked, listed, result
-from gateway.validation.iq import counts, evidence_blocks, sign_off
+from gateway.validation.iq import counts
+from gateway.validation.run import Run, evidence_blocks, sign_off
 
 KIND = "verification"
 MOST_NAMED = 5
@@ -32,7 +34,7 @@ class Given(NamedTuple):
     store: Path | None
 
 
-def verified(given: Given, bundle: Bundle) -> dict[str, Any]:
+def verified(given: Given, bundle: Bundle, run: Run) -> dict[str, Any]:
     """Verify everything and return the draft of the document."""
     checks, took = [], {}
     for one in _asked(given, bundle.keep):
@@ -42,8 +44,10 @@ def verified(given: Given, bundle: Bundle) -> dict[str, Any]:
     bundle.keep("checks.json", json.dumps([check._asdict() for check in checks], indent=1, ensure_ascii=False).encode())
     sums = bundle.facts()
     plain = [{**check._asdict(), "urs": list(check.urs), "took_s": took[check.id]} for check in checks]
-    facts = {"checks": plain, "counts": counts(checks), "keys": given.key.split(), "evidence": sums}
-    blocks = [*_blocks(checks, took), *evidence_blocks(sums), *sign_off()]
+    deviations = deviations_of(plain)
+    known = {"keys": given.key.split(), "evidence": sums, **run.facts()}
+    facts = {"checks": plain, "counts": counts(checks), "deviations": deviations, **known}
+    blocks = [*run.blocks(), *_about(), *blocks_of_deviations(deviations), *_table(checks, took), *evidence_blocks(sums), *sign_off()]
     return draft(KIND, f"Verification of {given.gateway}", blocks, facts, result=result(checks))
 
 
@@ -100,8 +104,11 @@ def _witnessed(given: Given, proved: Callable[..., tuple[str, bool]], name: str,
     return proved(f"witness-{name}", given.data, (place,))
 
 
-def _blocks(checks: Sequence[Check], took: dict[str, str]) -> Iterator[Block]:
+def _about() -> Iterator[Block]:
     yield Text("Each was verified by its hashes and by the signatures of the line's keys. Nothing was changed.")
+
+
+def _table(checks: Sequence[Check], took: dict[str, str]) -> Iterator[Block]:
     yield Heading(1, "What was verified")
     rows = [[check.title, ", ".join(check.urs), check.expected, check.found, took[check.id], check.verdict] for check in checks]
     marked = frozenset(number for number, check in enumerate(checks) if check.verdict != "passed")

@@ -1,17 +1,21 @@
 """Serves every source of a line and moves it by the plan: thin I/O around `plan`, `signals` and `rows`."""
 
 import asyncio
+import errno
 import importlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from config import Line
+from config import Line, Source
 from simulators.device import TICKS_PER_S, Device, NotSimulated, Truth
+from simulators.line.columns import columns_read
+from simulators.line.endpoints import free_ports
+from simulators.line.failing import behind_cable, fail
 from simulators.line.genealogy import Genealogy
 from simulators.line.load import Load, driven
 from simulators.line.plan import Plan
@@ -24,7 +28,7 @@ from simulators.line.weighing import Weighings
 DEVICES = {
     "opcua": ("simulators.opcua_plc", "OpcUaPlc"),
     "modbus": ("simulators.modbus_plc", "ModbusPlc"),
-    "serial": ("simulators.scale", "Scale"),
+    "serial": ("simulators.scale", "at_port"),
     "mes_sql": ("simulators.mes", "MesDevice"),
     "mes_file": ("simulators.mes", "MesDevice"),
 }
@@ -57,13 +61,16 @@ async def serve(
     only: Collection[str] | None = None,
     load: Load | None = None,
     logs: list[Truth] | None = None,
+    failing: Mapping[str, str] | None = None,
+    say: Callable[[str], Any] = lambda _: None,
 ) -> None:
-    """Serve until cancelled. truth: a folder for one ground-truth log per source, or None.
+    """Serve until cancelled. truth: a folder for one ground-truth log per source, or None. Raises CanNotServe.
 
     started: set when every device can be connected to. still: while set, the process stands still and the devices go on answering.
     report: called about each second. only: serve these sources alone. load: move tags at given rates. logs: takes the logs, to turn them.
+    failing: source -> how it fails, in turns; say: is told when.
     """
-    async with _served(line, truth, only, [] if logs is None else logs) as devices:
+    async with _served(line, truth, only, [] if logs is None else logs, failing or {}, say) as devices:
         if started is not None:
             started.set()
         genealogy = Genealogy(line, truth)
@@ -74,20 +81,76 @@ async def serve(
 
 
 @asynccontextmanager
-async def _served(line: Line, truth: Path | None, only: Collection[str] | None, logs: list[Truth]) -> AsyncIterator[dict[str, Device]]:
+async def _served(
+    line: Line, truth: Path | None, only: Collection[str] | None, logs: list[Truth], failing: Mapping[str, str], say: Callable[[str], Any]
+) -> AsyncIterator[dict[str, Device]]:
     async with AsyncExitStack() as stack:
         devices: dict[str, Device] = {}
         left_out = unserved(line) if only is None else {}
+        ports, tasks = free_ports(), await stack.enter_async_context(_ended_at_exit())
         for source in line.sources:
             if (only is None or source.name in only) and source.name not in left_out:
                 log = _log(truth, source.name)
                 stack.callback(log.close)
                 logs.append(log)
-                device = device_class(source.driver)(source, line.tags_of(source.name), log)
+                how, cable, its = failing.get(source.name), None, source
+                if how not in (None, "gone"):
+                    its, cable = behind_cable(source, next(ports))
+                    stack.push_async_callback(cable.stop)
+                device = made(line, its, log, **_secured(its))
                 stack.push_async_callback(device.stop)
-                await device.start()
+                with _told(source.name, source.endpoints[0]):
+                    await device.start()
+                    if cable is not None:
+                        await cable.start()
+                if how is not None:
+                    tasks.append(asyncio.create_task(fail(source.name, how, device, cable, say)))
                 devices[source.name] = device
         yield devices
+
+
+@asynccontextmanager
+async def _ended_at_exit() -> AsyncIterator[list[asyncio.Task[None]]]:
+    tasks: list[asyncio.Task[None]] = []
+    yield tasks
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class CanNotServe(OSError):
+    """A device can not listen at its endpoint; the text says which, and why."""
+
+
+@contextmanager
+def _told(source: str, endpoint: str) -> Iterator[None]:
+    """Name the source whose endpoint can not be served."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CanNotServe(
+                f"source {source}: something else listens at {endpoint} already (another `simulate`, or the device)"
+            ) from error
+        raise CanNotServe(f"source {source}: {endpoint}: {error.strerror or error}") from error
+
+
+def made(line: Line, source: Source, log: Truth, **more: Any) -> Any:
+    """Make the device for a source of a line, not started. Raises NotSimulated."""
+    if source.driver == "mes_file":
+        more["columns"] = columns_read(line, source.name)
+    return device_class(source.driver)(source, line.tags_of(source.name), log, **more)
+
+
+def _secured(source: Source) -> dict[str, Any]:
+    """Give a secured OPC UA server its certificate, which is made at the first time, and the password that the line logs in with."""
+    if source.driver != "opcua":
+        return {}
+    from simulators.opcua_plc import identity  # imports a server, which lines without one do not pay for
+
+    if not identity.is_secured(source):
+        return {}
+    return {"users": identity.users(source), "certificate": identity.own(source.folder / "simulated" / source.name, source)}
 
 
 def _log(truth: Path | None, source: str) -> Truth:
@@ -110,7 +173,7 @@ def unserved(line: Line) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for source in line.sources:
         try:
-            device_class(source.driver)(source, line.tags_of(source.name), Truth(None))  # none but can say that it can not
+            made(line, source, Truth(None))  # none but can say that it can not
         except NotSimulated as error:
             reasons[source.name] = str(error)
     return reasons

@@ -13,6 +13,7 @@ from config import Line, load
 from simulators.device import NotSimulated
 from simulators.line.drive import Progress, serve, unserved
 from simulators.line.endpoints import elsewhere, free_ports, is_local, moved, moved_uplink
+from simulators.line.failing import UnknownFailure, failures
 from simulators.line.toml import NotEditable, Place, Setting, edited
 
 GOOD, WRONG_INPUT, NOT_REACHED = 0, 2, 3
@@ -28,19 +29,22 @@ def simulate(
     batch_s: float = 60.0,
     only: Collection[str] = (),
     skip: Collection[str] = (),
+    failing: tuple[str, ...] = (),
     console: Console | None = None,
 ) -> int:
     """Serve every source of the line until SIGINT or SIGTERM; returns the exit code.
 
     to: a folder to copy the line to if a source of it is not on loopback; the copy's endpoints are. truth: a folder for the ground-truth
-    logs. only, skip: names of sources; without any, all are served. Raises ConfigError if the line folder can not be used.
+    logs. only, skip: names of sources; without any, all are served. failing: `SOURCE=how`, see `failing`. Raises ConfigError if the line
+    folder can not be used.
     """
-    say = (console or Console(highlight=False)).print
+    say = (console or Console(highlight=False, soft_wrap=True)).print
     line = load(folder)
     try:
         if unknown := sorted({*only, *skip} - {source.name for source in line.sources}):
             say(f"line.toml: no source is called {unknown[0][:60]}: there are {', '.join(source.name for source in line.sources)}")
             return WRONG_INPUT
+        fails = failures(failing, line.sources)
         left_out = unserved(line)
         for reason in left_out.values():
             say(f"line.toml: {reason}; it is not served")
@@ -54,9 +58,12 @@ def simulate(
         if to is not None:
             line = copied(line, to, local_ports(line))
             say(f"a copy of the line with loopback endpoints is in {to}: ebr-gateway run {to}")
-        return asyncio.run(_served(line, truth, seed, batch_s, served, say))
+        return asyncio.run(_served(line, truth, seed, batch_s, served, fails, say))
     except (NotEditable, NotSimulated) as error:
         say(f"line.toml: {error}")
+        return WRONG_INPUT
+    except UnknownFailure as error:
+        say(str(error))
         return WRONG_INPUT
     except FileExistsError as error:
         say(str(error))
@@ -111,7 +118,15 @@ def fresh(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-async def _served(line: Line, truth: Path | None, seed: int, batch_s: float, served: Collection[str], say: Callable[[str], None]) -> int:
+async def _served(
+    line: Line,
+    truth: Path | None,
+    seed: int,
+    batch_s: float,
+    served: Collection[str],
+    fails: Mapping[str, str],
+    say: Callable[[str], None],
+) -> int:
     started = asyncio.Event()
 
     def report(progress: Progress) -> None:
@@ -119,7 +134,9 @@ async def _served(line: Line, truth: Path | None, seed: int, batch_s: float, ser
             where = "  ".join(f"{name}: {what}" for name, what in progress.situations.items())
             say(f"{progress.at_s:7.0f} s  {progress.values:9d} values  {progress.rows:5d} rows  {where}")
 
-    serving = asyncio.create_task(serve(line, truth, seed=seed, batch_s=batch_s, started=started, report=report, only=served))
+    serving = asyncio.create_task(
+        serve(line, truth, seed=seed, batch_s=batch_s, started=started, report=report, only=served, failing=fails, say=say)
+    )
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

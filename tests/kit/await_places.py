@@ -7,31 +7,63 @@ import ast
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType
 from typing import Any
 
+from kit.await_points import ROOMS, forget
 from kit.repository import ROOT
 
 Place = tuple[str, ...]
-"""`gateway/intake/port.py:88` from the outermost call to the innermost."""
-ROOMS = ("gateway", "drivers", "config", "buffer")
+"""`gateway/intake/port.py:88` from the outermost call to the innermost. A point (kit.await_points) is POINT and its line alone."""
+POINT = "await"
 
 
 class Places:
-    """Counts at which places tasks go on, and lets one of them raise. target: where; hit: the name of the task that it hit."""
+    """Counts to which places tasks come, and raises at those that are aimed at. hits: the places where it did, in order, and in which task.
 
-    def __init__(self, watches: Callable[[str], bool]) -> None:
-        self._watches = watches
+    counts: whether places are counted at which a task waits; to name them takes longer than most of what a task does.
+    """
+
+    def __init__(self, watches: Callable[[str], bool], *, counts: bool) -> None:
+        self._watches, self._counts = watches, counts
         self.seen: Counter[Place] = Counter()
-        self._target: Place | None = None
-        self._fault: Callable[[], BaseException] = RuntimeError
-        self.hit: str | None = None
+        self._targets: dict[Place, Callable[[], BaseException]] = {}
+        self.hits: list[tuple[Place, str]] = []
 
-    def aim(self, target: Place | None, fault: Callable[[], BaseException] = RuntimeError) -> None:
-        """Raise at this place when a task goes on there next, once. None: nowhere."""
-        self._target, self._fault, self.hit = target, fault, None
+    @property
+    def aimed(self) -> bool:
+        """Whether some place that was aimed at has not been met."""
+        return bool(self._targets)
+
+    def aim(self, targets: Mapping[Place, Callable[[], BaseException]]) -> None:
+        """Raise at each of these places when a task comes there next, once."""
+        self._targets, self.hits = dict(targets), []
+
+    def at(self, point: str, awaited: Any) -> None:
+        """Take note that a task comes to a point, and raise there if it is aimed at."""
+        task = asyncio.current_task() if asyncio._get_running_loop() is not None else None
+        work = None if task is None else task.get_coro()
+        if task is None or not isinstance(work, Watched) or work.places is not self or not self._watches(task.get_name()):
+            return
+        if (fault := self._met((POINT, point), task)) is not None:
+            forget(awaited)
+            raise fault
+
+    def due(self, work: Coroutine[Any, Any, Any]) -> BaseException | None:
+        """Return what is raised where this task goes on now."""
+        task = asyncio.current_task()
+        if task is None or not (self._counts or self._targets) or not self._watches(task.get_name()):
+            return None
+        return self._met(place_of(work), task)
+
+    def _met(self, place: Place, task: "asyncio.Task[Any]") -> BaseException | None:
+        self.seen[place] += 1
+        if (fault := self._targets.pop(place, None)) is None:
+            return None
+        self.hits.append((place, task.get_name()))
+        return fault()
 
     def installed(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have every task that is made from now on watched."""
@@ -41,27 +73,15 @@ class Places:
 
         loop.set_task_factory(factory)
 
-    def due(self, work: Coroutine[Any, Any, Any]) -> BaseException | None:
-        """Return what is raised where this task goes on now."""
-        task = asyncio.current_task()
-        if task is None or not self._watches(task.get_name()):
-            return None
-        place = place_of(work)
-        self.seen[place] += 1
-        if place != self._target:
-            return None
-        self._target, self.hit = None, task.get_name()
-        return self._fault()
-
 
 class Watched(Coroutine[Any, Any, Any]):
     """A coroutine whose awaits may raise."""
 
     def __init__(self, work: Coroutine[Any, Any, Any], places: Places) -> None:
-        self.work, self._places, self._begun = work, places, False
+        self.work, self.places, self._begun = work, places, False
 
     def send(self, value: Any) -> Any:
-        fault = self._places.due(self.work) if self._begun else None
+        fault = self.places.due(self.work) if self._begun else None
         self._begun = True
         return self.work.send(value) if fault is None else self.work.throw(fault)
 

@@ -7,7 +7,7 @@ A test that proves a row carries `@pytest.mark.bar("F32")`, and says its figures
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,6 +17,10 @@ PAGE = DOCS / "fault-bar.md"
 ROW = re.compile(r"(?m)^\| ([FS][0-9]{2}) \| ([^|]+) \| ([^|]+) \|$")
 # The forms in which our tests say that this machine lacks something; any other reason to skip leaves a row unproved.
 MACHINE_LACKS = re.compile(r"^needs |not installed|not in .*: clone|can not be (downloaded|reached)|can not fetch|nothing can be mounted")
+
+
+EARLIER = pytest.StashKey[Sequence[pytest.TestReport]]()
+"""Reports of the tests that passed in a run that this one continues (kit.resumed)."""
 
 
 def rows() -> dict[str, str]:
@@ -133,7 +137,7 @@ def figures(figure: Callable[[str, object], None]) -> Callable[[str, str], None]
 def _reports(config: pytest.Config) -> list[pytest.TestReport]:
     reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
     kept = () if reporter is None else (report for reports in reporter.stats.values() for report in reports)
-    return [report for report in kept if isinstance(report, pytest.TestReport)]
+    return [*config.stash.get(EARLIER, ()), *(report for report in kept if isinstance(report, pytest.TestReport))]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -17,8 +17,9 @@ from kit.twelve_sources import Balance, Drop, ModbusTcp, OpcUa, Sqlite
 
 from simulators.broker import Broker
 
-MOVED_EVERY_S = 0.1
-FILES_STAY = 100
+MOVED_EVERY_S = 0.2
+FILES_STAY = 600
+"""Two minutes of them: taken away before it was read, a file is no reading, and a busy machine reads late."""
 LINE = """
 [line]
 site = "lyon"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any, Self
@@ -40,8 +41,13 @@ class PamSite:
         with (self._folder / "log").open("ab") as log:  # in a session of its own: it ends its whole process group, and not ours
             words = [SASLAUTHD, "-d", "-a", "pam", "-n", "1", "-m", str(self._folder)]
             self._process = subprocess.Popen(words, env={**os.environ, **own}, stdout=log, stderr=log, start_new_session=True)
-        until(self.socket.is_socket)
+        until(self._listens)
         return self
+
+    def _listens(self) -> bool:
+        """Whether it takes connections: the socket is there a moment before."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None

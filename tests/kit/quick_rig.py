@@ -41,16 +41,31 @@ def preload() -> None:
     kit.forked._CONTEXT.set_forkserver_preload([*kit.forked.IMPORTED, *IMPORTED])
 
 
+_HELD: dict[int, socket.socket] = {}
+
+
 def quiet_ports(seed: int) -> dict[str, int]:
-    """Find ports on which nothing listens."""
+    """Find ports on which nothing listens, and which no other line has drawn that is not over yet, of this run or of another."""
     draw, found = random.Random(seed), dict[str, int]()
     for name in ("page", "opcua", "modbus", "ebr"):
         while name not in found:
             port = draw.randint(FIRST_PORT, LAST_PORT)
             with contextlib.suppress(OSError), socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
+                _HELD[port] = _held(port)
                 found[name] = port
     return found
+
+
+def _held(port: int) -> socket.socket:
+    """Hold a port for a line of this process. Raises OSError if somebody else holds it."""
+    held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        held.bind(f"\0ebr-rig-port-{port}")
+    except OSError:
+        held.close()
+        raise
+    return held
 
 
 class QuickRig(Rig):
@@ -72,6 +87,12 @@ class QuickRig(Rig):
         self.gateway = self._forked("gateway", ["run", str(self.folder)])
         until(lambda: self.status() or self.gateway.poll() is not None)  # type: ignore[union-attr]
         assert self.gateway.poll() is None, self.said()
+
+    def stop(self) -> None:
+        super().stop()
+        for port in self.ports.values():
+            if (held := _HELD.pop(port, None)) is not None:
+                held.close()
 
     def status(self) -> dict[str, Any]:
         with contextlib.suppress(NotRunning):

@@ -126,6 +126,7 @@ def split(run: dict[str, Any], orders: list[tuple[int, int, Any]], gaps: list[tu
         start_unseen, end_unseen = rest["unseen"]
         if rest["batch"] is not None:
             early = None if end_unseen is None else max(t - (rest["end"] - end_unseen), 0) or None
+            early = max(early or 0, t - gap[0]) if gap is not None else early  # on before the gap and after it: in it, nobody saw
             early = UNKNOWN if rest["end"] in rest["returned"] else early
             parts.append({**rest, "end": t, "unseen": [start_unseen, early]})
             rest = {**rest, "start": t, "batch": batch, "unseen": [UNKNOWN if early else None, end_unseen]}

@@ -8,14 +8,16 @@ import json
 import platform
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.bar import reason
+from kit.bar import EARLIER, reason
 from kit.repository import ROOT
+from kit.resumed import keeper_of
 
 Key = tuple[str, tuple[str, ...]]
 
@@ -30,12 +32,14 @@ class Did:
 
 
 class Recorder:
-    """Gathers reports, from workers too, and writes them when the run ends."""
+    """Gathers reports, from workers too, and writes them when the run ends. earlier: of what passed in a run that this one continues."""
 
-    def __init__(self, file: Path, command: tuple[str, ...]) -> None:
+    def __init__(self, file: Path, command: tuple[str, ...], begun: str, earlier: Sequence[pytest.TestReport]) -> None:
         self._file, self._command = file, command
         self._cases: dict[Key, Did] = {}
-        self._begun, self._content = _now(), _content()
+        self._begun, self._content = begun, _content()
+        for report in earlier:
+            self.pytest_runtest_logreport(report)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a phase of a test: a set-up or a tear-down counts if it failed or skipped."""
@@ -109,10 +113,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--results", type=Path, metavar="FILE", help="write what each test did, for the traceability matrix")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     file: Path | None = config.getoption("--results")
     if file is not None and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Recorder(file, tuple(config.invocation_params.args)))
+        keeper, earlier = keeper_of(config), config.stash.get(EARLIER, ())
+        begun = _now() if keeper is None else keeper.begun
+        config.pluginmanager.register(Recorder(file, tuple(config.invocation_params.args), begun, earlier))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -76,7 +76,7 @@ def source(name: str = "lims", driver: str = "mes_file", **other: Any) -> dict[s
 def uplink(**other: Any) -> dict[str, Any]:
     """An uplink in order."""
     plain = {"name": "ebr", "state": "forwarding", "detail": "", "entries": 0, "oldest_s": None, "last_receipt": None, "rejected": 0}
-    return {**plain, "receipts_refused": 0, "refusal": "", "refused_at": None, "refused_lately": False, **other}
+    return {**plain, "receipts_refused": 0, "refusal": "", "refused_at": None, "refused_lately": False, "replay": "", **other}
 
 
 def finding(code: str, text: str, source: str = "", subject: str = "", **other: Any) -> dict[str, Any]:

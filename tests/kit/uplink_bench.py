@@ -29,6 +29,21 @@ def bodies(count: int, size: int = 200) -> list[Body]:
     return [Body("ebr-gateway/event/1", orjson.dumps(event)[1:])] * count
 
 
+def record_bodies() -> list[Body]:
+    """A step's start and end, its correction, a gap, and entries that are no records."""
+    head = {"equipment": "granulator", "order": "4500", "batch": "B1", "step": "MIX", "record": f"{GATEWAY}/B1/granulator/MIX/1"}
+    events = [
+        {"type": "heartbeat", "observed": {}},
+        {**head, "type": "step", "transition": "start", "revision": 1},
+        {"type": "gap", "transition": "open", "gap": "plc/1", "source": "plc", "tags": "all"},
+        {**head, "type": "step", "transition": "end", "revision": 1},
+        {"type": "finding", "code": "x"},
+        {**head, "type": "step", "transition": "end", "revision": 2, "reason": "late-data"},
+        {"type": "batch", "transition": "end", "record": f"{GATEWAY}/B1", "revision": 1, "order": "4500", "batch": "B1"},
+    ]
+    return [Body("ebr-gateway/event/1", orjson.dumps({"time": "2026-11-22T07:15:02.512345Z", "event": event})[1:]) for event in events]
+
+
 class Hands:
     """A clock that stands still until it is set, and goes on by a step with each look if there is one."""
 

@@ -86,7 +86,10 @@ async def test_every_gap_is_where_nobody_looked_and_nowhere_else(tmp_path: Path,
             for start, end in gaps.get(tag, []):
                 told = f"{tag}: gap {start} to {end}"
                 cut = next((c for c in cuts[source] if c[0] - TICKS < end and start < c[1] + RECONNECT_S * TICKS), None)
-                assert cut is not None, f"{told}: no link was cut: nothing was missing"
+                if cut is None:  # a starved gateway lets the server's queue run over
+                    lacks = any(start <= t <= end and not (tag in stored and stored[tag][v]) for t, v in values)
+                    assert lacks, f"{told}: no link was cut, and nothing is missing"
+                    continue
                 assert start <= end < 1 << 62, f"{told}: never closed"
                 before = max((t for t, _ in seen if t <= start + TICKS // 5), default=start)
                 after = min((t for t, _ in seen if t >= end - TICKS // 5), default=end)

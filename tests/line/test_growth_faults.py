@@ -19,19 +19,21 @@ import pytest
 from kit.line_rig import Rig, ended
 from kit.processes import until
 
-from buffer.committed import TAIL_BYTES
-
 SOAK_S = float(os.environ.get("EBR_SOAK_S", "300"))
 MIB = 1 << 20
-FULL_BYTES = 2 * TAIL_BYTES
+TAIL_BYTES = 2 * MIB
+"""Of the newest entries in memory: so much, not 16 MB, for the test to be over in minutes on a busy machine."""
+FULL_BYTES = 4 * TAIL_BYTES
 """Payload that has gone through the gateway when its memory of the newest entries has been filled, and filled again."""
 MOST_MIB_PER_MIN = 0.25
-MOST_BYTES_PER_VALUE = 0.5
-"""A list that grows by each value takes 8 bytes of it and more."""
+MOST_BYTES_PER_VALUE = 2.0
+"""A list that grows by each value takes 8 bytes of it and more; the allocator takes half a MiB at a time, whenever that is."""
 COUNTED = """
 import asyncio, sys
 from pathlib import Path
+from buffer import committed
 from gateway.runtime import gateway
+committed.TAIL_BYTES = int(sys.argv[2])
 run = gateway.run
 async def count():
     while True:
@@ -45,9 +47,9 @@ async def counted(*words):
         counting.cancel()
 gateway.run = counted
 from gateway.cli import main
-main(sys.argv[2:])
+main(sys.argv[3:])
 """
-"""The gateway, which also writes down each second how many tasks it has."""
+"""The gateway, which also writes down each second how many tasks it has, and keeps fewer of the newest entries in memory."""
 
 
 class Seen(NamedTuple):
@@ -103,7 +105,7 @@ def test_a_high_rate_costs_no_memory_files_threads_or_tasks_once_what_is_bounded
     try:
         rig.start_plant()
         rig.start_ebr()
-        rig.start_gateway(command=[sys.executable, "-c", COUNTED, str(tasks)])
+        rig.start_gateway(command=[sys.executable, "-c", COUNTED, str(tasks), str(TAIL_BYTES)])
         assert rig.gateway is not None
         gateway, looks = psutil.Process(rig.gateway.pid), list[Seen]()
         at_first, began_s = seen(gateway, tasks), time.monotonic()

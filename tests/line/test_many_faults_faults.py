@@ -1,6 +1,6 @@
 """Random combinations of faults on whole lines, one seed each.
 
-Judges are the devices' own logs, the receiver's store and the verifier. EBR_SCENARIOS says how many seeds (1,000 if it is not set),
+Judges are the devices' own logs, the receiver's store and the verifier. EBR_SCENARIOS says how many seeds (100 if it is not set),
 EBR_FIRST_SEED where they begin, EBR_AT_ONCE how many lines run at the same time. A seed draws which faults overlap, when and for how long.
 """
 
@@ -17,9 +17,9 @@ import pytest
 from kit.broken_line import Story, Told
 from kit.quick_rig import memory_folder, preload
 
-SCENARIOS = int(os.environ.get("EBR_SCENARIOS", "1000"))
+SCENARIOS = int(os.environ.get("EBR_SCENARIOS", "100"))
 FIRST = int(os.environ.get("EBR_FIRST_SEED", "1"))
-AT_ONCE = int(os.environ.get("EBR_AT_ONCE", str(4 * (os.cpu_count() or 1))))
+AT_ONCE = int(os.environ.get("EBR_AT_ONCE", str(2 * (os.cpu_count() or 1))))
 
 
 async def told(folder: Path, seed: int, turn: asyncio.Semaphore) -> Told:

@@ -43,7 +43,7 @@ def loaded(path: Path) -> Any:
 
 
 consumer = loaded(DOCS / "examples" / "batch_from_entries.py")
-SEEDS = int(os.environ.get("EBR_SEEDS", "208"))
+SEEDS = int(os.environ.get("EBR_SEEDS", "72"))
 SOME = 8
 BLOCKS = 8
 AGAIN = 0.2

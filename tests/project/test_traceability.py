@@ -12,6 +12,7 @@ import pytest
 from kit.commands import called
 from kit.repository import ROOT
 
+from buffer import keys
 from gateway.validation.traceability import results
 from gateway.validation.traceability.problems import of_designs, problems
 from gateway.validation.traceability.requirements import requirements
@@ -143,11 +144,11 @@ def tool(tree: Path, name: str, *words: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
 
 
-def judged(tree: Path) -> str | None:
-    """What `make release` says of the traceability of a tree."""
+def judged(tree: Path, *publics: str) -> str | None:
+    """What `make release` says of the traceability of a tree, with the key of the release."""
     release = runpy.run_path(str(ROOT / "tools" / "release.py"))
     try:
-        release["check_traceability"](tree)
+        release["check_traceability"](tree, publics)
     except release["Refused"] as refused:
         return str(refused)
     return None
@@ -181,6 +182,65 @@ def test_what_failed_did_not_run_or_is_wrong_makes_no_file_for_a_release(release
     assert done.returncode == 1
     assert told in done.stderr
     assert not (released / results.RELEASE_FILE).exists()
+
+
+OPEN = {
+    "URS-DAQ-02": "| URS-DAQ-02 | It shall fly. | Part 11 | high | OQ U | | planned | wings are not built |\n",
+    "URS-DAQ-03": "| URS-DAQ-03 | It shall count. | Part 11 | medium | OQ U | docs/design.md: Reading | in part | up to nine |\n",
+    "URS-DAQ-04": "| URS-DAQ-04 | It shall be read. | Part 11 | low | OQ U | docs/design.md: Reading | built | by the eye |\n",
+}
+
+
+def exported(tree: Path, *words: str) -> dict[str, tuple[str, str]]:
+    """Result and justification of each requirement, as a user exports them."""
+    release = ("--release", tree / results.RELEASE_FILE)
+    rows = json.loads(called("rtm", "export", "--format", "json", *release, *words).stdout)["rows"]
+    return {row["urs"]: (row["result"], row["justified"]) for row in rows}
+
+
+@pytest.mark.urs("URS-VAL-02")
+def test_what_has_not_passed_is_released_only_if_a_person_answers_for_it_as_it_stands_and_is_never_shown_as_passed(
+    released: Path, tmp_path: Path
+) -> None:
+    urs = released / "docs" / "validation" / "urs.md"
+    urs.write_text(urs.read_text("utf-8") + "".join(OPEN.values()), "utf-8")
+    test = released / "tests" / "test_one.py"
+    test.write_text(test.read_text("utf-8").replace('("URS-DAQ-01")', '("URS-DAQ-01", "URS-DAQ-03")'), "utf-8")
+    run = released / "build" / "results" / "test.json"
+    told = json.loads(run.read_text("utf-8")) | {"content": results.content(released)}
+    told["cases"][0]["urs"] = ["URS-DAQ-01", "URS-DAQ-03"]
+    run.write_text(json.dumps(told), "utf-8")
+    signer = keys.create(tmp_path / "release.key", "ebr-gateway-release")
+    other = keys.create(tmp_path / "other.key", "ebr-gateway-release")
+    assert tool(released, "rtm.py").returncode == 0
+    assert "URS-DAQ-02 is `planned`, and no signed justification is of it as it stands" in str(judged(released, signer.public))
+
+    assert tool(released, "rtm.py", "justify", str(tmp_path / "release.key"), "nobody").returncode == 1
+    made = tool(released, "rtm.py", "justify", str(tmp_path / "release.key"), "Eva Bauer, head of validation")
+    assert (made.returncode, made.stdout.count("URS-DAQ-0")) == (0, 3), made.stderr
+    assert "is of other files" in str(judged(released, signer.public)), "the release carries what was signed"
+    assert tool(released, "rtm.py").returncode == 0
+    assert judged(released, signer.public) is None
+    assert "has 3 problems" in str(judged(released, other.public)), "a key that is not the release's justifies nothing"
+
+    public = tmp_path / "keys"
+    public.write_text(f"{signer.public}\n")
+    shown = exported(released, "--keys", str(public))
+    assert {urs: result for urs, (result, _) in shown.items()} == {
+        "URS-DAQ-01": "passed",
+        "URS-DAQ-02": "planned",
+        "URS-DAQ-03": "passed, in part",
+        "URS-DAQ-04": "no test",
+    }
+    assert [urs for urs, (_, by) in shown.items() if by.startswith("Eva Bauer, head of validation, 20")] == list(OPEN)
+    assert {by for _, by in exported(released).values()} == {""}, "a signature that nobody can verify here justifies nothing"
+    checked = called("rtm", "check", "--ran", "--release", released / results.RELEASE_FILE, "--keys", public)
+    assert checked.returncode == 0, checked.stdout
+    assert called("rtm", "check", "--ran", "--release", released / results.RELEASE_FILE).stdout.count("no signed justification") == 3
+
+    urs.write_text(urs.read_text("utf-8").replace("up to nine", "up to eight"), "utf-8")
+    assert tool(released, "rtm.py").returncode == 0
+    assert "URS-DAQ-03 is `passed, in part`, and no signed" in str(judged(released, signer.public)), "what is open has changed"
 
 
 def test_each_test_that_a_page_of_validation_names_is_there() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from config import Source
 from config.grammars.addresses import MAX_LENGTH, OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
-from drivers.contract import BadReply
+from drivers.contract import BadReply, Browsed
 from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.attributes import HAS_PROPERTY, UNIT_PROPERTIES, BuiltInTypes, references_of, units_by_properties
@@ -58,12 +58,10 @@ class BrowsedVariable:
 
 
 @dataclass(slots=True)
-class BrowseResult:
-    """Result of a browse. rows: as in tags.csv. left_out: path -> reason why a variable has no row. nodes: how many were seen."""
+class BrowseResult(Browsed):
+    """Result of a browse. nodes: how many were seen."""
 
-    rows: list[dict[str, str]]
-    left_out: dict[str, str]
-    nodes: int
+    nodes: int = 0
 
 
 async def browse(
@@ -237,7 +235,7 @@ def _rows(
 ) -> BrowseResult:
     """Build the rows of the map, and the reason where a variable has none."""
     short = {uri: name for name, uri in settings.namespaces.items()}
-    browsed, used = BrowseResult([], {}, nodes), set[str]()
+    browsed, used = BrowseResult([], {}, nodes=nodes), set[str]()
     for described_variable in described:
         path, kind = "/".join(described_variable.found.path), _TYPES.get(described_variable.type or 0)
         if described_variable.refused:

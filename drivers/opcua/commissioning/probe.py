@@ -171,6 +171,9 @@ async def _tags(link: Link, source: Source, settings: OpcUaSettings, tags: Seque
             _compare_time(report, tag.time_authority or source.time_authority, values[node], source.max_offset_s)
             _compare_units(report, tag, units_by_node.get(node, {}))
     await compare_fields(link, source, settings, tags, probed)
+    for tag, report in zip(tags, probed, strict=True):
+        if tag.scaling is not None and isinstance(report.value, int | float) and not isinstance(report.value, bool):
+            report.scaled, report.map_unit = tag.scaling.apply(report.value), tag.unit or ""
     return probed
 
 

@@ -30,7 +30,9 @@ class ProbedTag:
     tag: str
     address: str
     state: str  # "ok" or the StatusCode's name
-    value: Any = None
+    value: Any = None  # as the server has it
+    scaled: Any = None  # as the journal would have it, in map_unit, where the map scales or converts
+    map_unit: str = ""
     map_type: str = ""
     server_type: str = ""
     server_unit: str = ""  # as the server writes it
@@ -54,8 +56,8 @@ class ProbedTag:
         return (
             "ok" if self.is_good else "!!",
             self.tag,
-            shown(self.value),
-            self.server_unit or "-",
+            shown(self.value if self.scaled is None else self.scaled),
+            (self.server_unit if self.scaled is None else self.map_unit) or "-",
             self.server_type or "-",
             rate,
             seen,

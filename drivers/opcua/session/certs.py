@@ -4,6 +4,7 @@ own/ holds cert.der and key.pem (0600); trusted/ and issuers/ are laid out as `t
 named by its SHA-256, until a person has looked at it and trusts it.
 """
 
+import errno
 import os
 import socket
 from dataclasses import dataclass
@@ -190,5 +191,17 @@ def _info(kind: Kind, file: Path, certificate: x509.Certificate, now: datetime |
 
 
 def _write(file: Path, content: bytes, mode: int) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as handle:
-        handle.write(content)
+    """Make a file, whole or not at all: half a certificate would be no certificate to whoever reads the folder, now and later."""
+    if file.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
+    part = file.with_name(f".{file.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

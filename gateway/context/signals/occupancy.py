@@ -171,7 +171,7 @@ class Occupancy:
             if run.identity.batch != where.open or run.start.ticks >= at.ticks or run.cut is not None:
                 continue
             if self._sight.lost(unit, run) or self._sight.unseen(unit, run, at.ticks):
-                run.cut = replace(at, proof=None)
+                run.cut = replace(at, proof=Proof())
             else:
                 self._runs.end(run, _sighted(at), seq, "batch-changed")
         assert where.open is not None

@@ -134,6 +134,7 @@ STATUS: dict[str, Any] = {
             "refused_lately": False,
             "last_receipt": "2026-11-30T06:54:01.9952773Z",
             "live_entries": 0,
+            "replay": "",
         }
     ],
     "uplinks_gone": [],
@@ -149,6 +150,11 @@ STATUS: dict[str, Any] = {
         "standing": [_FINDING],
         "cleared": [],
         "recent": [],
+    },
+    "periodic": {
+        "known_since": "2026-11-30T05:54:01.5494929Z",
+        "watched": [{"what": "verification", "done": None, "days": 7.0, "due": "2026-12-07T05:54:01.5494929Z", "overdue": False}],
+        "newest": {},
     },
     "findings_total": [{"code": "backup-failed", "severity": "alarm", "source": "", "count": 1}],
     "problems": ["backup: /srv/backup: No such file or directory; there is none yet"],

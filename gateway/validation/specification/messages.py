@@ -132,6 +132,7 @@ class UplinkNow(Open):
     refused_lately: bool
     last_receipt: str | None
     live_entries: int
+    replay: str
 
 
 class FindingNow(Open):
@@ -185,6 +186,24 @@ class FindingCount(Open):
     count: int
 
 
+class DutyNow(Open):
+    """Something that has to be done from time to time. done: when it was last, null: none is recorded. days null: it is not asked for."""
+
+    what: str
+    done: str | None
+    days: float | None
+    due: str | None
+    overdue: bool
+
+
+class PeriodicNow(Open):
+    """What was done from time to time, as far as it is known. newest: head of the newest run of each kind, and what it comes to by now."""
+
+    known_since: str | None
+    watched: list[DutyNow]
+    newest: dict[str, dict[str, Any]]
+
+
 class Status(Open):
     """How the gateway is now. problems: one sentence for each thing that needs somebody; empty: it is in order."""
 
@@ -208,6 +227,7 @@ class Status(Open):
     equipment: dict[str, dict[str, Any]]
     batches_ended: list[dict[str, Any]]
     findings: FindingsNow
+    periodic: PeriodicNow
     findings_total: list[FindingCount]
     problems: list[str] = Field(default_factory=list)
 

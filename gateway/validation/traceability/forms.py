@@ -36,6 +36,10 @@ def _about(document: Mapping[str, Any]) -> Iterator[Block]:
             ("Of high risk", f"{counts['by_risk'].get('high', 0)}: {_counted(counts['high_by_state'])}"),
             ("Results", _counted(counts["by_result"])),
             ("Results of high risk", _counted(counts["high_by_result"])),
+            (
+                "Justified by signature",
+                f"{counts['justified']}; {counts['not_justified']} are not: {_signature(document['justifications'])}",
+            ),
             ("Tests", f"{counts['cases']} claim a requirement, {counts['tests_of_details']} are of details"),
         ]
     )
@@ -58,6 +62,17 @@ def _about(document: Mapping[str, Any]) -> Iterator[Block]:
     yield from (Text(f"Not counted: {text}") for text in document["not_counted"])
 
 
+def _signature(told: Mapping[str, Any] | None) -> str:
+    if told is None:
+        return "nobody has signed justifications"
+    by = (
+        f"signed by the key {told['signed_by']}"
+        if told["signed_by"]
+        else "signed by no release key that is known here, so they count for nothing"
+    )
+    return f"{told['who']}, {told['at']}, {by}"
+
+
 def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
     yield Heading(1, "Requirements")
     lines = [
@@ -72,8 +87,12 @@ def _open(rows: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
     """Name what a person has to accept who accepts the matrix."""
     yield Heading(1, "Justifications")
     yield Text("What is not built, built in part, or has no test, and why. Whoever signs this document accepts these, and no more.")
-    lines = [[row["urs"], row["risk"], row["state"], row["remark"]] for row in rows if row["remark"] or row["result"] == "no test"]
-    yield Table(("URS", "Risk", "State", "What is open, or remark"), (4, 2, 2, 14), lines) if lines else Text("Nothing.")
+    lines = [
+        [row["urs"], row["risk"], row["state"], row["remark"], row["justified"]]
+        for row in rows
+        if row["remark"] or row["result"] == "no test"
+    ]
+    yield Table(("URS", "Risk", "State", "What is open, or remark", "Justified by"), (4, 2, 2, 11, 4), lines) if lines else Text("Nothing.")
 
 
 def _details(rows: Sequence[Mapping[str, Any]]) -> Iterator[Block]:

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gateway.validation.traceability.justifications import ASKS, said_of, signed_by
 from gateway.validation.traceability.requirements import Requirement
 from gateway.validation.traceability.results import Outcome
 from gateway.validation.traceability.tree import Traceability
 
 FORM = "ebr-gateway/traceability-matrix/1"
 COLUMNS = (
-    *("urs", "text", "source", "risk", "area", "stage", "verification", "design", "state", "remark"),
+    *("urs", "text", "source", "risk", "area", "stage", "verification", "design", "state", "remark", "justified"),
     *("result", "passed", "failed", "not_run", "date", "software", "evidence", "proofs", "cases"),
 )
 PASSED, IN_PART, FAILED, NOT_RUN, PLANNED, NO_TEST = "passed", "passed, in part", "failed", "not run", "planned", "no test"
@@ -27,9 +28,19 @@ class Judged(NamedTuple):
     why: tuple[str, ...]
 
 
-def matrix(told: Traceability, *, ids: Sequence[str] = (), risks: Sequence[str] = (), results: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the document: what it is of, runs, counts, and a row for each requirement. ids, risks, results: only rows with these."""
-    rows = [row_of(requirement, told) for requirement in told.requirements]
+def matrix(
+    told: Traceability,
+    *,
+    ids: Sequence[str] = (),
+    risks: Sequence[str] = (),
+    results: Sequence[str] = (),
+    publics: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the document: what it is of, runs, counts, and a row for each requirement.
+
+    ids, risks, results: only rows with these. publics: the release keys that are known; a justification counts by the signature of one.
+    """
+    rows = rows_of(told, publics)
     wanted = (("urs", ids), ("risk", risks), ("result", results))
     chosen = [row for row in rows if all(not values or row[name] in values for name, values in wanted)]
     return {
@@ -38,6 +49,7 @@ def matrix(told: Traceability, *, ids: Sequence[str] = (), risks: Sequence[str] 
         "content": told.content,
         "runs": [run._asdict() | {"command": list(run.command)} for run in told.results.runs],
         "not_counted": list(told.left),
+        "justifications": _justifications(told, publics),
         "counts": counts(told, rows),
         "rows": chosen,
     }
@@ -54,6 +66,8 @@ def counts(told: Traceability, rows: Iterable[Mapping[str, Any]]) -> dict[str, A
         "by_result": _counted(rows, "result"),
         "high_by_state": _counted(high, "state"),
         "high_by_result": _counted(high, "result"),
+        "justified": sum(1 for row in rows if row["justified"]),
+        "not_justified": sum(1 for row in rows if row["result"] in ASKS and not row["justified"]),
         "cases": sum(1 for case in told.cases if case.urs),
         "tests_of_details": sum(1 for case in told.cases if not case.urs),
     }
@@ -63,8 +77,21 @@ def _counted(rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
     return dict(sorted(Counter(row[name] for row in rows).items()))
 
 
-def row_of(requirement: Requirement, told: Traceability) -> dict[str, Any]:
-    """Return one row."""
+def rows_of(told: Traceability, publics: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the rows. publics: as of `matrix`."""
+    is_signed = signed_by(told.justified, publics) is not None
+    return [row_of(requirement, told, is_signed=is_signed) for requirement in told.requirements]
+
+
+def _justifications(told: Traceability, publics: Sequence[str]) -> dict[str, Any] | None:
+    """Return who answers for what is open, and whose key signed that: None where no known key did, which then justifies nothing."""
+    if not told.justified.note:
+        return None
+    return {"who": told.justified.who, "at": told.justified.at, "signed_by": signed_by(told.justified, publics)}
+
+
+def row_of(requirement: Requirement, told: Traceability, *, is_signed: bool = False) -> dict[str, Any]:
+    """Return one row. is_signed: the justifications are signed by a key that is known."""
     shows = {proof.case: proof.shows for proof in told.proofs if proof.urs == requirement.id}
     claims = [case.id for case in told.cases if requirement.id in case.urs]
     outcomes = [outcome for outcome in told.results.outcomes if requirement.id in outcome.urs]
@@ -83,6 +110,7 @@ def row_of(requirement: Requirement, told: Traceability) -> dict[str, Any]:
         "design": requirement.design,
         "state": requirement.state,
         "remark": requirement.remark,
+        "justified": said_of(requirement, told.justified) if is_signed and result in ASKS else "",
         "result": result,
         "passed": found["passed"],
         "failed": found["failed"],

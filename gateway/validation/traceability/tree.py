@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gateway.validation.traceability import results
+from gateway.validation.traceability import justifications, results
 from gateway.validation.traceability.cases import Case, scan
+from gateway.validation.traceability.justifications import Justifications
 from gateway.validation.traceability.requirements import Detail, Problem, Proof, Requirement, details, proofs, requirements
 from gateway.validation.traceability.results import Outcome, Results, Run
 
@@ -19,7 +20,7 @@ class Traceability(NamedTuple):
     """Requirements, tests and results of one state of the software.
 
     content: SHA-256 of the files that the results are of. problems: of the sources themselves, found while they were read. left: runs
-    whose results do not count, and why.
+    whose results do not count, and why. justified: what persons answer for, whoever signed it.
     """
 
     software: str
@@ -31,6 +32,7 @@ class Traceability(NamedTuple):
     results: Results
     problems: tuple[Problem, ...] = ()
     left: tuple[str, ...] = ()
+    justified: Justifications = justifications.NONE
 
 
 class NoTraceability(Exception):
@@ -42,6 +44,10 @@ def of_tree(tree: Path, files: Sequence[Path] | None = None) -> Traceability:
     if not is_tree(tree):
         raise NoTraceability(f"{tree}: no source tree of the gateway, with docs/validation/urs.md and tests")
     cases, problems = scan(tree)
+    try:
+        justified = justifications.of_tree(tree)
+    except ValueError as error:
+        raise NoTraceability(str(error)) from None
     content = results.content(tree)
     paths = sorted((tree / results.FOLDER).glob("*.json")) if files is None else files
     counted, left = results.of_content(paths, content)
@@ -55,6 +61,7 @@ def of_tree(tree: Path, files: Sequence[Path] | None = None) -> Traceability:
         counted,
         tuple(problems),
         tuple(left),
+        justified,
     )
 
 
@@ -99,6 +106,7 @@ def dumps(told: Traceability, more: dict[str, Any] | None = None) -> str:
         "cases": [row._asdict() for row in told.cases],
         "runs": [row._asdict() for row in told.results.runs],
         "outcomes": [row._asdict() for row in told.results.outcomes],
+        "justifications": told.justified.note,
         **(more or {}),
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -121,6 +129,7 @@ def loads(text: str) -> Traceability:
                 tuple(Run(**row | {"command": tuple(row["command"])}) for row in document["runs"]),
                 tuple(Outcome(**row | {"urs": tuple(row["urs"]), "why": tuple(row["why"])}) for row in document["outcomes"]),
             ),
+            justified=justifications.loads(note) if (note := document.get("justifications")) else justifications.NONE,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise NoTraceability(f"the traceability can not be read: {type(error).__name__}: {error}") from None

@@ -1,6 +1,6 @@
 """Damaged and forged segments, archives and journal.db: no verdict better than the proof.
 
-A second each in each run; EBR_FUZZ_S (default 600) seconds each in `make faults`.
+A second each in each run; EBR_FUZZ_S (60 if it is not set) seconds each in `make faults`.
 """
 
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from kit import proof_fuzz
+from kit.how_long import FUZZ_S
 from kit.signed_journal import Made
 
-FUZZ_S = float(os.environ.get("EBR_FUZZ_S", "600"))
 KINDS = ("segment", "archive", "journal.db")
 
 

@@ -1,4 +1,4 @@
-"""The generated files and folders of test_fuzz for FILE_FUZZ_S seconds, ten minutes by default, from another seed each time."""
+"""The generated files and folders of test_fuzz for a minute (EBR_FUZZ_S seconds), from another seed each time."""
 
 import os
 import time
@@ -6,8 +6,7 @@ from collections import Counter
 
 import pytest
 from kit import file_fuzz, growth_fuzz
-
-FUZZ_S = float(os.environ.get("FILE_FUZZ_S", "600"))
+from kit.how_long import FUZZ_S
 
 pytestmark = pytest.mark.faults
 

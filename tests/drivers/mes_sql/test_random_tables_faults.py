@@ -1,13 +1,13 @@
-"""The random tables of `test_random_tables_property`, for as long as it takes: MES_SQL_FUZZ_S seconds, ten minutes by default."""
+"""The random tables of `test_random_tables_property`, for a minute (EBR_FUZZ_S seconds)."""
 
 import os
 import time
 from dataclasses import fields
 
 import pytest
+from kit.how_long import FUZZ_S
 from kit.random_tables import History, Told
 
-DURATION_S = float(os.environ.get("MES_SQL_FUZZ_S", "600"))
 FIRST_SEED = int(os.environ.get("MES_SQL_FUZZ_SEED", "1000"))
 
 
@@ -15,7 +15,7 @@ FIRST_SEED = int(os.environ.get("MES_SQL_FUZZ_SEED", "1000"))
 @pytest.mark.faults
 @pytest.mark.urs("URS-DAQ-04")
 async def test_no_version_of_a_row_is_lost_or_told_twice_for_minutes(tmp_path, figures):
-    end_s, seed, total = time.monotonic() + DURATION_S, FIRST_SEED, Told()
+    end_s, seed, total = time.monotonic() + FUZZ_S, FIRST_SEED, Told()
     problems: dict[int, list[str]] = {}
     while time.monotonic() < end_s:
         history = History(tmp_path, seed)
@@ -28,7 +28,7 @@ async def test_no_version_of_a_row_is_lost_or_told_twice_for_minutes(tmp_path, f
         seed += 1
     figures(
         "rows",
-        f"{seed - FIRST_SEED} tables in {DURATION_S:g} s: {total.writes} writes, {total.steps} clock steps, {total.starts} starts,"
+        f"{seed - FIRST_SEED} tables in {FUZZ_S:g} s: {total.writes} writes, {total.steps} clock steps, {total.starts} starts,"
         f" {total.syncs} syncs, {total.versions} versions, {total.deletions} deletions told; lost, doubled or invented: {len(problems)}",
     )
     assert problems == {}

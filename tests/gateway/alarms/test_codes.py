@@ -21,6 +21,7 @@ ROOMS = {"gateway/cli", "gateway/demo", "gateway/alarms", "gateway/operation"}
 MAKERS = {"finding", "Finding", "_finding"}
 TELLERS = {
     ("gateway/uplink", "say"): ("uplink-", ""),
+    ("gateway/uplink/replay.py", "say_anew"): ("uplink-", ""),
     ("gateway/uplink", "over"): ("uplink-", "-over"),
     ("gateway/uplink", "alarm"): ("uplink-", ""),
     ("gateway/uplink", "Refused"): ("uplink-", ""),
@@ -53,6 +54,7 @@ COMPUTED = {
     ),
     "gateway/intake/flow.py": ("journal-full", "disk-full", "journal-locked", "journal-unlocked", "journal-has-room"),
     "gateway/intake/range_watch.py": ("outside-range", "outside-range-over"),
+    "gateway/runtime/periodic_watch.py": ("verification-overdue", "restore-test-overdue", "review-overdue"),
     "gateway/uplink/http_status.py": ("uplink-credentials", "uplink-address", "uplink-conflict", "uplink-protocol"),
     "gateway/uplink/forward.py": ("uplink-unreachable", "uplink-no-receipts"),
     "gateway/uplink/told.py": (

@@ -156,6 +156,11 @@ def test_a_line_like_nothing_there_is_names_what_there_is(tmp_path: Path) -> Non
     assert told.stderr == "--like brewery: there is none; there are bioreactor-3, granulation-2, new, tablet-press-1\n"
 
 
+def test_an_example_is_named_without_the_number_of_its_line(tmp_path: Path) -> None:
+    assert called("new", tmp_path / "mine", "--like", "tablet-press").returncode == 0
+    assert config.load(tmp_path / "mine").tags == config.load(examples.folder("tablet-press-1")).tags
+
+
 def test_asking_a_gateway_that_does_not_run_exits_3(folder: Path) -> None:
     for words in (("status", folder), ("ready", folder)):
         result = called(*words)

@@ -69,7 +69,7 @@ def test_every_option_and_argument_is_explained(words: str, command: click.Comma
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["reday"], "No such command 'reday'. Did you mean 'ready'?"),
+        (["reday"], "No such command 'reday'. (Did you mean one of: 'ready', 'replay'?)"),
         (["users", "lst"], "No such command 'lst'. Did you mean 'list'?"),
         (["status"], "Missing argument 'LINE'"),
         (["demo", "--uplink", "pigeon"], "'pigeon' is not one of 'mqtt', 'https'"),

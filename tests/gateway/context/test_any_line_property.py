@@ -10,7 +10,7 @@ from kit.plant import replayed, stored
 
 from gateway.evidence.recompute import recompute
 
-SEEDS = int(os.environ.get("FOLD_SEEDS", "200"))
+SEEDS = int(os.environ.get("FOLD_SEEDS", "60"))
 SOME, HAPPENINGS = 12, 150
 
 

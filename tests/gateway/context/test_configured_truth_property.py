@@ -15,7 +15,7 @@ from kit.recipe_truth import Verdict
 
 from gateway.evidence.recompute import recompute
 
-SEEDS = int(os.environ.get("TRUTH_SEEDS", "500"))
+SEEDS = int(os.environ.get("TRUTH_SEEDS", "100"))
 SOME = 12
 
 

@@ -14,7 +14,7 @@ from kit.recipe_truth import Verdict
 from config import FromRow, Line
 from gateway.context import Fold
 
-SEEDS = int(os.environ.get("TRUTH_SEEDS", "500"))
+SEEDS = int(os.environ.get("TRUTH_SEEDS", "100"))
 SOME = 12
 TOLERANCE_S, RATE_S, OFFSET_S = 10.0, 1.0, 2.0
 

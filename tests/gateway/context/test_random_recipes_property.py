@@ -14,7 +14,7 @@ from gateway.context import Fold
 from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.evidence.recompute import recompute
 
-SEEDS = int(os.environ.get("FOLD_SEEDS", "240"))
+SEEDS = int(os.environ.get("FOLD_SEEDS", "60"))
 SOME = 24
 
 

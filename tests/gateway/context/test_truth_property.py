@@ -13,7 +13,7 @@ from kit.recipe_truth import Truth, Verdict
 
 from gateway.context import Fold
 
-SEEDS = int(os.environ.get("TRUTH_SEEDS", "500"))
+SEEDS = int(os.environ.get("TRUTH_SEEDS", "100"))
 SOME = 8
 STRICT = replace(
     line(),

@@ -140,3 +140,19 @@ def fires(now: dict[str, Any], expected: set[str], tmp_path: Path) -> None:
 def test_each_of_these_alone_is_told_by_its_rule(rule: str, change: dict[str, Any], tmp_path: Path) -> None:
     now = snapshot() | {"findings_total": []} | change
     fires(now, {rule}, tmp_path)
+
+
+@needs_promtool
+def test_a_gateway_that_gives_no_metrics_for_a_minute_is_away_until_it_gives_them_again(tmp_path: Path) -> None:
+    """Two of them: the one that answers is not told of, nor are targets of another job."""
+    up = [("ebr-gateway", "pc-1", "1x10 0x10 1x10"), ("ebr-gateway", "pc-2", "1x40"), ("other", "pc-1", "0x40")]
+    firing = 'ALERTS{alertname="EbrGatewayAway",alertstate="firing"}'
+    labels = f'{firing[:-1]},instance="pc-1",job="ebr-gateway",severity="critical"}}'
+    told: dict[str, list[dict[str, Any]]] = {"4m": [], "5m30s": [], "8m": [{"labels": labels, "value": 1}], "12m": []}
+    test = {
+        "interval": "30s",
+        "input_series": [{"series": f'up{{job="{job}",instance="{pc}"}}', "values": values} for job, pc, values in up],
+        "promql_expr_test": [{"expr": firing, "eval_time": at, "exp_samples": samples} for at, samples in told.items()],
+    }
+    (tmp_path / "test.yml").write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "30s", "tests": [test]}))
+    promtool("test", "rules", tmp_path / "test.yml")

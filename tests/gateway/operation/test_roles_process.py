@@ -28,6 +28,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "new-epoch": {},
     "quarantine-resend": {"uplink": "nobody"},
     "quarantine-dispose": {"uplink": "nobody", "seq": "1"},
+    "replay": {"uplink": "nobody", "first": "1", "last": "1"},
     "alarm-ack": {"id": "ffffffff"},
     "alarm-shelve": {"id": "ffffffff", "until": "2020-01-01T00:00:00Z"},
     "alarm-unshelve": {"id": "ffffffff"},

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from gateway.evidence.checkpoints import Checkpoints
 from gateway.evidence.holds import Holds
 from gateway.operation.control import ask, tell
 from gateway.operation.status import Status
-from gateway.runtime import gateway, retention, tasks
+from gateway.runtime import gateway, retention, supervise, tasks
 from gateway.runtime.broken import Broken
 from gateway.runtime.followers import Followers
 from gateway.runtime.retention import Retention
@@ -40,7 +41,7 @@ PARTS: dict[str, tuple[type, str]] = {
 @pytest.mark.bar("F44")
 @pytest.mark.parametrize("fault", ["value", "os", "recursion", "cancelled", "silent"])
 async def test_whatever_a_part_raises_is_a_problem_of_its_own_until_it_works_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     raised: dict[str, int] = {}
     held = asyncio.Event()
@@ -81,8 +82,11 @@ async def test_whatever_a_part_raises_is_a_problem_of_its_own_until_it_works_aga
         dropped(folder, "a.csv", S1="1.25")
         await seen(now, lambda state: source_of(state, "good")["readings"])
         held.set()
-        await seen(now, lambda state: not state["broken"])
-    assert all(raised[name] > 1 for name in names)
+        await seen(now, lambda state: not state["broken"] and state["uplinks"][0]["state"] == "unreachable")
+    assert all(raised[name] > 1 for name in PARTS)
+    waits = re.findall(r"uplink ebr: crashed: .*; next attempt in ([0-9.]+) s", caplog.text)
+    assert waits
+    assert max(map(float, waits)) <= supervise.LONGEST_WAIT_S, "an uplink as soon as a source"
     events = [entry["event"] for raw in read_journal(config.load(folder).data) if "event" in (entry := orjson.loads(raw.payload))]
     told = [(event["code"], event["evidence"]["part"]) for event in events if event["type"] == "finding" and "part" in event["evidence"]]
     assert sorted(told) == sorted((code, name) for name in names for code in ("part-failed", "part-works")), "each once"

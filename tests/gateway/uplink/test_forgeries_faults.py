@@ -1,7 +1,6 @@
-"""Forged receipts and outcomes for ten minutes (EBR_GATEWAY_FUZZ_S seconds), from another seed each time, with the figures."""
+"""Forged receipts and outcomes for a minute (EBR_FUZZ_S seconds), from another seed each time, with the figures."""
 
 import asyncio
-import os
 import random
 import time
 from collections import Counter
@@ -10,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from kit.forgeries import Forger, attack, attack_outcome
+from kit.how_long import FUZZ_S
 from kit.receipt_rig import GATEWAY, ReceiptRig, bodies
 
 from gateway.uplink.records import Record
 
-FUZZ_S = float(os.environ.get("EBR_GATEWAY_FUZZ_S", "600"))
 ROUND = 2_000
 RECORD = Record(f"{GATEWAY}/B1/granulator/MIX/1#1", "step", "granulator", "4500", b"{}")
 

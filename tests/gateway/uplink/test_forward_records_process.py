@@ -4,30 +4,13 @@ import asyncio
 import contextlib
 import sqlite3
 
-import orjson
 import pytest
 from kit.processes import eventually
-from kit.uplink_bench import BOTH, GATEWAY, Bench
+from kit.uplink_bench import BOTH, GATEWAY, Bench, record_bodies
 
-from buffer import Body, Entry
+from buffer import Entry
 from gateway.uplink import Refused, Unreachable, records
 from simulators.ebr.entry import Refusal
-
-
-def record_bodies() -> list[Body]:
-    """A step's start and end, its correction, a gap, and entries that are no records."""
-    head = {"equipment": "granulator", "order": "4500", "batch": "B1", "step": "MIX", "record": f"{GATEWAY}/B1/granulator/MIX/1"}
-    events = [
-        {"type": "heartbeat", "observed": {}},
-        {**head, "type": "step", "transition": "start", "revision": 1},
-        {"type": "gap", "transition": "open", "gap": "plc/1", "source": "plc", "tags": "all"},
-        {**head, "type": "step", "transition": "end", "revision": 1},
-        {"type": "finding", "code": "x"},
-        {**head, "type": "step", "transition": "end", "revision": 2, "reason": "late-data"},
-        {"type": "batch", "transition": "end", "record": f"{GATEWAY}/B1", "revision": 1, "order": "4500", "batch": "B1"},
-    ]
-    return [Body("ebr-gateway/event/1", orjson.dumps({"time": "2026-11-22T07:15:02.512345Z", "event": event})[1:]) for event in events]
-
 
 RECORDS = [
     f"{GATEWAY}/B1#1",

@@ -137,6 +137,10 @@ def test_a_forced_signal_is_followed_from_the_device_to_the_ebr_and_the_list_gro
         assert document["result"] == "not-complete", "the other CPP has no loop check yet"
         assert document["journal"][0]["last"] >= one["at_gateway"]["seq"]
 
+        for witness, wrong in (("engineer", "is the tester"), ("qa", "its witness nobody")):
+            told = called("loopcheck", stand.folder, *map(str, first), *persons.options("engineer", tmp_path), "--witness", witness)
+            assert (told.returncode, wrong in told.stderr) == (2, True), told.stderr
+
         second = ("--tag", "tank.level", "--inject", "750", "--tolerance", "5", "--to", to, "--within-s", "4")
         status, out, err = stand.check(tmp_path, lambda: stand.force(level=760), *second)
         assert status == 1, out + err

@@ -14,6 +14,7 @@ from gateway.validation import oq
 from gateway.validation.bundle import Bundle
 from gateway.validation.oq_cases import CASES, Case, Told
 from gateway.validation.oq_stage import Stage
+from gateway.validation.run import Run
 
 UPLINK = '[[uplink]]\nname = "ebr"\nkind = "mqtt"\nendpoint = "mqtts://ebr.example:8883"\nuser = "line"\n'
 MORE = '[web]\nlisten = "0.0.0.0:8080"\n[[witness]]\nname = "w"\nendpoint = "https://witness.example/x"\n[backup]\nfolder = "/srv/backup"\n'
@@ -50,7 +51,7 @@ async def silent(stage: Stage, told: Told, seconds: float) -> None:
 def played(monkeypatch: pytest.MonkeyPatch, site: Line, folder: Path, *plays: Any, wanted: tuple[str, ...] = ()) -> dict[str, Any]:
     cases = tuple(Case(f"T-{number}", play.__name__, ("URS-VAL-04",), "high", "x", play) for number, play in enumerate(plays, 1))
     monkeypatch.setattr(oq, "CASES", cases)
-    return oq.qualified(site, Bundle(folder / "oq"), wanted, 20.0, lambda _: None)
+    return oq.qualified(site, Bundle(folder / "oq"), wanted, 20.0, lambda _: None, Run())
 
 
 @pytest.mark.urs("URS-VAL-04")

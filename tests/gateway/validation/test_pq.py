@@ -21,6 +21,7 @@ from gateway.demo.received import Received
 from gateway.demo.truth import Item, Truth
 from gateway.entries.ticks import from_rfc3339
 from gateway.validation import pq, pq_cases
+from gateway.validation import run as runs
 from gateway.validation.bundle import RUNNING, Bundle, problems
 from gateway.validation.cases import Told
 from gateway.validation.pq_cases import Asked, Run
@@ -97,13 +98,15 @@ def played(monkeypatch: pytest.MonkeyPatch, site: Line, to: Path, *, second: Any
     for name in ("load", "drill"):
         monkeypatch.setattr(pq_cases, name, good)
     monkeypatch.setattr(pq_cases, "outage", second)
-    return pq.qualified(site, Bundle(to), asked(site, **limits))
+    return pq.qualified(site, Bundle(to), asked(site, **limits), runs.Run(tester="ebauer", witness="jdurand"))
 
 
 @pytest.mark.urs("URS-VAL-05")
 def test_without_limits_that_were_set_before_the_run_nothing_is_passed(monkeypatch: pytest.MonkeyPatch, site: Line, tmp_path: Path) -> None:
     monkeypatch.setattr(pq, "NOT_EXECUTED", ())
-    assert played(monkeypatch, site, tmp_path / "a")["result"] == "not-complete"
+    without = played(monkeypatch, site, tmp_path / "a")
+    assert (without["result"], [one["case"] for one in without["facts"]["deviations"]]) == ("not-complete", ["limits"])
+    assert (without["facts"]["tester"], without["facts"]["witness"]) == ("ebauer", "jdurand")
     told = played(monkeypatch, site, tmp_path / "b", stored_p99_s=1)
     assert (told["result"], told["facts"]["limits"]["values"]) == ("passed", {"stored_p99_s": "1"})
     assert told["facts"]["evidence"].keys() >= {"evidence/pq.toml", "evidence/profile.json", "evidence/cases.json"}

@@ -115,15 +115,20 @@ class EndsWhenServing(io.StringIO):
         return super().write(text)
 
 
-def test_an_instrument_that_only_a_pattern_describes_is_named_and_the_others_are_served(plant: Path, tmp_path: Path) -> None:
+def test_an_instrument_that_writes_printouts_is_named_and_the_others_are_served(plant: Path, tmp_path: Path) -> None:
     text = (plant / "line.toml").read_text()
     assert 'protocol = "mt-sics"' in text
-    pattern = "protocol = \"line\"\npattern = '(?P<weight>[0-9]++)(?P<unit>k?+g)(?P<stable>\\*?+)(?P<status>[A-Z]?+)'"
+    pattern = (
+        "protocol = \"line\"\nbegin = 'A'\nend = 'Z'\npattern = ['(?P<weight>[0-9]++)(?P<unit>k?+g)(?P<stable>\\*?+)(?P<status>[A-Z]?+)']"
+    )
     (plant / "line.toml").write_text(text.replace('protocol = "mt-sics"', pattern))
     console = EndsWhenServing()
     assert simulate(plant, tmp_path / "copy", console=Console(file=console, width=200)) == 0
     said = console.getvalue()
-    assert "protocol 'line', whose lines only its pattern knows; it is not served" in " ".join(said.split())
+    assert (
+        "source floor-scale: no simulated instrument writes printouts, or speaks as one of the library does; it is not served"
+        in " ".join(said.split())
+    )
     assert "granulator-plc: opcua at" in said
     assert "floor-scale: serial at" not in said
 
@@ -213,8 +218,8 @@ def test_a_simulation_that_is_ended_while_it_starts_ends(
     def ending(driver: str) -> Callable[..., Any]:
         made = device_class(driver)
 
-        def device(*arguments: Any) -> Any:
-            one = made(*arguments)
+        def device(*arguments: Any, **more: Any) -> Any:
+            one = made(*arguments, **more)
             start = one.start
 
             async def begin() -> None:

@@ -18,6 +18,7 @@ from simulators.opcua_plc import OpcUaPlc
 
 pytestmark = pytest.mark.timeout(900)
 NODES = 100_000
+TRIES = 3
 LINE = """
 [line]
 site = "lab"
@@ -46,7 +47,19 @@ def high_water_kb(pid: int) -> int:
 
 
 def browsed(folder: Path, *more: str) -> tuple[str, str, float, float, float]:
-    """Rows and messages, seconds, CPU seconds, peak MB of one `browse`."""
+    """Rows and messages, seconds, CPU seconds, peak MB of one `browse`.
+
+    A machine that gives it no processor for two minutes costs it its session: it says so, and is begun again, as a person would.
+    """
+    for _ in range(TRIES):
+        told = _browsed(folder, *more)
+        if told is not None:
+            return told
+    pytest.fail(f"{TRIES} times the session was lost: {(folder / 'err').read_text()}")
+
+
+def _browsed(folder: Path, *more: str) -> tuple[str, str, float, float, float] | None:
+    """None: the server gave its session up."""
     begun = time.monotonic()
     command = [*COMMAND, "browse", str(folder), "--source", "plc", *more]
     with (folder / "out").open("w+b") as out, (folder / "err").open("w+b") as err:
@@ -59,7 +72,10 @@ def browsed(folder: Path, *more: str) -> tuple[str, str, float, float, float]:
             time.sleep(0.02)
             ended, status, used = os.wait4(process.pid, os.WNOHANG)
         process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode and "BadSessionNotActivated" in (folder / "err").read_text():
+        return None
     assert process.returncode == 0, (folder / "err").read_text()
+    assert used is not None
     took_s = time.monotonic() - begun
     return (folder / "out").read_text(), (folder / "err").read_text(), took_s, used.ru_utime + used.ru_stime, peak_kb / 1024
 

@@ -1,4 +1,4 @@
-"""Damaged messages of an OPC UA server, through every decoder: seconds in each run; EBR_FUZZ_S (default 600) of them in `make faults`."""
+"""Damaged messages of an OPC UA server, through every decoder: seconds in each run, a third of EBR_FUZZ_S of them in `make faults`."""
 
 import os
 import struct
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from kit import opcua_fuzz
+from kit.how_long import FUZZ_CPU_S
 from kit.opcua_said import FILETIME_OF_1970, said
 
 
@@ -43,5 +44,5 @@ def test_the_oracle_knows_what_was_said_from_what_was_not(value: Any, told: byte
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.timeout(0)
 def test_damaged_messages_for_minutes(figures: Callable[[str, str], None]) -> None:
-    seconds, seed = float(os.environ.get("EBR_FUZZ_S", "600")), int.from_bytes(os.urandom(4), "big")
+    seconds, seed = FUZZ_CPU_S, int.from_bytes(os.urandom(4), "big")
     figures("fuzz", f"OPC UA, every decoder, {seconds:g} s of processor time, seed {seed}: {opcua_fuzz.run(seed, seconds)}")

@@ -1,4 +1,4 @@
-"""Damaged chunks of an OPC UA server, through the transport: seconds in each run; EBR_FUZZ_S (default 600) of them in `make faults`."""
+"""Damaged chunks of an OPC UA server, through the transport: seconds in each run, a third of EBR_FUZZ_S of them in `make faults`."""
 
 import os
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from kit import opcua_chunk_fuzz
+from kit.how_long import FUZZ_CPU_S
 
 
 @pytest.mark.bar("S12")
@@ -21,6 +22,6 @@ async def test_some_hundred_damaged_streams(tmp_path: Path) -> None:
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.timeout(0)
 async def test_damaged_chunks_for_minutes(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
-    seconds, seed = float(os.environ.get("EBR_FUZZ_S", "600")), int.from_bytes(os.urandom(4), "big")
+    seconds, seed = FUZZ_CPU_S, int.from_bytes(os.urandom(4), "big")
     tally = await opcua_chunk_fuzz.run(tmp_path, seed, seconds)
     figures("fuzz", f"OPC UA, chunks, {seconds:g} s of processor time, seed {seed}: {tally}")

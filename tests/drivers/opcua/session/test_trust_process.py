@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asyncua import ua
+from kit.nearly_full import nearly_full
 from kit.opcua_authority import NOW, Authority
 from kit.opcua_bench import Bench, secured
 from kit.processes import DEADLINE_S, eventually
@@ -257,3 +258,23 @@ async def test_nobody_is_sent_elsewhere_by_the_addresses_that_a_server_lists(tmp
         await eventually(lambda: bench.disk.connections == 2)
     elsewhere.close()
     assert came == []
+
+
+@pytest.mark.urs("URS-SEC-03")
+def test_a_certificate_of_which_half_could_be_written_is_not_in_the_folder_and_is_written_the_next_time(
+    tmp_path: Path, authorities: tuple[Authority, Authority]
+) -> None:
+    """Half of one in rejected/ kept every certificate there from being trusted, for ever."""
+    server, empty = authorities[1].certificate, tmp_path / "empty"
+    empty.touch()
+    with nearly_full(empty, 100):
+        for act in (lambda: certs.reject(tmp_path, server), lambda: certs.make(tmp_path)):
+            with pytest.raises(OSError, match="File too large"):
+                act()
+    assert certs.show(tmp_path) == []
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [empty]
+    digest = certs.reject(tmp_path, server)
+    assert certs.trust(tmp_path, digest[:16]).sha256 == certs.show(tmp_path)[0].sha256 == digest
+    certs.make(tmp_path)
+    with pytest.raises(FileExistsError):
+        certs.make(tmp_path)

@@ -223,3 +223,19 @@ def test_a_row_does_not_count_between_the_end_of_a_gap_and_what_the_snapshot_say
     assert ends(plant) == [("MIX", "B1", "unknown", time(10), time(14))]
     (left,) = plant.of("batch", transition="leave")
     assert left["end"]["time"] == time(19)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-11")
+def test_a_step_that_is_cut_by_a_row_while_its_signal_was_lost_was_not_seen_to_be_cut_there(plant: Plant) -> None:
+    """MIX is seen at 11 and again at 30; that it ran when the order changed, nobody saw: it may have ended and begun again."""
+    lose(plant, 11, 15)
+    next_order(plant, 21.2)
+    plant.see(30, g_step=20, g_speed=100.0)
+    plant.alive(40)
+    plant.see(45, g_step=0)
+    plant.alive(60)
+    first, *_ = plant.of("step", transition="end", step="MIX")
+    assert (first["batch"], first["end"]["time"], first["end"]["basis"]) == ("B1", time(19), "inferred-from-gap")
+    assert first["end"]["window_s"] == 8.0
+    begun = [e["start"] for e in plant.of("step", transition="start", step="MIX") if e["batch"] == "B2"]
+    assert all(start["basis"] != "observed" for start in begun)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kit.lab_story import BY_EBR, Story, played, truth
 
-SEEDS = int(os.environ.get("TRUTH_SEEDS", "500"))
+SEEDS = int(os.environ.get("TRUTH_SEEDS", "100"))
 SOME = 40
 
 
