@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from config import examples, exceptions
     from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, place_of
-    from config.loading import digest, identity, load, read
+    from config.loading import digest, identity, load, read, sources
     from config.locations import data_directory, people_socket
     from config.problem import ConfigError, Place, Problem, did_you_mean
     from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Users, Witness
@@ -62,6 +62,7 @@ __all__ = [
     "people_socket",
     "place_of",
     "read",
+    "sources",
 ]
 
 _HOMES = {
@@ -75,7 +76,7 @@ _HOMES = {
     "config.line": (
         *("Alarm", "Code", "CodeTable", "Disposition", "EbrField", "Identity", "Line", "Parameter", "Step", "Tag", "place_of"),
     ),
-    "config.loading": ("digest", "identity", "load", "read"),
+    "config.loading": ("digest", "identity", "load", "read", "sources"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

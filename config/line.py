@@ -1,6 +1,6 @@
 """The line folder as objects (design: line folder). Frozen, extra keys forbidden: a mistyped option must not pass silently."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -270,10 +270,19 @@ class Identity:
         return f"{self.line.site}/{self.line.name}"
 
 
+PlaceOf = Callable[[tuple[str | int, ...]], Place]
+"""Finds the place of a key below a table."""
+
+
 def place_of(line: Line, path: tuple[str | int, ...]) -> Place:
     """Find the file and line of a key of line.toml, or of the nearest key around it. path: ("source", 2, "byte_order")."""
+    return place_in(line.places, (), path)
+
+
+def place_in(places: Mapping[tuple[str | int, ...], int], table: tuple[str | int, ...], path: tuple[str | int, ...]) -> Place:
+    """Find the place of a key below a table, or of the nearest key around it. places: path -> line."""
     nearest: tuple[str | int, ...] = ()
-    for part in path:
-        if (*nearest, part) in line.places:
+    for part in (*table, *path):
+        if (*nearest, part) in places:
             nearest = (*nearest, part)
-    return Place("line.toml", line.places.get(nearest))
+    return Place("line.toml", places.get(nearest))

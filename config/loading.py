@@ -14,11 +14,13 @@ from config.codes import BUILT_IN
 from config.csv import rows
 from config.csv.tables import TableReport
 from config.files import file_bytes, unreadable
-from config.line import Identity, Line, Tag
+from config.line import Identity, Line, PlaceOf, Tag, place_in
 from config.locations import data_directory
 from config.lots.rules import LotRules
 from config.problem import ConfigError, Problem
 from config.reports import coverage
+from config.row_columns import row_columns
+from config.sections import Source
 from config.toml import lot_rules
 from config.toml.document import Sections, sections
 from config.toml.text import Document, parse
@@ -99,7 +101,7 @@ def read(folder: Path, given: Mapping[str, bytes] | None = None) -> tuple[Line |
     problems = sorted(set(files.problems + document.problems), key=lambda problem: (problem.file not in files.broken, _order(problem)))
     if line is None or any(problem.severity == "error" for problem in problems):
         return None, problems
-    made = line(tuple(problems))
+    made = _with_row_columns(line(tuple(problems)))
     problems = sorted({*problems, *coverage.problems(made)}, key=_order)
     if any(problem.severity == "error" for problem in problems):
         return None, problems
@@ -187,6 +189,12 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
     )
 
 
+def _with_row_columns(line: Line) -> Line:
+    """Give each source the columns that the rest of the folder reads of its rows."""
+    found = row_columns(line)
+    return replace(line, sources=tuple(source.model_copy(update={"row_columns": found.get(source.name, {})}) for source in line.sources))
+
+
 def digest(files: Mapping[str, bytes]) -> str:
     """Compute SHA-256 over name, NUL, length, NUL and bytes of each file, in the order of names."""
     total = hashlib.sha256()
@@ -219,6 +227,18 @@ def _some(value: T | None) -> T:
 
 def _second(pairs: Iterable[tuple[Any, T]]) -> tuple[T, ...]:
     return tuple(item for _, item in pairs)
+
+
+def sources(folder: Path, given: Mapping[str, bytes] | None = None) -> list[tuple[Source, PlaceOf]]:
+    """Read the sources of line.toml that can be read, also where the rest of the folder has errors.
+
+    Returns each with a function that finds the place of a key in its table.
+    """
+    files = _Folder(folder, given)
+    data = files.data("line.toml") if folder.is_dir() else None
+    document = parse("line.toml", data or b"")
+    listed = sections(document, folder).source if document.data else []
+    return [(source, partial(place_in, document.lines, at)) for at, source in listed]
 
 
 def identity(folder: Path) -> Identity:

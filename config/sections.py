@@ -1,14 +1,16 @@
 """The tables of line.toml as objects. Frozen, extra keys forbidden: a mistyped option must not pass silently."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic import Tag as UnionTag
+from pydantic.json_schema import SkipJsonSchema
 
 from config.files import DATA_DIRECTORY
 from config.grammars import row_condition
+from config.problem import Place
 
 MOST_BYTES = 10**18
 """An exabyte: more is a typing error, and no file system counts so far."""
@@ -58,6 +60,14 @@ class BufferSection(Model):
     hold_batches: bool = False  # keep each batch until QA lets it go (release-hold)
 
 
+class RowColumn(NamedTuple):
+    """A column that the line folder reads of the rows of a query or pattern, beside its tags. reader: the equipment and key, for people."""
+
+    column: str
+    reader: str
+    place: Place
+
+
 class Source(Model):
     """One [[source]] table. Keys that belong to its driver stand unread in `options`, in the order written."""
 
@@ -72,11 +82,16 @@ class Source(Model):
     contact: str | None = None  # how that one is reached
     options: Mapping[str, Any] = {}
     folder: Path = Path()  # the line folder, for relative paths
+    row_columns: SkipJsonSchema[Mapping[str, tuple[RowColumn, ...]]] = {}  # query or pattern -> what but tags reads of its rows
 
     @property
     def endpoints(self) -> tuple[str, ...]:
         """All of them, where a source has one or several."""
         return (self.endpoint,) if isinstance(self.endpoint, str) else self.endpoint
+
+
+NOT_WRITTEN = frozenset({"options", "folder", "row_columns"})
+"""Members of a Source that are no keys of line.toml."""
 
 
 def _conditions(where: str) -> str:
@@ -99,6 +114,11 @@ class FromRow(Model):
     column: str
     where: Annotated[str, AfterValidator(_conditions)] | None = None  # which rows count: status=RUN|HELD
     order_by: Annotated[str, Field(min_length=1)] | None = None  # the column by which a later row takes the place of an earlier one
+
+    def columns(self) -> Iterator[tuple[str, str]]:
+        """Yield (key, column) of all that is read from a row."""
+        yield from ((key, column) for key in ("key", "column", "order_by") if (column := getattr(self, key)) is not None)
+        yield from (("where", condition.column) for condition in row_condition.parse(self.where))
 
 
 class FromTag(Model):
@@ -136,6 +156,11 @@ class MesSteps(Model):
     zone: str | None = None  # of times in `start` and `end` that have no offset; None: the line's
     level: Literal["all", "unit_procedure", "operation", "phase"] = "all"  # of the steps that it tells; others are not compared
     within_s: Annotated[float, Field(ge=0, le=3600)] = 5.0  # two starts or ends that are not further apart agree
+
+    def columns(self) -> Iterator[tuple[str, str]]:
+        """Yield (key, column) of all that is read from a row."""
+        keys = ("key", "step", "run", "start", "end", "state")
+        yield from ((key, column) for key in keys if (column := getattr(self, key)) is not None)
 
 
 def _identity_kind(value: Any) -> str | None:

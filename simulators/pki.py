@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+SERVER = ("127.0.0.1", "localhost")
+
 
 class Pair(NamedTuple):
     """PEM files: a certificate and its key (mode 0600)."""
@@ -73,9 +75,19 @@ def _general(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def make(folder: Path) -> None:
-    """Write a fresh authority, server (127.0.0.1, localhost) and client: ca.crt, server.crt, server.key, client.crt, client.key."""
+def make(folder: Path, *, ended: Path | None = None) -> None:
+    """Write a fresh authority, server (127.0.0.1, localhost) and client: ca.crt, server.crt, server.key, client.crt, client.key.
+
+    ended: a folder for the same, but that the server's certificate, of the same authority, has ended.
+    """
     authority = Authority(folder)
     authority.cert.rename(folder / "ca.crt")
-    for name, hosts in (("server", ("127.0.0.1", "localhost")), ("client", ())):
+    for name, hosts in (("server", SERVER), ("client", ())):
         authority.issue(name, hosts).cert.rename(folder / f"{name}.crt")
+    if ended is not None:
+        ended.mkdir(parents=True)
+        for name in ("ca.crt", "client.crt", "client.key"):
+            (ended / name).write_bytes((folder / name).read_bytes())
+        pair = authority.issue("ended", SERVER, since=timedelta(days=-10), until=timedelta(days=-1))
+        pair.cert.rename(ended / "server.crt")
+        pair.key.rename(ended / "server.key")

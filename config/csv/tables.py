@@ -138,7 +138,7 @@ def delimiter(text: str) -> str:
 
 
 def _header(cells: Sequence[str], columns: Columns, report: TableReport) -> list[str | None] | None:
-    """Read the column names by position, None for an unnamed column; None if the table can not be read."""
+    """Read the column names by position, None for an unnamed column, "" for one that is told as unknown; None: no table can be read."""
     names = [cell.strip() for cell in cells]
     if not any(names):
         report.error(1, f"a header is missing: {','.join(columns.required)}, ...")
@@ -155,7 +155,7 @@ def _header(cells: Sequence[str], columns: Columns, report: TableReport) -> list
     missing = [name for name in columns.required if name not in names]
     for name in missing:
         report.error(1, f"column `{name}` is missing")
-    return None if missing else [name if name in known else None for name in names]
+    return None if missing else [name if name in known else "" if name else None for name in names]
 
 
 def _body(reader: "csv._reader", header: list[str | None], columns: Columns, report: TableReport) -> Iterator[CsvRow]:  # type: ignore[name-defined]
@@ -196,8 +196,8 @@ class _Damage:
         """Keep the good cells of a row; report the others."""
         row: dict[str, str] = {}
         for name, cell in zip(header, cells, strict=False):
-            if name is None or not cell:
-                if cell and cell.strip():
+            if not name or not cell:
+                if name is None and cell.strip():
                     self.report.error(line, f"`{cell.strip()[:60]}` stands in a column without a name")
                 continue
             text = cell.strip()

@@ -16,7 +16,7 @@ from config.reports.coverage import name_of, tags_of
 from config.units.scaling import Scaling
 
 _RANK = ("none", "GMP", "CQA", "CPP")
-_UNSEEN = frozenset({"place", "criticality_given", "folder"})
+_UNSEEN = frozenset({"place", "criticality_given", "folder", "row_columns"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from config.csv.columns import CHOICES, TABLES
 from config.csv.tables import MAX_CELL, Columns
+from config.sections import NOT_WRITTEN
 from config.toml.document import LISTS, SECTIONS
 from config.toml.lot_rules import RuleTable
 
@@ -53,8 +54,8 @@ def _line() -> dict[str, Any]:
 
 def _open_sources(source: dict[str, Any]) -> None:
     """Allow a driver's own keys beside the common ones; the driver's own schema describes them."""
-    for inner in ("options", "folder"):
-        source["properties"].pop(inner)
+    for inner in NOT_WRITTEN:
+        source["properties"].pop(inner, None)  # row_columns is not there in the first place
     source["additionalProperties"] = True
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.problem import did_you_mean
 from config.sections import (
+    NOT_WRITTEN,
     Backup,
     BufferSection,
     ClockSection,
@@ -120,7 +121,7 @@ def _listed(document: Document, key: str, model: type[BaseModel], folder: Path) 
 
 def _with_options(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Separate a source's common keys from those of its driver, which the driver checks later."""
-    common = Source.model_fields.keys() - {"options", "folder"}
+    common = Source.model_fields.keys() - NOT_WRITTEN
     own = {key: value for key, value in table.items() if key in common}
     return {**own, "options": {key: value for key, value in table.items() if key not in common}, "folder": folder}
 
@@ -188,7 +189,7 @@ def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list
 
     inner: dict[str | int, type[BaseModel]] = {"row": FromRow, "tag": FromTag, "push": Pushed, "tls": Tls, "client": PushClient}
     nearest = next((inner[part] for part in reversed(location[:-1]) if part in inner), model)
-    return [key for key in nearest.model_fields if key not in ("options", "folder")]
+    return [key for key in nearest.model_fields if key not in NOT_WRITTEN]
 
 
 def _tag_files(document: Document) -> tuple[str, ...]:

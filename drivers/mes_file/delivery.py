@@ -151,7 +151,8 @@ def _checked(delivery: Delivery, pattern: Pattern, settings: FileSettings) -> It
             try:
                 zone.moments([record.get(pattern.time.column)])
             except (ValueError, OverflowError) as error:
-                raise Refused(f"record {number}: {error}") from error
+                column = pattern.time.column
+                raise Refused(f"record {number}: {str(record.get(column))[:60]!r} in column {column!r} is no time: {error}") from error
         yield record
 
 

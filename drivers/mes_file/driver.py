@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ValidationError
 
-from config import Problem, Source, Tag
+from config import Problem, Source, Tag, did_you_mean
 from config.grammars.addresses import FileAddress, parse
 from drivers.contract import Browsed, Driver, DriverMisconfigured, Emit, Finding
 from drivers.mes_file.browse import browsed
@@ -47,7 +47,11 @@ class MesFileDriver(Driver):
     async def run(self, emit: Emit) -> None:
         """Scan each rate_ms. Raises LinkLost while the folder can not be read."""
         recalled = RestoredRows(emit.watermark)
-        self._readers = [FileReader(pattern, self.settings, self._mapped, emit, recalled) for pattern in self.settings.pattern]
+        others = self.source.row_columns
+        self._readers = [
+            FileReader(pattern, self.settings, self._mapped, emit, recalled, others.get(pattern.name, ()))
+            for pattern in self.settings.pattern
+        ]
         self._before, self._scanned_ns = {}, []
         resumed = [tag for reader in self._readers if reader.resumes for tag in reader.tags]
         folder = await asyncio.to_thread(Folder, self._path)
@@ -89,7 +93,8 @@ class MesFileDriver(Driver):
         folder = await asyncio.to_thread(Folder, self._path)
         try:
             scan = await asyncio.to_thread(folder.scan, self._is_taken)
-            return await asyncio.to_thread(probed, folder, scan, self.settings, {p.name: self._columns(p) for p in self.settings.pattern})
+            columns, others = {p.name: self._columns(p) for p in self.settings.pattern}, self.source.row_columns
+            return await asyncio.to_thread(probed, folder, scan, self.settings, columns, others)
         finally:
             folder.close()
 
@@ -199,7 +204,20 @@ class MesFileDriver(Driver):
             elif (columns := patterns[name].declared) is not None and column not in columns:
                 text = f"{tag.tag}: pattern {name} declares no column {column!r} (there is {', '.join(columns)[:200]})"
                 problems.append(tag.place.problem(text))
-        return problems
+        return problems + [problem for pattern in settings.pattern for problem in _undeclared(source, pattern)]
+
+
+def _undeclared(source: Source, pattern: Pattern) -> list[Problem]:
+    """List the columns that equipments, bookings and samples read, and that the pattern's own list does not have."""
+    if (columns := pattern.declared) is None:
+        return []
+    missing = (read for read in source.row_columns.get(pattern.name, ()) if read.column not in columns)
+    declares = f"pattern {source.name}.{pattern.name} declares no column"
+    there = f"(there is {', '.join(columns)[:200]})"
+    return [
+        read.place.problem(f"{read.reader}: {declares} {read.column[:60]!r}{did_you_mean(read.column, columns)} {there}")
+        for read in missing
+    ]
 
 
 def folder_of(source: Source) -> Path:

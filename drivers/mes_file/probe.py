@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from config import Tag
+from config.sections import RowColumn
 from drivers.mes_file.content import Refused, Unfinished, content_of, unpacked
 from drivers.mes_file.delivery import changes, delivery_of
 from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matches, printable
@@ -40,6 +41,7 @@ class ProbedPattern:
     columns: list[str] = field(default_factory=list)
     tags: list[ProbedTag] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    read_by: list[ProbedTag] = field(default_factory=list)  # equipments, bookings and samples; `tag` says which
 
     def lines(self) -> list[str]:
         """Tell it to a person at a terminal."""
@@ -47,7 +49,7 @@ class ProbedPattern:
         if self.columns:
             told.append(f"      columns {', '.join(self.columns)[:400]}")
         told += [f"!!    {problem}" for problem in self.problems]
-        for tag in self.tags:
+        for tag in (*self.tags, *self.read_by):
             mark = {"ok": "ok", NOT_SHOWN: "? "}.get(tag.state, "!!")
             told.append(f"{mark}    {tag.tag}  {tag.column}  {tag.value if tag.state == 'ok' else tag.state}")
         return told
@@ -65,14 +67,33 @@ class Probe:
         return [*(line for pattern in self.tags for line in pattern.lines()), *(f"!! {finding}" for finding in self.findings)]
 
 
-def probed(folder: Folder, scan: Scan, settings: FileSettings, columns: Mapping[str, Sequence[tuple[Tag, str]]]) -> Probe:
-    """Read the newest files of each pattern. columns: pattern -> its tags, each with the column that it takes."""
+def probed(
+    folder: Folder,
+    scan: Scan,
+    settings: FileSettings,
+    columns: Mapping[str, Sequence[tuple[Tag, str]]],
+    others: Mapping[str, Sequence[RowColumn]],
+) -> Probe:
+    """Read the newest files of each pattern. columns: pattern -> its tags, each with the column that it takes. others: other readers'."""
     findings = [f"{printable(name)}: not read: {why}" for name, why in scan.refused.items()]
-    others = unmatched(scan, settings)
-    findings += [f"{printable(name)}: no pattern takes it" for name in others[:MOST_FILES]]
-    if len(others) > MOST_FILES:
-        findings.append(f"{len(others) - MOST_FILES} more files that no pattern takes")
-    return Probe([_probed(folder, scan, pattern, settings, columns[pattern.name]) for pattern in settings.pattern], findings)
+    strange = unmatched(scan, settings)
+    findings += [f"{printable(name)}: no pattern takes it" for name in strange[:MOST_FILES]]
+    if len(strange) > MOST_FILES:
+        findings.append(f"{len(strange) - MOST_FILES} more files that no pattern takes")
+    told = [_probed(folder, scan, pattern, settings, columns[pattern.name]) for pattern in settings.pattern]
+    for pattern in told:
+        pattern.read_by = [_read_by(read, pattern.columns) for read in others.get(pattern.pattern, ())]
+        if any(one.state not in ("ok", NOT_SHOWN) for one in pattern.read_by):
+            pattern.state = "differs"
+    return Probe(told, findings)
+
+
+def _read_by(read: RowColumn, columns: Sequence[str]) -> ProbedTag:
+    """Tell whether a column that an equipment, booking or sample reads is in the files."""
+    if not columns:
+        return ProbedTag(read.reader, read.column, NOT_SHOWN)
+    known = read.column in columns
+    return ProbedTag(read.reader, read.column, "ok" if known else f"the files have no such column{did_you_mean(read.column, columns)}")
 
 
 def unmatched(scan: Scan, settings: FileSettings) -> list[str]:

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
+from config.sections import RowColumn
 from drivers.contract import Emit, Finding, Look, Loss, Message, Reading
 from drivers.local_time import Moment
 from drivers.mes_file.content import Content, Refused, Unfinished, content_of, unpacked
@@ -30,7 +31,16 @@ CHANGES = "it changes from look to look"
 class FileReader:
     """Reads the files of one pattern."""
 
-    def __init__(self, pattern: Pattern, settings: FileSettings, mapped: Mapped, emit: Emit, recalled: RestoredRows) -> None:
+    def __init__(
+        self,
+        pattern: Pattern,
+        settings: FileSettings,
+        mapped: Mapped,
+        emit: Emit,
+        recalled: RestoredRows,
+        others: Sequence[RowColumn] = (),
+    ) -> None:
+        """others: columns that equipments, bookings and samples read, beside those of tags."""
         self.pattern, self._settings, self._emit, self._recalled = pattern, settings, emit, recalled
         self._columns = mapped.columns(pattern.name)
         self.tags = mapped.tags(pattern.name)
@@ -43,7 +53,7 @@ class FileReader:
         self.waiting: dict[str, str] = {}  # name -> why it is not read, as reported
         self._refused: dict[str, str] = {}  # name -> why, of files that stand there as they were refused
         self._full_at: Scan | None = None  # the look that found no room
-        self._values = ValueFindings(pattern.name, self._columns)
+        self._values = ValueFindings(pattern.name, self._columns, others)
 
     def takes(self, name: str) -> bool:
         """Return True if this is a file with records of the pattern."""

@@ -1,12 +1,13 @@
 """What an event of the journal says to a person: a finding as it stands there, and what follows from records, gaps and the clock. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.entries.findings import Severity
 from gateway.entries.fold_input import UNVERIFIED
 
 SUBJECTS = (
+    "column",
     "uplink",
     "witness",
     "part",
@@ -22,6 +23,9 @@ SUBJECTS = (
     "pattern",
 )
 """Members of the evidence that tell what a finding is about, where its tags do not; the first that is there counts."""
+MISSING_MEMBERS = ("equipment", "step", "parameter", "material", "sample", "lot", "status")
+MOST_NAMED = 3
+"""Missing values of a batch that are named."""
 LONGEST_TEXT = 500
 LONGEST_SUBJECT = 120
 MOST_TAGS = 500
@@ -68,8 +72,15 @@ def _ended(event: Mapping[str, Any]) -> Told:
     if event["status"] == "complete":
         return Told("batch-complete", "info", "", batch[:LONGEST_SUBJECT], [], "")
     missing = done.get("missing_count", len(done["missing"]))
-    text = f"batch {batch} is incomplete: {missing} of {done['required']} required are missing"
+    text = f"batch {batch} is incomplete: {missing} of {done['required']} required are missing{_which(done['missing'], missing)}"
     return Told("batch-incomplete", "warning", "", batch[:LONGEST_SUBJECT], [], text)
+
+
+def _which(items: Sequence[Mapping[str, Any]], count: int) -> str:
+    """Name what is missing, each with its place and why, as far as a line holds it."""
+    named = [" ".join(str(item[key]) for key in MISSING_MEMBERS if item.get(key)) for item in items[:MOST_NAMED]]
+    more = f" and {count - len(named)} more" if count > len(named) else ""
+    return f": {', '.join(named)}{more}" if any(named) else ""
 
 
 def without_batch(step: Mapping[str, Any]) -> Told:

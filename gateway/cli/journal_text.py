@@ -242,7 +242,12 @@ def _document(event: Mapping[str, Any], local: Local) -> str:
 
 def _message(event: Mapping[str, Any], local: Local) -> str:
     del local
-    return f"{event['source']}.{event['name']}: {_count(len(event['rows']), 'row')}{', more follow' if event.get('more') else ''}"
+    rows = event["rows"]
+    text = f"{event['source']}.{event['name']}: {_count(len(rows), 'row')}{', more follow' if event.get('more') else ''}"
+    if not rows:
+        return text
+    values = ", ".join(f"{name} = {'-' if value is None else value}" for name, value in rows[0]["row"].items())
+    return f"{text}; {'the first ' if len(rows) > 1 else ''}{rows[0]['change']}: {values or rows[0]['key']}"
 
 
 def _context(event: Mapping[str, Any], local: Local) -> str:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("line", type=FOLDER, metavar="LINE", help="the folder to make")
-@click.option("--like", default="new", help="begin as an example: granulation, bioreactor, tablet-press; else one PLC and one mixer")
+@click.option(
+    "--like", default="new", help="begin as an example: granulation, bioreactor, tablet-press, tablet-coater; else one PLC and one mixer"
+)
 @click.option(
     "--separator", type=click.Choice([",", ";"]), default=",", help="between the cells of the tables, as your spreadsheets have it"
 )
@@ -137,8 +139,16 @@ def _about(found: "Line", folder: Path) -> str:
     metavar="SOURCE[=HOW]",
     help="this source works for 30 s and fails for 15, in turns: gone (off, restarted), silent (a pulled cable), refusing",
 )
+@click.option("--faults", is_flag=True, help="devices fail now and then, as the seed says")
 def simulate(
-    line: Path, to: Path | None, truth: Path | None, seed: int, only: tuple[str, ...], skip: tuple[str, ...], failing: tuple[str, ...]
+    line: Path,
+    to: Path | None,
+    truth: Path | None,
+    seed: int,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    failing: tuple[str, ...],
+    faults: bool,
 ) -> None:
     """Serve the sources of a line, with devices that answer at the addresses of its tag map.
 
@@ -151,7 +161,7 @@ def simulate(
 
     logging_to_stderr(verbose=False)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # why it can not serve is said in one line
-    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip, failing=failing))
+    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip, failing=failing, faults=faults))
 
 
 @click.command()

@@ -63,25 +63,32 @@ def iq(line: Path, account: str, ports: tuple[int, ...], key: Path | None, makin
 @line_folder
 @click.option("--case", "cases", multiple=True, help="only this case, as OQ-02; repeat it")
 @click.option("--seconds", type=click.FloatRange(15, 3600), default=60.0, help="how long the line runs in each case")
+@click.option("--ebr", type=PATH, help="a file with a test account of the site's own EBR, for the one case that sends to it")
 @makes_evidence
-def oq(line: Path, cases: tuple[str, ...], seconds: float, making: Making) -> None:
+def oq(line: Path, cases: tuple[str, ...], seconds: float, ebr: Path | None, making: Making) -> None:
     """Play faults on a copy of the line with simulated devices and the reference EBR, unattended; the plant is not touched.
 
-    What is not played is listed as not executed. Exit 0: every case was played and passed; 1: not.
+    What is not played is listed as not executed, with the reason. Exit 0: every case was played and passed; 1: not.
     """
     import signal
 
     from gateway.runtime import assembly
-    from gateway.validation import oq
-    from gateway.validation.oq_cases import CASES
+    from gateway.validation.oq.cases import CASES
+    from gateway.validation.oq.document import Asked, qualified
+    from gateway.validation.oq.site_ebr import WrongAccount, read_account
 
     if unknown := sorted(set(cases) - {case.id for case in CASES}):
         fail(f"--case {unknown[0][:20]}: there are {', '.join(case.id for case in CASES)}", WRONG_INPUT)
     site = assembly.load(line)
     if not site.uplinks:
         fail(f"{line}: the line has no uplink, and so no EBR that could be compared with", WRONG_INPUT)
+    try:
+        account = None if ebr is None else read_account(ebr, site)
+    except WrongAccount as error:
+        fail(str(error), WRONG_INPUT)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended, in order
-    made(line, making, lambda bundle: oq.qualified(site, bundle, cases, seconds, lambda text: click.echo(text, err=True), making.run))
+    asked = Asked(cases, seconds, account, making.run)
+    made(line, making, lambda bundle: qualified(site, bundle, asked, lambda text: click.echo(text, err=True)))
 
 
 def _document(folder: Path) -> dict[str, Any]:

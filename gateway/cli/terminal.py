@@ -94,11 +94,12 @@ def _ended(now: dict[str, Any]) -> list[Table]:
     """Make the table of batches that ended since the start, with their completeness; no table without one."""
     if not now["batches_ended"]:
         return []
-    table = _table("batch ended", "at (UTC)", "record", "required", "present", "missing", "not applicable")
+    table = _table("batch ended", "at (UTC)", "record", "required", "present", "missing", "what is missing", "not applicable")
     for b in now["batches_ended"]:
         state = Text(f"{b['status']}, revision {b['revision']}", style="green" if b["status"] == "complete" else "yellow")
         counts = (str(b[name]) for name in ("required", "present", "missing"))
-        table.add_row(b["batch"] or "-", wording.instant(b["ended"]), state, *counts, wording.not_applicable(b))
+        lacks = ", ".join(wording.missing(b)) or "nothing"
+        table.add_row(b["batch"] or "-", wording.instant(b["ended"]), state, *counts, lacks, wording.not_applicable(b))
     return [table]
 
 

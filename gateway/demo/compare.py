@@ -243,14 +243,16 @@ def of_rows(
     truth: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], got: Mapping[tuple[str, str], Sequence[Row]], source: str = ""
 ) -> Counts:
     """Compare rows of a MES or of files: each version of a row once. A row persists, so no gap excuses its absence."""
-    counts = Counts(read=sum(len(rows) for rows in truth.values()))
-    for key, versions in truth.items():
-        seen = got.get(key, [])
+    counts = Counts(read=sum(sum(map(bool, rows)) for rows in truth.values()))
+    for key, written in truth.items():
+        seen, versions = got.get(key, []), [version for version in written if version]  # an empty one: the row was deleted
         told = [sum(_same_row(version, row.columns) for row in seen) for version in versions]
         counts.received += sum(1 for count in told if count)
         # a version overwritten before it could be read is no loss; the last one must be there
         counts.left_out += sum(1 for count in told[:-1] if not count)
-        if told and not told[-1]:
+        if told and not told[-1] and not written[-1]:
+            counts.left_out += 1  # it was deleted before anybody could be told of it
+        elif told and not told[-1]:
             counts.lost += 1
             counts.wrong(
                 f"source {source}, {key[0]} {key[1]}: {dict(versions[-1])} is lost: in no message; look at the rows of this key in the log"

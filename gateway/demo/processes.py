@@ -21,7 +21,9 @@ class Child:
     """One process that can be ended, killed and started again. Its output goes to its log."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
-        self.name, self._command, self.log = name, list(command), log
+        self.name, self.command, self.log = name, list(command), log
+        self.environment: dict[str, str] = {}
+        """Variables beside this process's own."""
         self._process: asyncio.subprocess.Process | None = None
         self.wanted = False
 
@@ -34,7 +36,12 @@ class Child:
         """Start the process; return at once."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=_environment()
+                *self.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=_environment() | self.environment,
             )
         self.wanted = True
 

@@ -213,10 +213,10 @@ async def drained(parts: Cast) -> None:
     await until(lambda: parts.store.last() >= goal, DRAINS_WITHIN_S, f"the EBR to receive entry {goal[1]}")
 
 
-async def until(fact: Callable[[], bool], within_s: float, what: str) -> None:
+async def until(fact: Callable[[], bool], within_s: float, what: str, every_s: float = 0.1) -> None:
     """Wait for a fact. Raises TooSlow."""
     deadline = time.monotonic() + within_s
     while not await asyncio.to_thread(fact):
         if time.monotonic() > deadline:
             raise TooSlow(f"waited {within_s:.0f} s for {what}")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(every_s)

@@ -4,9 +4,10 @@ import asyncio
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from simulators.ebr.builder import Builder
 from simulators.ebr.receive.http_in import application, serve_http
@@ -15,6 +16,9 @@ from simulators.ebr.receive.mqtt_in import MqttIn
 from simulators.ebr.receive.receiver import Receiver
 from simulators.ebr.signatures import Key, given
 from simulators.ebr.store import Store
+
+BROKER_WITHIN_S = 3.0
+"""How long a broker may take before a person is told that it is not there."""
 
 
 class Ebr:
@@ -45,8 +49,8 @@ class Ebr:
         self._http, self._host, self._tls, self._page = http, host, server_tls, page
         self._mqtt = None if mqtt is None else MqttIn(mqtt, self.receiver, topics=topics, tls=client_tls, session_s=session_s)
 
-    async def run(self) -> None:
-        """Receive, answer and build until cancelled. Raises OSError if the HTTP port is taken."""
+    async def run(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """Receive, answer and build until cancelled. say: is told of a broker that is not there yet. Raises OSError for a port taken."""
         runners = []
         site = partial(application, self.receiver, self.folder, self.builder.index)
         try:
@@ -58,12 +62,23 @@ class Ebr:
                 group.create_task(self.builder.run())
                 if self._mqtt is not None:
                     group.create_task(self._mqtt.run())
-                    await self._mqtt.ready()
+                    await self._connected(self._mqtt, say)
                 self.ready.set()
         finally:
             for runner in runners:
                 await runner.cleanup()
             await asyncio.to_thread(self.store.close)
+
+    async def _connected(self, mqtt: MqttIn, say: Callable[[str], None]) -> None:
+        """Wait for the broker, and say so where it is not there at once."""
+        ready = asyncio.ensure_future(mqtt.ready())
+        try:
+            if not (await asyncio.wait({ready}, timeout=BROKER_WITHIN_S))[0]:
+                say("ebr: no broker has answered yet; it is tried again until one does")
+                await ready
+                say("ebr: the broker has answered")
+        finally:
+            ready.cancel()
 
 
 async def serve(
@@ -78,6 +93,7 @@ async def serve(
     client_tls: ssl.SSLContext | None = None,
     page: int | None = None,
     keys: Sequence[Key] = (),
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Run the EBR on folder `store` until cancelled. http: port; mqtt: broker URL (mqtt:// or mqtts://, user:password@ if needed).
 
@@ -87,16 +103,23 @@ async def serve(
         store, http=http, mqtt=mqtt, host=host, script=script, topics=topics, server_tls=server_tls, client_tls=client_tls, page=page,
         keys=keys,
     )  # fmt: skip
-    await ebr.run()
+    await ebr.run(say)
 
 
 def main(
-    store: Path, http: int | None, mqtt: str | None, tls: Path | None = None, page: int | None = None, keys: Sequence[Path] = ()
+    store: Path,
+    http: int | None,
+    mqtt: str | None,
+    tls: Path | None = None,
+    page: int | None = None,
+    keys: Sequence[Path] = (),
+    obeys: Callable[[InjectedFaults], Coroutine[Any, Any, None]] | None = None,
 ) -> int:
     """Run the command `ebr-gateway ebr` until SIGINT or SIGTERM. 0: ended as asked; 2: a key file holds no keys; 3: the port is taken.
 
     tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
     page: see `serve`. keys: files with the public keys of gateways (`checkpoint-key.pub`).
+    obeys: runs beside it, and may change its faults.
     """
     try:
         trusted = [key for path in keys for key in given(path)]
@@ -113,7 +136,16 @@ def main(
         assert task is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
-        await serve(store, http, mqtt, server_tls=server, client_tls=client, page=page, keys=trusted)
+        for line in _told(store, http, mqtt, page, secure=tls is not None):
+            print(line, flush=True)  # noqa: T201 - the command's own output
+        script = InjectedFaults()
+        listening = None if obeys is None else asyncio.create_task(obeys(script))
+        said: dict[str, Any] = {"say": partial(print, flush=True)}
+        try:
+            await serve(store, http, mqtt, script=script, server_tls=server, client_tls=client, page=page, keys=trusted, **said)
+        finally:
+            if listening is not None:
+                listening.cancel()
 
     try:
         asyncio.run(until_signal())
@@ -123,6 +155,25 @@ def main(
         print(f"ebr: {error.strerror or error}", file=sys.stderr)  # noqa: T201 - the command's own output
         return 3
     return 0
+
+
+def _told(store: Path, http: int | None, mqtt: str | None, page: int | None, *, secure: bool) -> list[str]:
+    """Say what the command is about to do, for the person who started it."""
+    lines = []
+    if http is not None:
+        address = f"{'https' if secure else 'http'}://127.0.0.1:{http}"
+        lines.append(f"ebr: receives at {address} (`endpoint` of an uplink of kind https){'' if secure else '; the same in a browser'}")
+    if mqtt is not None:
+        lines.append(f"ebr: receives from the broker {without_login(mqtt)}")
+    if page is not None:
+        lines.append(f"ebr: page http://127.0.0.1:{page}/")
+    return [*lines, f"ebr: keeps all in {store}; batch records in {store / 'batches'}; Ctrl-C ends it"]
+
+
+def without_login(url: str) -> str:
+    """Return a URL without user and password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def _server_context(folder: Path) -> ssl.SSLContext:

@@ -108,6 +108,10 @@ class Bands:
         level = span.low + 0.02 * width if self._set_point_of(tag) is not None else level
         return Band(level - 0.03 * width, level, level + 0.03 * width)
 
+    def limit(self, row: Parameter, text: str | None) -> float | None:
+        """Convert a limit of parameters.csv, a number or another tag's, into the tag's unit; None if there is none."""
+        return self._number(row, text)
+
     def _set_point_of(self, tag: Tag) -> Tag | None:
         return next((self._tags[tag.tag + end] for end in ("_sp", "_setpoint", ".sp", "Sp") if tag.tag + end in self._tags), None)
 

@@ -13,14 +13,15 @@ from typing import Any
 
 from config import Line, Source
 from simulators.device import TICKS_PER_S, Device, NotSimulated, Truth
-from simulators.line.columns import columns_read
+from simulators.line.beyond import Beyond
 from simulators.line.endpoints import free_ports
 from simulators.line.failing import behind_cable, fail
 from simulators.line.genealogy import Genealogy
 from simulators.line.load import Load, driven
+from simulators.line.orders import Orders, Script
 from simulators.line.plan import Plan
 from simulators.line.ranges import fitted
-from simulators.line.rows import Filler, Write, writes
+from simulators.line.rows import Filler, Write, with_batch_numbers, writes
 from simulators.line.signal import Moment
 from simulators.line.signals import moment, signals
 from simulators.line.weighing import Weighings
@@ -45,6 +46,11 @@ class Progress:
     situations: dict[str, str] = field(default_factory=dict)
 
 
+def now_ticks() -> int:
+    """Read this machine's clock, in ticks."""
+    return time.time_ns() * TICKS_PER_S // 1_000_000_000
+
+
 class UnknownDriver(NotSimulated):
     """There is no simulated device for a driver of the line."""
 
@@ -63,27 +69,38 @@ async def serve(
     logs: list[Truth] | None = None,
     failing: Mapping[str, str] | None = None,
     say: Callable[[str], Any] = lambda _: None,
+    script: Script = (),
+    obeys: Callable[[Orders], object] = lambda _: None,
 ) -> None:
     """Serve until cancelled. truth: a folder for one ground-truth log per source, or None. Raises CanNotServe.
 
     started: set when every device can be connected to. still: while set, the process stands still and the devices go on answering.
     report: called about each second. only: serve these sources alone. load: move tags at given rates. logs: takes the logs, to turn them.
-    failing: source -> how it fails, in turns; say: is told when.
+    failing: source -> how it fails, in turns; say: is told when. script: orders by the plant's own seconds. obeys: is handed what takes
+    orders, before `started`.
     """
-    async with _served(line, truth, only, [] if logs is None else logs, failing or {}, say) as devices:
-        if started is not None:
-            started.set()
+    async with served(line, truth, only, failing, say, logs) as devices:
         genealogy = Genealogy(line, truth)
         try:
-            await Process(line, devices, seed, batch_s, genealogy, load or Load()).drive(report, still or asyncio.Event())
+            process = Process(line, devices, seed, batch_s, genealogy, script, load=load or Load())
+            obeys(process.orders)
+            if started is not None:
+                started.set()
+            await process.drive(report, still or asyncio.Event())
         finally:
             genealogy.close()
 
 
 @asynccontextmanager
-async def _served(
-    line: Line, truth: Path | None, only: Collection[str] | None, logs: list[Truth], failing: Mapping[str, str], say: Callable[[str], Any]
+async def served(
+    line: Line,
+    truth: Path | None,
+    only: Collection[str] | None,
+    failing: Mapping[str, str] | None = None,
+    say: Callable[[str], Any] = lambda _: None,
+    logs: list[Truth] | None = None,
 ) -> AsyncIterator[dict[str, Device]]:
+    """Run the devices of a line, by source, within the block. truth, only, failing, say, logs: as of `serve`."""
     async with AsyncExitStack() as stack:
         devices: dict[str, Device] = {}
         left_out = unserved(line) if only is None else {}
@@ -92,8 +109,9 @@ async def _served(
             if (only is None or source.name in only) and source.name not in left_out:
                 log = _log(truth, source.name)
                 stack.callback(log.close)
-                logs.append(log)
-                how, cable, its = failing.get(source.name), None, source
+                if logs is not None:
+                    logs.append(log)
+                how, cable, its = (failing or {}).get(source.name), None, source
                 if how not in (None, "gone"):
                     its, cable = behind_cable(source, next(ports))
                     stack.push_async_callback(cable.stop)
@@ -137,9 +155,7 @@ def _told(source: str, endpoint: str) -> Iterator[None]:
 
 def made(line: Line, source: Source, log: Truth, **more: Any) -> Any:
     """Make the device for a source of a line, not started. Raises NotSimulated."""
-    if source.driver == "mes_file":
-        more["columns"] = columns_read(line, source.name)
-    return device_class(source.driver)(source, line.tags_of(source.name), log, **more)
+    return device_class(source.driver)(with_batch_numbers(line, source), line.tags_of(source.name), log, **more)
 
 
 def _secured(source: Source) -> dict[str, Any]:
@@ -189,15 +205,20 @@ class Process:
         seed: int,
         batch_s: float,
         genealogy: Genealogy | None = None,
+        script: Script = (),
+        now: Callable[[], int] = now_ticks,
         load: Load = Load(),  # noqa: B008 - it never changes
     ) -> None:
+        """now: the plant's clock, in ticks."""
         self._line = line
         self._devices = devices
         self._plan = Plan(line, seed, batch_s)
-        self._tags = _by_source(line, devices, seed, load.speed)
         self._drivers = {source.name: source.driver for source in line.sources}
         self._driven = driven(line, load, {tag.tag: fitted(tag) for tag in line.tags}, seed) if load.rates else {}
         self._tick_s, self._speed = min([TICK_S, *(one.every_s for one in self._driven.values())]), load.speed
+        beyond = Beyond(line)
+        self.orders = Orders(devices, self._drivers, beyond, now, script)
+        self._now, self._tags = now, _by_source(line, devices, seed, beyond, load.speed)
         self._filler = Filler(line, seed)
         self._weighings = Weighings(line, seed)
         self._genealogy = genealogy or Genealogy(line, None)
@@ -211,8 +232,8 @@ class Process:
         step_s, lasts_s = self._tick_s, self._tick_s / self._speed  # of the plant's time, and how long that takes
         before_s, tick = -step_s, 0
         while True:
-            now = moment(self._plan, self._line, tick * step_s, started)
-            await self._tick(now, before_s)
+            now = self.moment(tick * step_s, started)
+            await self.tick(now, before_s)
             if int(now.at_s) != int(before_s):
                 report(self._updated(now))
             before_s = now.at_s
@@ -224,16 +245,24 @@ class Process:
             tick = max(tick + 1, int((time.monotonic() - began) / lasts_s) + 1)
             await asyncio.sleep(max(0.0, began + tick * lasts_s - time.monotonic()))
 
-    async def _tick(self, now: Moment, before_s: float) -> None:
+    def moment(self, at_s: float, started: datetime) -> Moment:
+        """Take the plant's situation at this second of its own time."""
+        return moment(self._plan, self._line, at_s, started)
+
+    async def tick(self, now: Moment, before_s: float) -> None:
+        """Do what is due since the moment before: orders of the script, rows, values."""
+        await self.orders.due(now.at_s)
         for write in writes(self._line, self._plan, before_s, now.at_s):
             await self._write(write)
         for weighing in self._weighings.done(self._plan, before_s, now.at_s):
-            self._genealogy.weighed(weighing, _ticks())
+            self._genealogy.weighed(weighing, self._now())
         for source, tags in self._tags.items():
+            if source in self.orders.away:
+                continue  # what it would have had is set when it is back
             changed = self._changed(tags, now, before_s)
             if changed:
                 self._progress.values += len(changed)
-                await self._devices[source].set(changed, _ticks())
+                await self._devices[source].set(changed, self._now())
 
     def _changed(self, tags: list[tuple[str, float, Callable[[Moment], Any]]], now: Moment, before_s: float) -> dict[str, Any]:
         """Find the tags that are due and whose value differs from the last one set on the device."""
@@ -245,22 +274,25 @@ class Process:
                 continue
             if rate_s > self._tick_s and int(now.at_s / rate_s) == int(before_s / rate_s) and before_s >= 0:
                 continue
-            value = signal(now)
+            value = self.orders.held[name] if name in self.orders.held else signal(now)
             if name not in last or last[name] != value:
                 result[name] = last[name] = value
         return result
 
     async def _write(self, write: Write) -> None:
         device: Any = self._devices.get(write.source)
-        if device is None:
+        if device is None or write.source in self.orders.away:
             return
         self._progress.rows += 1
         row = self._filler.row(write, list(device.columns(write.name)))
         if self._drivers[write.source] == "mes_file":
-            await device.drop(write.name, [row], _ticks())
+            (whole,) = await device.drop(write.name, [row], self._now())
+            self.orders.wrote(write.source, write.name, whole)
             return
-        ticks = _ticks()
-        self._genealogy.written(write, await device.insert(write.name, row, ticks), ticks)
+        ticks = self._now()
+        whole = await device.insert(write.name, row, ticks)
+        self.orders.wrote(write.source, write.name, whole)
+        self._genealogy.written(write, whole, ticks)
 
     def _updated(self, now: Moment) -> Progress:
         self._progress.at_s = now.at_s
@@ -271,16 +303,12 @@ class Process:
 
 
 def _by_source(
-    line: Line, devices: dict[str, Device], seed: int, speed: float
+    line: Line, devices: dict[str, Device], seed: int, beyond: Beyond, speed: float
 ) -> dict[str, list[tuple[str, float, Callable[[Moment], Any]]]]:
     rates = {source.name: source.rate_ms for source in line.sources}
     result: dict[str, list[tuple[str, float, Callable[[Moment], Any]]]] = {}
-    for tag, signal in zip(line.tags, signals(line, seed), strict=True):
+    for tag, signal in zip(line.tags, signals(line, seed, beyond.over), strict=True):
         if signal is not None and tag.source in devices:
             rate_ms = tag.rate_ms if tag.rate_ms is not None else rates[tag.source]
             result.setdefault(tag.source, []).append((tag.tag, rate_ms / 1000 * speed, signal))
     return result
-
-
-def _ticks() -> int:
-    return time.time_ns() * TICKS_PER_S // 1_000_000_000

@@ -14,10 +14,13 @@ from simulators.device import NotSimulated
 from simulators.line.drive import Progress, serve, unserved
 from simulators.line.endpoints import elsewhere, free_ports, is_local, moved, moved_uplink
 from simulators.line.failing import UnknownFailure, failures
+from simulators.line.orders import Script
+from simulators.line.scripted import scripted
 from simulators.line.toml import NotEditable, Place, Setting, edited
 
 GOOD, WRONG_INPUT, NOT_REACHED = 0, 2, 3
 ENDS_WITHIN_S = 10.0
+FAULTS_FOR_S = 7 * 86_400.0
 
 
 def simulate(
@@ -30,13 +33,14 @@ def simulate(
     only: Collection[str] = (),
     skip: Collection[str] = (),
     failing: tuple[str, ...] = (),
+    faults: bool = False,
     console: Console | None = None,
 ) -> int:
     """Serve every source of the line until SIGINT or SIGTERM; returns the exit code.
 
     to: a folder to copy the line to if a source of it is not on loopback; the copy's endpoints are. truth: a folder for the ground-truth
-    logs. only, skip: names of sources; without any, all are served. failing: `SOURCE=how`, see `failing`. Raises ConfigError if the line
-    folder can not be used.
+    logs. only, skip: names of sources; without any, all are served. failing: `SOURCE=how`, see `failing`. faults: devices fail as the
+    seed says. Raises ConfigError if the line folder can not be used.
     """
     say = (console or Console(highlight=False, soft_wrap=True)).print
     line = load(folder)
@@ -58,7 +62,8 @@ def simulate(
         if to is not None:
             line = copied(line, to, local_ports(line))
             say(f"a copy of the line with loopback endpoints is in {to}: ebr-gateway run {to}")
-        return asyncio.run(_served(line, truth, seed, batch_s, served, fails, say))
+        script = scripted(line, seed, FAULTS_FOR_S) if faults else ()
+        return asyncio.run(_served(line, truth, seed, batch_s, served, fails, script, say))
     except (NotEditable, NotSimulated) as error:
         say(f"line.toml: {error}")
         return WRONG_INPUT
@@ -125,6 +130,7 @@ async def _served(
     batch_s: float,
     served: Collection[str],
     fails: Mapping[str, str],
+    script: Script,
     say: Callable[[str], None],
 ) -> int:
     started = asyncio.Event()
@@ -134,9 +140,8 @@ async def _served(
             where = "  ".join(f"{name}: {what}" for name, what in progress.situations.items())
             say(f"{progress.at_s:7.0f} s  {progress.values:9d} values  {progress.rows:5d} rows  {where}")
 
-    serving = asyncio.create_task(
-        serve(line, truth, seed=seed, batch_s=batch_s, started=started, report=report, only=served, failing=fails, say=say)
-    )
+    how: dict[str, Any] = {"seed": seed, "batch_s": batch_s, "started": started, "report": report, "only": served}
+    serving = asyncio.create_task(serve(line, truth, **how, failing=fails, script=script, say=say))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

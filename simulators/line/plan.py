@@ -22,6 +22,8 @@ COMPLETE_S = 1.5
 CLEANING_S = 2.5
 WEIGHING_S = 3.0
 """A lot on the scale takes so long at least: a scale that is asked twice a second must be seen at rest."""
+LOOKED_UP_S = 1.0
+"""An order is there so much longer, beside two looks at its source, before the equipment tells a number that is looked up in it."""
 AFTER_SKIP_S = 1.5
 """A step lasts so much longer than a parameter of it skips at its start: also where a batch is made very short."""
 
@@ -170,34 +172,30 @@ class Plan:
         equipment = self._equipment[name]
         random = Random(f"{self._seed} {name} {number}")
         cleaning = self._cleaning(equipment, from_s + 0.5)
-        ordered_s = from_s + 0.5 if cleaning is None else cleaning.end_s + _pause_s(equipment)
+        ordered_s = from_s + 0.5 if cleaning is None else cleaning.end_s + pause_s(equipment)
         share_s = self._batch_s / max(1, sum(bool(self._leaves(equipment, path.recipe)) for equipment in path.equipments))
         least_s = {row.step: row.skip_first_s + AFTER_SKIP_S for row in self._line.parameters if row.equipment == name and row.skip_first_s}
         for row in self._line.materials:
             if row.equipment == name and row.step is not None and row.trigger in self._tags:
                 least_s[row.step] = least_s.get(row.step, 0.0) + WEIGHING_S * weighed_times(row)
-        runs = tuple(_runs(leaves, random, ordered_s + self._lead_s(equipment), share_s, _pause_s(equipment), least_s))
+        runs = tuple(_runs(leaves, random, ordered_s + self._lead_s(equipment), share_s, pause_s(equipment), least_s))
         identity = _identity([self._equipment[equipment] for equipment in path.equipments], path.recipe, number, self._line)
         freed_s = runs[-1].end_s + COMPLETE_S
-        return Stay(name, number, identity, ordered_s, runs, freed_s, freed_s + _pause_s(equipment), cleaning)
+        return Stay(name, number, identity, ordered_s, runs, freed_s, freed_s + pause_s(equipment), cleaning)
 
     def _cleaning(self, equipment: Equipment, from_s: float) -> Run | None:
         """Find the first step that cleans this equipment, its children first: it runs outside of any batch."""
         steps = [step for step in self._line.steps if step.equipment == equipment.name and step.activity == "cleaning"]
         path = next((path for path, _ in leaves(steps)), None)
-        return None if path is None else Run(path, 1, from_s, from_s + max(CLEANING_S, _pause_s(equipment)), None)
+        return None if path is None else Run(path, 1, from_s, from_s + max(CLEANING_S, pause_s(equipment)), None)
 
     def _lead_s(self, equipment: Equipment) -> float:
-        """Time for the order to be read and to settle before the first step starts."""
-        rows = [getattr(equipment, role) for role in ROLES]
-        rates = [
-            source.rate_ms
-            for row in rows
-            if isinstance(row, FromRow)
-            for source in self._line.sources
-            if source.name == row.row.split(".")[0]
-        ]
-        return 2 * max(rates, default=0) / 1000 + _pause_s(equipment)
+        """Time for the order to be read and to settle before the first step starts; first of all, where the number is looked up in it."""
+        hows = [getattr(equipment, role) for role in ROLES]
+        rows = [how.row if isinstance(how, FromRow) else how.known_in or "" for how in hows if how is not None]
+        rates = [source.rate_ms for row in rows for source in self._line.sources if source.name == row.split(".")[0]]
+        looked_up_s = LOOKED_UP_S if is_looked_up(equipment) else 0.0
+        return 2 * max(rates, default=0) / 1000 + looked_up_s + pause_s(equipment)
 
     def _leaves(self, name: str, recipe: str | None) -> list[tuple[tuple[str, ...], Step]]:
         return leaves([step for step in steps_of(self._line, name, recipe) if step.activity != "cleaning"])
@@ -258,7 +256,13 @@ def _times(step: Step, random: Random) -> int:
     return {"1": 1, "0..1": int(chance < 0.8), "1..n": 1 + (chance < 0.3), "0..n": int(chance < 0.8) + (chance < 0.3)}[step.occurs]
 
 
-def _pause_s(equipment: Equipment) -> float:
+def is_looked_up(equipment: Equipment) -> bool:
+    """Return whether the equipment itself tells its batch number, and the gateway looks for it among the orders."""
+    return isinstance(equipment.batch, FromTag) and equipment.batch.known_in is not None
+
+
+def pause_s(equipment: Equipment) -> float:
+    """Time in which a change of this equipment settles for certain."""
     return 2 * equipment.settle_ms / 1000 + 0.5
 
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Literal
 
-from config import Equipment, FromRow, Line, Source
+from config import Equipment, FromRow, FromTag, Line, Place, Pushed, Source
+from config.sections import RowColumn
 from simulators.line.bands import Bands
 from simulators.line.lots import Lots
 from simulators.line.plan import ROLES, Plan, Run, Stay
@@ -53,7 +54,8 @@ def _of_stay(line: Line, equipment: Equipment, stay: Stay) -> Iterator[Write]:
     for (by, name), columns in orders.items():
         yield Write(stay.ordered_s, by, name, stay, columns)
         free = {column: value if column == _key(equipment, f"{by}.{name}") else None for column, value in columns.items()}
-        yield Write(stay.free_s, by, name, stay, free)
+        if all(free.get(column, "") is not None for column in _file_keys(line, by, name)):  # a record of a file has its key
+            yield Write(stay.free_s, by, name, stay, free)
     for source in line.sources:
         for name in _names(source):
             if (source.name, name) not in orders and _concerns(line, source, name, equipment):
@@ -111,6 +113,23 @@ def _key(equipment: Equipment, row: str) -> str | None:
     return next(
         (origin.key for origin in (getattr(equipment, role) for role in ROLES) if isinstance(origin, FromRow) and origin.row == row), None
     )
+
+
+def _file_keys(line: Line, source: str, name: str) -> tuple[str, ...]:
+    """Find the key columns of a pattern of a drop folder; none for a query, whose keys are counted."""
+    tables = next(each.options.get("pattern", ()) for each in line.sources if each.name == source)
+    key = next((table.get("key", ()) for table in tables if table["name"] == name), ())
+    return (key,) if isinstance(key, str) else tuple(key)
+
+
+def with_batch_numbers(line: Line, source: Source) -> Source:
+    """Give files in which an equipment looks up its batch number a column with it: the line folder names none, any column will do."""
+    looked_up = {how.known_in for unit in line.equipment if isinstance(how := unit.batch, FromTag | Pushed) and how.known_in is not None}
+    columns = dict(source.row_columns)
+    for name in (name for name in _names(source) if source.driver == "mes_file" and f"{source.name}.{name}" in looked_up):
+        if not any("batch" in read.column.lower() for read in columns.get(name, ())):
+            columns[name] = (*columns.get(name, ()), RowColumn("batch_no", "known_in", Place("line.toml")))
+    return source.model_copy(update={"row_columns": columns})
 
 
 def _names(source: Source) -> list[str]:

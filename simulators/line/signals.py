@@ -13,9 +13,9 @@ from typing import Any
 
 from config import Equipment, FromTag, Line, Tag
 from simulators.line.bands import Band, Bands
-from simulators.line.plan import ROLES, Plan, Situation, Stay
+from simulators.line.plan import ROLES, Plan, Situation, Stay, is_looked_up, pause_s
 from simulators.line.ranges import Range, fitted, range_of
-from simulators.line.signal import Moment, Signal
+from simulators.line.signal import Moment, Over, Signal, as_it_is
 from simulators.line.steps import StepSignal
 from simulators.line.weighing import Weighings
 
@@ -23,6 +23,7 @@ OPERATORS = ("jdupont", "mleroy", "asantos")
 SETTLING_S = 0.8
 ALARM_S = 4.0
 BAGS = 6
+PIECE_S = 3.0
 EXCURSION_CHANCE = 0.08
 STATES = {
     "idle": ("idle", "stopped", "ready", "off"),
@@ -35,13 +36,17 @@ STATES = {
 MODES = ("automatic", "auto", "production", "producing")
 
 
-def signals(line: Line, seed: int) -> list[Signal | None]:
-    """Make one function per tag of the line, in the map's order; None if rows or files bring its values."""
+def signals(line: Line, seed: int, over: Over = as_it_is) -> list[Signal | None]:
+    """Make one function per tag of the line, in the map's order; None if rows or files bring its values.
+
+    over: takes a tag that no role fixes, and its signal, and returns the one to use.
+    """
     drivers = {source.name: source.driver for source in line.sources}
     bands = Bands(line)
     known = Weighings(line, seed).signals() | roles(line)
     return [
-        None if drivers[tag.source].startswith("mes_") else _signal(line, tag, seed, bands, known, drivers[tag.source]) for tag in line.tags
+        None if drivers[tag.source].startswith("mes_") else _signal(line, tag, seed, bands, known, drivers[tag.source], over)
+        for tag in line.tags
     ]
 
 
@@ -50,7 +55,7 @@ def moment(plan: Plan, line: Line, at_s: float, started: datetime) -> Moment:
     return Moment(at_s, started, {equipment.name: plan.at(equipment.name, at_s) for equipment in line.equipment})
 
 
-def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, Signal], driver: str) -> Signal:
+def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, Signal], driver: str, over: Over) -> Signal:
     random = Random(f"{seed} {tag.tag}")
     role = roles.get(tag.tag)
     home = bands.home(tag)
@@ -67,9 +72,9 @@ def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, S
     elif bands.is_total(tag):
         raw = _total(tag, bands, home)
     elif bands.is_set_point(tag):
-        raw = _set_point(tag, bands, home)
+        raw = over(tag, _set_point(tag, bands, home))
     else:
-        raw = _measured(tag, bands, home, random, driver)
+        raw = over(tag, _measured(tag, bands, home, random, driver))
     fit = fitted(tag)
     return lambda now: fit(raw(now))
 
@@ -121,7 +126,7 @@ def _roles_of(line: Line, equipment: Equipment, tags: Mapping[str, Tag]) -> dict
     for role in ROLES:
         where = getattr(equipment, role)
         if isinstance(where, FromTag):
-            result[where.tag] = _identity(name, role)
+            result[where.tag] = _identity(equipment, role)
     if equipment.batch_ends in tags:
         result[equipment.batch_ends] = lambda now: now.of(name).phase == "complete"
     return result
@@ -131,12 +136,15 @@ def _activity(situation: Situation) -> tuple[str, ...]:
     return ("cleaning",) if situation.phase == "cleaning" else ("production",) if situation.stay else ("idle",)
 
 
-def _identity(equipment: str, role: str) -> Signal:
-    """An id appears with the order, and disappears when the equipment is free again."""
+def _identity(equipment: Equipment, role: str) -> Signal:
+    """An id appears with the order, or after it where it is looked up there, and disappears when the equipment is free again."""
 
     def value(now: Moment) -> str:
-        stay = now.of(equipment).stay
-        return stay.identity[role] if stay and now.at_s < stay.free_s else ""
+        stay = now.of(equipment.name).stay
+        if stay is None:
+            return ""
+        since_s = stay.runs[0].start_s - pause_s(equipment) if is_looked_up(equipment) else stay.ordered_s
+        return stay.identity[role] if since_s <= now.at_s < stay.free_s else ""
 
     return value
 
@@ -216,7 +224,7 @@ def _set_point(tag: Tag, bands: Bands, home: str | None) -> Signal:
 def _measured(tag: Tag, bands: Bands, home: str | None, random: Random, driver: str) -> Signal:
     span = range_of(tag)
     if driver == "serial":
-        return _weighed(span, home)
+        return _pieces(tag, bands, home, _wave(random)) if bands.follows(tag, home) else _weighed(span, home)
     if span.counts:
         rate_s = max((tag.rate_ms or 1000) / 1000, 0.1)
         return lambda now: int(now.at_s / rate_s + 1e-6)  # 4.3 / 0.1 is less than 43: one step in twenty would stand still
@@ -245,6 +253,17 @@ def _weighed(span: Range, home: str | None) -> Signal:
         first = stay.runs[0]
         bags = int(BAGS * min(1.0, max(0.0, (now.at_s - first.start_s) / (first.end_s - first.start_s))))
         return span.rounded(span.low + (span.high - span.low) * 0.04 * bags)
+
+    return value
+
+
+def _pieces(tag: Tag, bands: Bands, home: str | None, wave: Callable[[float], float]) -> Signal:
+    """A balance whose single weights a parameter judges: one piece after the other, each lies there for a while."""
+    span, rest = range_of(tag), bands.rest(tag)
+
+    def value(now: Moment) -> float:
+        band = bands.of(tag, home, now.of(home)) or rest
+        return span.rounded(band.around(0.5 * wave(now.at_s // PIECE_S * PIECE_S)))
 
     return value
 

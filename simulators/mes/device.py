@@ -18,8 +18,7 @@ class MesDevice:
     Raises NotServable for another database than SQLite, or a query over more than simple names.
     """
 
-    def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth, *, columns: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Make the device. columns: pattern -> columns that its files need beside those of the tags."""
+    def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth) -> None:
         self._source, self._truth = source, truth
         self._places = {tag.tag: tuple(tag.address.split(".", 1)) for tag in tags}
         self._queries: dict[str, Query] = {}
@@ -28,12 +27,15 @@ class MesDevice:
             self._path = database_path(source)
             self._queries = {query.name: query for query in map(Query, source.options.get("query", ()))}
         else:
-            tagged = {name: [column for place, column in self._places.values() if place == name] for name, _ in self._places.values()}
-            named = {name: [*tagged.get(name, ()), *(columns or {}).get(name, ())] for name in {*tagged, *(columns or {})}}
-            patterns = [Pattern(options, named.get(options["name"], ())) for options in source.options.get("pattern", ())]
+            patterns = [Pattern(options, self._read_of(options["name"])) for options in source.options.get("pattern", ())]
             self._patterns = {pattern.name: pattern for pattern in patterns}
         self._tables: Tables | None = None
         self._drop: Drop | None = None
+
+    def _read_of(self, name: str) -> list[str]:
+        """List the columns of a pattern that the line reads: for its equipments, bookings and samples, then for tags."""
+        tagged = [column for place, column in self._places.values() if place == name]
+        return [*(read.column for read in self._source.row_columns.get(name, ())), *tagged]
 
     async def start(self) -> None:
         """Make the database or the folder; it can be read when this returns."""
@@ -55,6 +57,10 @@ class MesDevice:
     def columns(self, name: str) -> list[str]:
         """The columns of a query's result or of a file's records."""
         return list(self._queries[name].shape.columns) if name in self._queries else list(self._patterns[name].columns)
+
+    def key_of(self, name: str, row: Mapping[str, Any]) -> str:
+        """The identity of a row or record as text."""
+        return self._queries[name].key_of(row) if name in self._queries else self._patterns[name].key_of(row)
 
     async def insert(self, name: str, row: Mapping[str, Any], ticks: int) -> dict[str, Any]:
         """Write a row; missing columns are filled: key and sequence counted, the time from ticks."""

@@ -21,8 +21,8 @@ from simulators.mes.tables import key_text, local_text
 class Pattern:
     """One [[source.pattern]] as the writing system sees it."""
 
-    def __init__(self, options: Mapping[str, Any], tagged: Sequence[str]) -> None:
-        """Read the pattern's options. tagged: the columns that tags of the line take."""
+    def __init__(self, options: Mapping[str, Any], read: Sequence[str]) -> None:
+        """Read the pattern's options. read: the columns that the line reads."""
         self.options = options
         self.name: str = options["name"]
         key = options.get("key") or ()
@@ -30,20 +30,21 @@ class Pattern:
         self.time: Mapping[str, Any] = options.get("time") or {}
         timed = [self.time["column"]] if self.time else []
         listed = options.get("columns") or [field["name"] for field in options.get("fields", ())]
-        self.columns = list(listed or dict.fromkeys([*self.keys, *timed, *tagged]))
+        self.columns = list(listed or dict.fromkeys([*self.keys, *timed, *read]))
         if options.get("parents") or options.get("named_by"):
             raise NotServable(f"pattern {self.name}: no simulated system writes parents or named_by")
         if str(options.get("whole", "")).startswith("trailer:"):
             raise NotServable(f"pattern {self.name}: no simulated system writes the trailer of an expression")
         if not self.columns:
-            raise NotServable(f"pattern {self.name}: no key, tag or column list tells what stands in the files")
+            raise NotServable(f"pattern {self.name}: no key, tag, equipment or column list tells what stands in the files")
 
     def file_name(self, number: int) -> str:
         """Make a name that the glob matches."""
         glob = str(self.options["glob"])
         if "[" in glob or "/" in glob:
             raise NotServable(f"pattern {self.name}: can not make a name that {glob!r} matches")
-        return glob.replace("*", f"{self.name}-{number:08d}").replace("?", "0")
+        number_text = f"-{number:08d}" if glob.startswith(self.name) else f"{self.name}-{number:08d}"
+        return glob.replace("*", number_text).replace("?", "0")
 
     def filled(self, row: Mapping[str, Any], number: int, ticks: int) -> dict[str, Any]:
         """Complete a record; all texts, except for JSON Lines."""

@@ -84,6 +84,7 @@ class Tables:
         self._truth = truth
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        self._db.execute("PRAGMA synchronous = OFF")  # a simulated MES outlives no power cut, and each row would wait for the disk
         self._numbers: dict[str, int] = {}
         for query in queries:
             self._create(query)

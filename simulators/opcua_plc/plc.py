@@ -216,6 +216,12 @@ class OpcUaPlc:
         node.value = Value(variant, status, ticks, _now())
         self.subscriptions.changed(node.id, node.value)
 
+    def set_no_number(self, name: str, ticks: int) -> None:
+        """Give a tag of floats NaN, as a division by zero in the PLC does, and say Good of it."""
+        node, _, _ = self._of_tag[name]
+        self._truth.made(name, ticks, None)
+        self.set_variant(name, encode.variant(node.type, float("nan")), ticks)
+
     def remove(self, name: str) -> None:
         """Remove a node, as a download to the PLC does; its monitored items report it."""
         node, _, _ = self._of_tag[name]

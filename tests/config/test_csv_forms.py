@@ -195,3 +195,11 @@ def test_several_tag_files_make_one_map(folder: Path) -> None:
     (folder / "tags.csv").unlink()
     (folder / "line.toml").write_text('tags = ["a.csv", "b.csv"]\n' + (folder / "line.toml").read_text("utf-8"), "utf-8")
     assert config.load(folder).tags == before
+
+
+def test_an_unknown_column_is_told_once_and_not_again_with_each_row(folder: Path) -> None:
+    tags = folder / "tags.csv"
+    tags.write_bytes(tags.read_bytes().replace(b",description\n", b",unit_name\n", 1))
+    assert [text for text in errors(folder) if text.startswith("tags.csv")] == [
+        "tags.csv:1: unknown column `unit_name`, did you mean `unit`?"
+    ]

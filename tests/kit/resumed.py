@@ -111,11 +111,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from gateway.validation.traceability.results import content
-
     file: Path | None = config.getoption("--keep")
     if file is None or hasattr(config, "workerinput"):
         return
+    from gateway.validation.traceability.results import content
+
     of = content(ROOT)
     keeper = Keeper(file, of, read(file, of) if config.getoption("--resume") else NOTHING)
     if not keeper.before.begun:

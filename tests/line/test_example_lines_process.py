@@ -68,7 +68,7 @@ def run_line(folder: Path, name: str) -> dict[str, Any]:
 @pytest.mark.faults
 @pytest.mark.urs("URS-VAL-06", "URS-CTX-02", "URS-CTX-08")
 @pytest.mark.timeout(BATCH_WITHIN_S + 120)
-@pytest.mark.parametrize(("name", "tags", "steps"), [("bioreactor-3", 200, 6), ("tablet-press-1", 20, 3)])
+@pytest.mark.parametrize(("name", "tags", "steps"), [("bioreactor-3", 200, 6), ("tablet-press-1", 20, 3), ("tablet-coater-1", 18, 5)])
 def test_an_example_line_runs_from_its_devices_to_a_closed_record(
     tmp_path: Path, figures: Callable[[str, str], None], name: str, tags: int, steps: int
 ) -> None:

@@ -30,7 +30,7 @@ def changed(folder: Path, file: str, old: str, new: str) -> list[str]:
     return warnings(folder)
 
 
-@pytest.mark.parametrize("name", ["granulation-2", "tablet-press-1", "bioreactor-3", "new"])
+@pytest.mark.parametrize("name", ["granulation-2", "tablet-press-1", "tablet-coater-1", "bioreactor-3", "new"])
 def test_the_bundled_lines_are_as_they_are_meant(tmp_path: Path, name: str) -> None:
     examples.copy(name, tmp_path / "line")
     assert warnings(tmp_path / "line") == []

@@ -8,7 +8,8 @@ import pytest
 from kit.collector import Journal, running
 from kit.mes_file import CSV, put, source
 
-from config import Tag
+from config import Place, Tag
+from config.sections import RowColumn
 from drivers.contract import BAD_DECODING, BAD_NO_DATA, GOOD
 from drivers.mes_file import MesFileDriver
 from drivers.mes_file.settings import Pattern
@@ -128,6 +129,35 @@ async def test_a_tag_whose_column_is_not_there_is_said(tmp_path, drop):
     assert journal.codes == ["column-missing", "column-missing-over", "column-missing"]
     assert "0.csv has no column 'ph'" in journal.findings[0].text
     assert [status for _, _, status, _, _ in journal.readings] == [BAD_NO_DATA, BAD_NO_DATA, GOOD, BAD_NO_DATA]
+
+
+async def test_a_column_that_an_equipment_reads_and_a_file_has_not_is_said(tmp_path, drop):
+    lims = source(tmp_path, CSV)
+    unit = RowColumn("unit_id", "order of coater", Place("line.toml", 69))
+    driver, journal = MesFileDriver(lims.model_copy(update={"row_columns": {"results": (unit,)}}), []), Journal()
+    async with running(driver, journal):
+        for number, header in enumerate(["unit", "unit", "unit_id"]):
+            put(drop, f"{number}.csv", f"sample_id,{header}\nS{number},COAT-01\n".encode())
+            await journal.polled(4)
+        probed = await driver.probe()
+    assert [(one.code, one.evidence["column"]) for one in journal.findings] == [
+        ("column-missing", "results.unit_id"),
+        ("column-missing-over", "results.unit_id"),
+    ]
+    assert journal.findings[0].text == (
+        "0.csv has no column 'unit_id': order of coater is read from it, and stays as it was (there is sample_id, unit)"
+    )
+    assert [(one.tag, one.column, one.state) for one in probed.tags[0].read_by] == [("order of coater", "unit_id", "ok")]
+    (drop / "2.csv").unlink()
+    assert (await driver.probe()).tags[0].state == "differs"
+
+
+async def test_a_time_that_is_none_is_said_with_its_column(tmp_path, drop):
+    timed = {**CSV, "time": {"column": "at", "zone": "Europe/Paris"}}
+    journal = await read_by(tmp_path, timed, [], b"sample_id,at\nS1,2026-13-45 10:00:00\n")
+    assert [one.text for one in journal.findings] == [
+        "0.csv: refused, nothing of it was read: record 1: '2026-13-45 10:00:00' in column 'at' is no time: month must be in 1..12"
+    ]
 
 
 def test_check_knows_the_columns_that_a_pattern_declares(tmp_path):

@@ -111,7 +111,7 @@ async def test_whatever_is_signed_needs_the_password_with_the_very_command_whoev
     tmp_path: Path, access: Access, told: list[Any]
 ) -> None:
     signed = [command for command, rule in RULES.items() if rule.signs]
-    assert signed == ["audit-review", "document-sign", "config-approve", "config-reject"]
+    assert signed == ["audit-review", "document-sign", "qualification-dispose", "config-approve", "config-reject"]
     without_pam = drop_line(tmp_path / "other", USERS.replace("pam =", "#").format(pam=""))
     (without_pam / "data").mkdir(mode=0o700)
 
@@ -129,7 +129,7 @@ async def test_whatever_is_signed_needs_the_password_with_the_very_command_whoev
             await access.in_session(command, session, REASON)
         assert caught.value.cause == "no-password"
         assert (await access.in_session(command, session, REASON, PASSWORDS["nobody"])).password_now
-    assert [what["cause"] for action, what in told if action == "refused"] == ["no-password"] * 8
+    assert [what["cause"] for action, what in told if action == "refused"] == ["no-password"] * 2 * len(signed)
 
 
 @PAM

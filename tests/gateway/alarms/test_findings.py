@@ -152,15 +152,19 @@ def test_a_clock_set_back_makes_nothing_old(line: Line) -> None:
 
 
 def ended(status: str, missing: int, revision: int = 1) -> dict[str, Any]:
-    done = {"required": 16, "present": 16 - missing, "missing": [{}] * missing}
+    one = {"equipment": "coater", "step": "COOL", "run": 1, "parameter": "bed_end", "status": "gap"}
+    done = {"required": 16, "present": 16 - missing, "missing": [one] * missing}
     return {"type": "batch", "transition": "end", "batch": "B1", "status": status, "completeness": done, "revision": revision}
 
 
 def test_a_batch_that_ends_incomplete_is_told_until_a_revision_is_complete(line: Line) -> None:
-    line.happen(ended("incomplete", 2))
-    assert [held.text for held in line.found.recent] == ["batch B1 is incomplete: 2 of 16 required are missing"]
+    line.happen(ended("incomplete", 4))
+    named = "coater COOL bed_end gap"
+    assert [held.text for held in line.found.recent] == [
+        f"batch B1 is incomplete: 4 of 16 required are missing: {named}, {named}, {named} and 1 more"
+    ]
     line.happen(ended("incomplete", 1, 2))
-    assert [held.text for held in line.found.recent] == ["batch B1 is incomplete: 1 of 16 required are missing"]
+    assert [held.text for held in line.found.recent] == [f"batch B1 is incomplete: 1 of 16 required are missing: {named}"]
     line.happen(ended("complete", 0, 3))
     assert line.recent() == []
 

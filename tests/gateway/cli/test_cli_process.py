@@ -153,7 +153,7 @@ def test_a_line_that_begins_as_an_example_is_called_as_its_folder_and_is_good_in
 def test_a_line_like_nothing_there_is_names_what_there_is(tmp_path: Path) -> None:
     told = called("new", tmp_path / "mine", "--like", "brewery")
     assert (told.returncode, (tmp_path / "mine").exists()) == (2, False)
-    assert told.stderr == "--like brewery: there is none; there are bioreactor-3, granulation-2, new, tablet-press-1\n"
+    assert told.stderr == "--like brewery: there is none; there are bioreactor-3, granulation-2, new, tablet-coater-1, tablet-press-1\n"
 
 
 def test_an_example_is_named_without_the_number_of_its_line(tmp_path: Path) -> None:

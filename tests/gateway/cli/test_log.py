@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from kit.audited_journal import BEGAN, STORY, audited_line, body, opened, row_changed
 from kit.commands import called
-from kit.processes import COMMAND
+from kit.processes import COMMAND, DEADLINE_S
 
 from buffer import Body
 from buffer.entry.examples import EVENTS, READINGS_ENTRY
@@ -149,7 +149,7 @@ def test_who_follows_sees_what_is_written_from_now_on_and_leaves_in_order(tmp_pa
         assert "batch B9: row 17" in follower.stdout.readline()
         journal.close()
         follower.send_signal(signal.SIGINT)
-        assert follower.wait(30) == 0
+        assert follower.wait(DEADLINE_S) == 0
     finally:
         follower.kill()
         follower.communicate()

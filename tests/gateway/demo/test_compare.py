@@ -205,3 +205,10 @@ def test_equal_values_compare_equal_however_they_are_written(tag: Tag, one: obje
 def test_the_sum_of_all_sources_keeps_some_examples() -> None:
     bad = Counts(lost=1, examples=["x is lost"])
     assert total([Counts(read=2, received=2), bad]) == Counts(read=2, received=2, lost=1, examples=["x is lost"])
+
+
+def test_a_row_that_was_deleted_before_it_was_read_is_no_loss_and_one_that_was_read_counts() -> None:
+    truth = {("orders", "1"): [{"id": 1}, {}], ("orders", "2"): [{"id": 2}, {}]}
+    got = {("orders", "1"): [Row("new", {"id": 1}), Row("deleted", {"id": 1})]}
+    assert of_rows(truth, got) == Counts(read=2, received=1, left_out=1)
+    assert of_rows({("orders", "2"): [{"id": 2}]}, {}).lost == 1

@@ -38,6 +38,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "sign-archive": {"text": "no sums"},
     "document-record": {"draft": "none"},
     "document-sign": {"document": "none", "meaning": "reviewed"},
+    "qualification-dispose": {"document": "none", "no": 1, "disposition": "accept", "impact": "none at all"},
     "config-propose": {"change_no": "CC-1", "author": "somebody"},
     "config-approve": {"version": "7", "meaning": "approved"},
     "config-reject": {"version": "7", "meaning": "refused"},

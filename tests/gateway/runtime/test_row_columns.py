@@ -11,9 +11,9 @@ from gateway.runtime import assembly
 EXAMPLE = ROOT / "config" / "examples" / "granulation-2"
 
 
-def checked(folder: Path, *changes: tuple[str, str]) -> list[str]:
+def checked(folder: Path, *changes: tuple[str, str], example: Path = EXAMPLE) -> list[str]:
     """The errors of an example in which texts of line.toml were changed."""
-    line = shutil.copytree(EXAMPLE, folder / "line") / "line.toml"
+    line = shutil.copytree(example, folder / "line") / "line.toml"
     text = line.read_text("utf-8")
     for old, new in changes:
         assert old in text
@@ -46,3 +46,33 @@ def test_a_column_that_the_select_does_not_give_is_an_error_at_its_line(tmp_path
 
 def test_case_does_not_count_and_what_the_database_alone_knows_is_not_judged(tmp_path):
     assert checked(tmp_path, (BATCH, BATCH.replace("batch_no", "BATCH_NO"))) == []
+
+
+COATER = ROOT / "config" / "examples" / "tablet-coater-1"
+ORDERS = '[[source.pattern]]\nname = "orders"'
+
+
+@pytest.mark.urs("URS-MAP-02")
+def test_a_column_that_a_pattern_of_files_does_not_declare_is_an_error_at_its_line(tmp_path):
+    listed = f'{ORDERS}\ncolumns = ["order_no", "released_at", "unit", "product", "recipe"]'
+    (key,) = checked(tmp_path, (ORDERS, listed), example=COATER)
+    assert key.startswith("line.toml:74: ") or ": order of coater: " in key
+    assert "pattern mes.orders declares no column 'unit_id', did you mean `unit`? (there is order_no, released_at," in key
+
+
+def test_the_keys_of_sources_are_judged_beside_other_errors_and_by_their_names(tmp_path):
+    told = checked(
+        tmp_path,
+        ('kind = "https"', 'kind = "http"'),
+        ('protocol = "mt-sics"\n', ""),
+        ('byte_order = "CDAB"', 'byteorder = "CDAB"'),
+        (f"{ORDERS} ", f'{ORDERS}\ndecimal = ";" '),
+        example=COATER,
+    )
+    assert [problem.partition(": ")[2] for problem in told] == [
+        "unknown key byteorder for driver modbus",
+        "key protocol is missing: mt-sics, sbi, line",
+        "pattern orders: decimal: input should be '.' or ','",
+        "`kind`: 'mqtt' or 'https' is meant, not 'http'",
+    ]
+    assert [int(problem.split(":")[1]) for problem in told] == sorted(int(problem.split(":")[1]) for problem in told)

@@ -16,7 +16,6 @@ from drivers.opcua import OpcUaDriver
 from drivers.opcua.commissioning import certs
 from simulators.device import Truth
 from simulators.line import failing, serve, simulate
-from simulators.line.columns import columns_read
 from simulators.line.drive import CanNotServe, made
 from simulators.line.endpoints import free_ports
 from simulators.line.failing import UnknownFailure, failures
@@ -137,6 +136,6 @@ def test_files_hold_the_columns_that_equipment_bookings_and_samples_need(tmp_pat
     line = load(folder)
     source = next(source for source in line.sources if source.name == "lims-drop")
     device = made(line, source, Truth(None))
-    read = columns_read(line, "lims-drop")["results"]
+    read = [one.column for one in source.row_columns["results"]]
     assert {"unit_id", "batch_no", "recipe"} <= set(read)
     assert set(read) <= set(device.columns("results"))

@@ -214,3 +214,26 @@ def test_alarms_are_quiet_and_now_and_then_one_stands() -> None:
     values = [word(moment(plan, line, t, BEGAN)) for t in range(600)]
     assert values.count(0) > 500
     assert {value.bit_count() for value in values} == {0, 1}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_number_that_is_looked_up_comes_after_its_order_was_read_and_before_the_first_step(seed: int) -> None:
+    line = load(Path(config.__file__).parent / "examples" / "tablet-coater-1")
+    plan, number = Plan(line, seed, 60), dict(zip((tag.tag for tag in line.tags), signals(line, seed), strict=True))["coater.batch_no"]
+    assert number is not None
+    rows = [write for write in writes(line, plan, 0.0, 200.0) if write.name == "orders"]
+    assert len(rows) > 1
+    for row in rows:  # two looks of a second each, and as much again as a number needs to settle
+        told = [row.at_s + tenths / 10 for tenths in range(100) if number(moment(plan, line, row.at_s + tenths / 10, BEGAN))]
+        assert row.at_s + 2.5 < told[0] < row.stay.start_s - 1.0
+        assert None not in row.known.values()  # a record whose key is empty would be refused with its file
+
+
+def test_single_weights_that_are_judged_are_pieces_within_their_limits() -> None:
+    line = load(Path(config.__file__).parent / "examples" / "tablet-coater-1")
+    plan, weight = Plan(line, 1, 60), dict(zip((tag.tag for tag in line.tags), signals(line, 1), strict=True))["weigher.weight"]
+    assert weight is not None
+    spraying = [now for t in range(600) if "SPRAY" in (now := moment(plan, line, t / 10, BEGAN)).of("coater").active]
+    pieces = [float(weight(now)) for now in spraying]
+    assert all(200 <= piece <= 210 for piece in pieces)
+    assert 2 < len(set(pieces)) < len(pieces) / 10  # each lies there for a while

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import csv
 import io
 import json
 import os
@@ -165,6 +166,23 @@ def sizes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.iterdir()}
 
 
+async def test_a_mes_of_files_writes_every_column_that_the_line_reads_of_them(tmp_path: Path) -> None:
+    line = load(EXAMPLE.parent / "tablet-coater-1")
+    copy = copied(line, tmp_path / "copy", local_ports(line))
+    drop = tmp_path / "copy" / "drop"
+    serving = asyncio.create_task(serve(copy, None, batch_s=8, only={"mes"}))
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while len(list(drop.glob("[!.]*.csv"))) < 2:  # noqa: ASYNC110 - waits for another program's files
+                await asyncio.sleep(0.05)
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    (order,), step, *_ = (list(csv.DictReader(file.read_text().splitlines(), delimiter=";")) for file in sorted(drop.glob("[!.]*.csv")))
+    assert order.items() >= {"unit_id": "COAT-01", "order_no": "4500000417", "product": "P-1182", "batch_no": "B2026-0417"}.items()
+    assert [(row["unit_id"], row["step"], row["event"]) for row in step] == [("COAT-01", "PREHEAT", "START")]
+
+
 async def test_every_source_is_served_and_stands_still_when_told(plant: Path, tmp_path: Path) -> None:
     line = load(plant)
     copy = copied(line, tmp_path / "copy", local_ports(line))
@@ -250,6 +268,6 @@ def test_a_port_in_use_is_one_line(plant: Path, tmp_path: Path, capfd: pytest.Ca
         with socket.create_server(("127.0.0.1", urlsplit(source.endpoints[0]).port or 0)):
             said = io.StringIO()
             assert simulate(tmp_path / "copy", console=Console(file=said, width=500)) == 3
-            assert said.getvalue().startswith("can not serve: ")
+            assert said.getvalue() == f"can not serve: {source.name} at {source.endpoints[0]}: address already in use\n"
             assert said.getvalue().count("\n") == 1
     assert "Traceback" not in capfd.readouterr().err

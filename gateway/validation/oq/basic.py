@@ -1,74 +1,37 @@
-"""The cases of the operational qualification: each plays something on a copy of the line, and says what it expected and what came."""
+"""The line undisturbed, and without its gateway, its EBR, its devices or its journal for a while."""
 
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from gateway.access import RULES
-from gateway.demo.compare import compare
 from gateway.demo.received import Gap
 from gateway.demo.recompute import recomputed
 from gateway.demo.truth import read
-from gateway.operation.control import tell
-from gateway.validation.check import Verdict, listed
-from gateway.validation.oq_stage import Stage, evidence
+from gateway.validation.check import listed
+from gateway.validation.oq.case import Told
+from gateway.validation.oq.proofs import all_connected, compared, end, proved, states
+from gateway.validation.oq.stage import Stage
 
 PARAMETERS = "compute parameters from the devices' logs"
 """A step that a machine whose clock is not verified can not make: its parameters count as incomplete."""
 
 
-class Step(NamedTuple):
-    """One step of a case. evidence: name of a file of the case's, or nothing."""
-
-    action: str
-    expected: str
-    actual: str
-    verdict: Verdict
-    evidence: str = ""
-
-
-class Told:
-    """Takes the steps of a case and the files that they rest on."""
-
-    def __init__(self) -> None:
-        self.steps: list[Step] = []
-        self.files: dict[str, bytes] = {}
-
-    def step(self, action: str, expected: str, actual: str, good: bool | None, /, **file: object) -> None:  # noqa: FBT001 - the verdict
-        """Take a step. good: None where there was nothing to look at. file: at most one, `name=content`; its name gets the end .json."""
-        names = []
-        for name, content in file.items():
-            names.append(f"{name}.json")
-            self.files[names[-1]] = evidence(content)
-        verdict: Verdict = "not checked" if good is None else "passed" if good else "failed"
-        self.steps.append(Step(action, expected, actual, verdict, "".join(names)))
-
-
-class Case(NamedTuple):
-    """A case. seconds: how long the line runs in it."""
-
-    id: str
-    title: str
-    urs: tuple[str, ...]
-    risk: str
-    objective: str
-    play: Callable[[Stage, Told, float], Awaitable[None]]
+AWAY = ("refused", "unreachable")
+"""States of an uplink whose receiver is not the one that is meant, or is not there."""
 
 
 async def delivery(stage: Stage, told: Told, seconds: float) -> None:
     """Run undisturbed, and compare what the EBR holds with the devices' own logs."""
     async with stage.running():
-        told.step("start devices, EBR and gateway", f"{len(stage.served)} sources connected", _states(stage), _all_connected(stage))
+        told.step("start devices, EBR and gateway", f"{len(stage.served)} sources connected", states(stage), all_connected(stage))
         await stage.passes(seconds)
         await stage.at_rest()
-    _compared(stage, told)
-    await _proved(stage, told)
+    compared(stage, told, every=True)
+    await proved(stage, told)
     status, text = await stage.command("recompute", str(stage.line.folder))
-    told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {_end(text)}", status == 0)
+    told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {end(text)}", status == 0)
     again = recomputed(stage.line, read(stage.folder / "truth"), stage.received())
     differ = [f"{one.record} {one.parameter}: {one.recorded} and {one.computed}" for one in again if not one.agrees]
     text = listed(differ) or (f"{len(again)} agree" if again else "no parameter was recorded that follows from the logs alone")
@@ -82,6 +45,7 @@ async def killed(stage: Stage, told: Told, seconds: float) -> None:
         before = stage.last()
         await stage.gateway.kill()
         told.step("kill the gateway (SIGKILL)", "it is gone", f"gone after entry {before[1]}", stage.gateway.pid is None)
+        edited = stage.edit("\n# edited while nobody looked, by the operational qualification\n")
         await stage.passes(2)
         await stage.gateway.start()
         await stage.connected()
@@ -90,12 +54,22 @@ async def killed(stage: Stage, told: Told, seconds: float) -> None:
         await stage.passes(seconds / 2)
         await stage.at_rest()
     got = stage.received()
-    _compared(stage, told)
+    compared(stage, told)
     starts = [one["action"] for one in got.audits if one["action"] in ("start", "unclean-start")]
     told.step("read the audit trail", "start, unclean-start", ", ".join(starts), "unclean-start" in starts)
+    configs = stage.events("config")
+    sums = list(dict.fromkeys(str(one["sha256"])[:12] for one in configs))
+    files = [str(file["name"]) for file in configs[-1].get("files", ())] if configs else []
+    text = f"{len(sums)} configurations: {', '.join(sums)}; the last with {listed(files) or 'no file'}"
+    told.step(
+        f"read what became of {edited}, which was edited on disk meanwhile",
+        "another configuration, told with its files",
+        text,
+        len(sums) == 2 and edited in files,
+    )
     gaps = sorted({gap.source for gap in got.gaps.values()})
     told.step("read the gaps", "every source has one for the time it was down", listed(gaps), frozenset(gaps) >= stage.served)
-    await _proved(stage, told)
+    await proved(stage, told)
 
 
 async def receiver_away(stage: Stage, told: Told, seconds: float) -> None:
@@ -113,8 +87,8 @@ async def receiver_away(stage: Stage, told: Told, seconds: float) -> None:
         told.step("start the EBR again", "it receives everything", f"entry {stage.store.last()[1]}", stage.store.last() >= during)
         await stage.passes(seconds / 3)
         await stage.at_rest()
-    _compared(stage, told)
-    await _proved(stage, told)
+    compared(stage, told)
+    await proved(stage, told)
 
 
 async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
@@ -124,13 +98,14 @@ async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
         await stage.plant.kill()
         lost = [name for name in sorted(stage.served) if _is_of_network(stage, name)]
         await stage.until(lambda: all(stage.states().get(name) == "lost" for name in lost), "the sources to be lost")
-        told.step("kill all devices", f"lost: {listed(lost)}", _states(stage), bool(lost))
+        told.step("kill all devices", f"lost: {listed(lost)}", states(stage), bool(lost))
         await stage.plant.start()
         await stage.connected()
-        told.step("start them again", "connected", _states(stage), _all_connected(stage))
+        told.step("start them again", "connected", states(stage), all_connected(stage))
         await stage.plant.say("go")
         await stage.passes(seconds / 2)
         await stage.plant.say("still")
+        await stage.observed()
         await stage.drained()
         gaps = [gap for gap in stage.received().gaps.values() if gap.source in lost]
         await stage.gateway.end()
@@ -138,7 +113,7 @@ async def sources_away(stage: Stage, told: Told, seconds: float) -> None:
     told.step("read the gaps", f"one that has ended, of each: {listed(lost)}", listed(ended), ended == lost)
     open_ = [f"{gap.source} {gap.cause}: {listed(tags, 3)}" for gap in gaps if (tags := _still_open(stage, gap))]
     told.step("read which are open at the end", "none", listed(open_) or "none", not open_, gaps=[vars(gap) for gap in gaps])
-    await _proved(stage, told)
+    await proved(stage, told)
 
 
 async def wrong_certificate(stage: Stage, told: Told, seconds: float) -> None:
@@ -146,9 +121,8 @@ async def wrong_certificate(stage: Stage, told: Told, seconds: float) -> None:
     stranger = stage.stranger()
     async with stage.running(stranger):
         await stage.passes(seconds / 3)
-        now = stage.now() or {"uplinks": [{}]}
-        state = str(now["uplinks"][0].get("state"))
-        told.step("let the gateway meet the stranger", "not connected", state, state not in ("connected", "None"))
+        state = await stage.seen(lambda: next((one for one in AWAY if one == stage.uplink_state()), None)) or stage.uplink_state()
+        told.step("let the gateway meet the stranger", f"it is not let in: {' or '.join(AWAY)}", state, state in AWAY)
         received = sum(1 for _ in _rows(stage.folder / "stranger" / "ebr.db"))
         told.step("read what the stranger holds", "nothing", f"{received} entries", received == 0)
         await stranger.end()
@@ -157,7 +131,7 @@ async def wrong_certificate(stage: Stage, told: Told, seconds: float) -> None:
         told.step("start the right EBR", "it receives everything", f"entry {stage.store.last()[1]}", stage.store.last() > (0, 0))
         await stage.passes(seconds * 2 / 3)
         await stage.at_rest()
-    _compared(stage, told)
+    compared(stage, told)
 
 
 async def tampering(stage: Stage, told: Told, seconds: float) -> None:
@@ -167,15 +141,15 @@ async def tampering(stage: Stage, told: Told, seconds: float) -> None:
         await stage.at_rest()
     copy = stage.folder / "copy"
     status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
-    told.step("copy the journal", "the copy verifies", f"exit {status}: {_end(text)}", status == 0)
+    told.step("copy the journal", "the copy verifies", f"exit {status}: {end(text)}", status == 0)
     for name, how in (("one digit of one entry", _one_digit), ("one entry taken out", _one_gone)):
         forged = stage.folder / name.replace(" ", "-")
         shutil.copytree(copy, forged)
         where = how(forged)
         status, text = await stage.verified(forged)
-        told.step(f"change the copy: {name} ({where})", "verify: exit status 1", f"exit {status}: {_end(text)}", status == 1)
+        told.step(f"change the copy: {name} ({where})", "verify: exit status 1", f"exit {status}: {end(text)}", status == 1)
     status, text = await stage.verified(copy)
-    told.step("look at the copy that nobody changed", "verify: good", f"exit {status}: {_end(text)}", status == 0)
+    told.step("look at the copy that nobody changed", "verify: good", f"exit {status}: {end(text)}", status == 0)
 
 
 async def restored(stage: Stage, told: Told, seconds: float) -> None:
@@ -184,14 +158,14 @@ async def restored(stage: Stage, told: Told, seconds: float) -> None:
         await stage.passes(seconds / 3)
         copy = stage.folder / "copy"
         status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
-        told.step("make a backup while it runs", "exit status 0", f"exit {status}: {_end(text)}", status == 0)
+        told.step("make a backup while it runs", "exit status 0", f"exit {status}: {end(text)}", status == 0)
         await stage.passes(seconds / 3)
         await stage.at_rest()
         held = stage.store.last()
         stage.line.data.rename(stage.folder / "lost")
         words = ("restore", str(stage.line.folder), "--from", str(copy), "--ebr", str(stage.folder / "ebr"))
         status, text = await stage.command(*words, "--reason", "operational qualification, the journal was lost")
-        told.step("lose the journal, restore it with what the EBR has", "exit status 0", f"exit {status}: {_end(text)}", status == 0)
+        told.step("lose the journal, restore it with what the EBR has", "exit status 0", f"exit {status}: {end(text)}", status == 0)
         await stage.gateway.start()
         await stage.connected()
         after = stage.last()
@@ -202,55 +176,7 @@ async def restored(stage: Stage, told: Told, seconds: float) -> None:
     doubled = list(_doubles(stage.folder / "ebr" / "ebr.db"))
     told.step("read what the EBR holds", "no entry twice", listed(doubled) or "none twice", not doubled)
     status, text = await stage.verified(stage.line.data)
-    told.step("verify the journal", "good", f"exit {status}: {_end(text)}", status == 0, verify=text.splitlines())
-
-
-async def roles(stage: Stage, told: Told, seconds: float) -> None:
-    """Give every command of the table without a person, to a line with users; each is refused, and written down."""
-    del seconds
-    async with stage.running():
-        status, _ = await stage.command(
-            *("users", "add", str(stage.line.folder), "oq-admin", "--name", "Operational Qualification", "--role", "admin"),
-            *("--reason", "first administrator, of the operational qualification"),
-        )
-        told.step("add the first user", "exit status 0", f"exit {status}", status == 0)
-        refused: list[str] = []
-        done: list[str] = []
-        for command, rule in RULES.items():
-            if command in ("restore", "users-add", "users-enable", "users-reset") or rule.first:
-                continue
-            answer = tell(stage.line.data, command, reason="operational qualification of roles")
-            (refused if answer.get("refused") == "nobody-named" else done).append(f"{command}: {answer.get('error', 'done')}")
-        all_refused = bool(refused) and not done
-        told.step("give each command without a person", "each refused", listed(done) or f"{len(refused)} refused", all_refused)
-        said: dict[str, Any] = {"as_user": "oq-admin", "password": "not the password", "reason": "operational qualification of roles"}
-        wrong = tell(stage.line.data, "rotate-key", **said)
-        cause = str(wrong.get("refused"))
-        told.step("give one with a wrong password", "refused: wrong-password", cause, cause == "wrong-password")
-        await stage.at_rest()
-    written = [one for one in stage.received().audits if one["action"] == "refused"]
-    told.step("read the audit trail", "each refusal is there", f"{len(written)} of {len(refused) + 1}", len(written) >= len(refused) + 1)
-
-
-CASES = (
-    Case("OQ-01", "Acquisition and delivery", ("URS-UPL-02", "URS-AUD-04"), "high", "nothing lost, doubled, made up", delivery),
-    Case("OQ-02", "Killed gateway", ("URS-BUF-02", "URS-OPS-05"), "high", "no committed entry is lost, the time down is a gap", killed),
-    Case("OQ-03", "EBR away", ("URS-BUF-09", "URS-UPL-02"), "high", "recording goes on, everything comes once", receiver_away),
-    Case("OQ-04", "Devices away", ("URS-DAQ-06",), "high", "a gap for the time, and no values are made up", sources_away),
-    Case("OQ-05", "Receiver with a wrong certificate", ("URS-UPL-08",), "high", "nothing is handed to a stranger", wrong_certificate),
-    Case("OQ-06", "Tampering", ("URS-AUD-06",), "high", "a change is found and named", tampering),
-    Case("OQ-07", "Restore", ("URS-OPS-02", "URS-UPL-01"), "high", "a new epoch, nothing sent as new again", restored),
-    Case("OQ-08", "Roles", ("URS-SEC-01", "URS-AUD-01"), "high", "who is nobody changes nothing, and it is written down", roles),
-)
-
-
-def _states(stage: Stage) -> str:
-    return listed([f"{name}: {state}" for name, state in sorted(stage.states().items())])
-
-
-def _all_connected(stage: Stage) -> bool:
-    states = stage.states()
-    return states.keys() == stage.served and set(states.values()) == {"connected"}
+    told.step("verify the journal", "good", f"exit {status}: {end(text)}", status == 0, verify=text.splitlines())
 
 
 def _is_of_network(stage: Stage, name: str) -> bool:
@@ -262,34 +188,6 @@ def _still_open(stage: Stage, gap: Gap) -> list[str]:
     """Name the tags of a gap that were not observed again. A gap may end tag by tag."""
     tags = [tag.tag for tag in stage.line.tags_of(gap.source)] if isinstance(gap.tags, str) else sorted(gap.tags)
     return [] if gap.end is not None else [tag for tag in tags if tag not in gap.ends]
-
-
-def _compared(stage: Stage, told: Told) -> None:
-    """Compare the EBR's store with the devices' own logs, source by source. A device that made nothing in this time proves nothing."""
-    truths = read(stage.folder / "truth")
-    for name, counts in compare(stage.line, truths, stage.received()).items():
-        if name not in stage.served:
-            continue
-        text = f"read {counts.read}, received {counts.received}, in gaps {counts.in_gaps}, lost {counts.lost}, doubled {counts.doubled}"
-        good = None if counts.good and not counts.received else counts.good
-        told.step(
-            f"compare {name} with its own log",
-            "received; none lost, doubled or made up",
-            f"{text}, made up {counts.foreign}{'' if counts.received else ': nothing came that could be compared'}",
-            good,
-            **{f"{name}-counts": asdict(counts)},
-        )
-
-
-async def _proved(stage: Stage, told: Told) -> None:
-    for what, place in (("journal", stage.line.data), ("EBR's store", stage.folder / "ebr")):
-        status, text = await stage.verified(place)
-        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {_end(text)}", status == 0)
-
-
-def _end(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("note:")]
-    return "; ".join(lines[:3])[:400] or "nothing was printed"
 
 
 def _rows(path: Path) -> Iterator[tuple[int, int]]:

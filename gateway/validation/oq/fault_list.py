@@ -1,0 +1,92 @@
+"""The faults that an operational qualification is asked for, each by the case that plays it, or with the reason why none does."""
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """A fault. why: no case plays it, because; empty: cases name it (`Case.faults`)."""
+
+    id: str
+    where: str
+    title: str
+    why: str = ""
+
+
+POWER = (
+    "nothing but a switched-off machine takes what its disk has not written: pull the plug of the plant's PC while it records, and `verify`"
+)
+PLANT = "of the plant's own devices, whose make decides it: `probe`, and the first weeks beside the old way"
+CLOCKS = "a simulated device has this machine's clock; `time` and the finding source-clock-off say it of the real one"
+DAEMON = "what asks time servers is the machine's own daemon, which is not changed for a test; stop it for an hour and look at `time`"
+LOTS = "what a second booking of a lot means is the map's; the context's own tests play it"
+
+FAULTS = (
+    Fault("link-cut", "source", "link cut"),
+    Fault("link-slow", "source", "link slow"),
+    Fault("link-half-open", "source", "link half-open"),
+    Fault("reboot", "source", "device switched off and on"),
+    Fault("source-clock", "source", "clock of the device ahead by 5 s, behind by 1 h, drifting", CLOCKS),
+    Fault("unit-change", "source", "unit changed", PLANT),
+    Fault("type-change", "source", "type changed", PLANT),
+    Fault("node-removed", "source", "node or address removed"),
+    Fault("overflow", "source", "value beyond what its type holds", PLANT),
+    Fault(
+        "stale",
+        "source",
+        "value that stands still and says Good",
+        "no one can tell it from a value that does not change: max_silence_s says of a tag that it must",
+    ),
+    Fault("nan", "source", "no number (NaN)"),
+    Fault(
+        "torn",
+        "source",
+        "32-bit value torn between two reads",
+        "a matter of microseconds inside a device; the driver's own tests tear them",
+    ),
+    Fault("word-swap", "source", "words of a value swapped", "the map says the order; `probe` shows it, and loop checks prove it"),
+    Fault("crc", "source", "checksum wrong", "in OQ-17 where a Modbus source is on a serial line; Modbus TCP has none"),
+    Fault("exception-code", "source", "device answers with an error"),
+    Fault("mes-edit", "source", "row of the MES edited"),
+    Fault("mes-delete", "source", "row of the MES deleted"),
+    Fault("mes-late", "source", "row of the MES that is late"),
+    Fault("dst", "source", "local times of the nights in which clocks are set"),
+    Fault("result-replaced", "source", "laboratory result replaced"),
+    Fault("duplicate-lot", "source", "lot number that comes twice", LOTS),
+    Fault("unmapped-code", "source", "code that no table lists"),
+    Fault("kill", "machine", "process killed (SIGKILL)"),
+    Fault("power", "machine", "power lost", POWER),
+    Fault("disk-full", "machine", "disk full"),
+    Fault(
+        "read-only",
+        "machine",
+        "disk that turns read-only",
+        "a file system that can be turned has to be made for it; the project's fault suite does",
+    ),
+    Fault("bit-flip", "machine", "a bit or a row of the record changed"),
+    Fault("suspend", "machine", "process or machine frozen"),
+    Fault("clock-set", "machine", "clock set forward and back"),
+    Fault("ntp-down", "machine", "time servers silent", DAEMON),
+    Fault("falseticker", "machine", "time server that is wrong", DAEMON),
+    Fault("leap", "machine", "leap second", "none is announced; the clock's own tests play one"),
+    Fault("cert-expired", "machine", "certificate that has ended"),
+    Fault("config-edited", "machine", "line folder edited on disk"),
+    Fault("ebr-away", "uplink", "EBR away"),
+    Fault("loss", "uplink", "pages and receipts lost"),
+    Fault("doubled", "uplink", "pages sent twice"),
+    Fault("delay", "uplink", "receipts late"),
+    Fault(
+        "reorder",
+        "uplink",
+        "entries out of order",
+        "the copy's uplink is HTTPS, whose connection keeps the order; the receipt's tests play it by MQTT",
+    ),
+    Fault("unstored", "uplink", "answered, and not stored"),
+    Fault("http-errors", "uplink", "answers 4xx and 5xx"),
+    Fault("poison", "uplink", "one record that is refused"),
+    Fault("schema-refusal", "uplink", "schema that is refused"),
+    Fault("wrong-ca", "uplink", "certificate of another authority"),
+    Fault("alters", "uplink", "EBR that drops what it answered for, or answers for something else"),
+    Fault("persons", "persons", "commands by nobody, by a wrong password, by a role that may not"),
+    Fault("restore", "machine", "journal lost and restored"),
+    Fault("limits", "source", "parameters beyond their limits"),
+)
