@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from config.locations import data_directory, people_socket
     from config.problem import ConfigError, Place, Problem, did_you_mean
     from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Users, Witness
+    from config.toml.text import parse_toml
     from config.units.scaling import Scaling
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "exceptions",
     "identity",
     "load",
+    "parse_toml",
     "people_socket",
     "place_of",
     "read",
@@ -69,6 +71,7 @@ _HOMES = {
     "config.sections": (
         *("Backup", "Credential", "Equipment", "FromRow", "FromTag", "Model", "Push", "Pushed", "Source", "Uplink", "Users", "Witness"),
     ),
+    "config.toml.text": ("parse_toml",),
     "config.units.scaling": ("Scaling",),
     "config.line": (
         *("Alarm", "Code", "CodeTable", "Disposition", "EbrField", "Identity", "Line", "Parameter", "Step", "Tag", "place_of"),

@@ -37,6 +37,7 @@ KNOWN = (
     "alarms.csv",
     "ebr-fields.csv",
     "dispositions.csv",
+    "pq.toml",  # acceptance limits of a performance qualification, which `qualify pq` reads: no part of the configuration
 )
 
 T = TypeVar("T")

@@ -20,6 +20,7 @@ class Truth:
     """
 
     def __init__(self, path: Path | None) -> None:
+        self._path, self._turns = path, 0
         self._file = None if path is None else path.open("ab", buffering=0)
         self._served: dict[str, Any] = {}
 
@@ -36,6 +37,15 @@ class Truth:
     def row(self, name: str, key: str, ticks: int, row: Mapping[str, Any]) -> None:
         """Log a row or record that was written."""
         self._write({"what": "row", "name": name, "key": key, "t": ticks, "row": dict(row)})
+
+    def turn(self) -> None:
+        """Set aside what was logged so far, as `<source>.<n>.jsonl`, and go on with an empty log: no line is in both, or in none."""
+        if self._path is None or self._file is None:
+            return
+        self._file.close()
+        self._turns += 1
+        self._path.rename(self._path.with_suffix(f".{self._turns}.jsonl"))
+        self._file = self._path.open("ab", buffering=0)
 
     def close(self) -> None:
         """Close the log's file."""

@@ -55,6 +55,10 @@ def parse(file: str, data: bytes) -> Document:
         return _broken(file, None, "a number in this file is too long to be one")
 
 
+parse_toml = parse
+"""The same, as other packages name it: for a file of the folder that is no part of the configuration."""
+
+
 def _syntax(message: str) -> tuple[int | None, str]:
     """Split tomllib's message `... (at line 3, column 7)` into line and reason."""
     head, separator, tail = message.rpartition(" (at line ")

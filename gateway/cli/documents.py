@@ -65,7 +65,7 @@ def publish(
     standard error says why it stands in no journal. Ends the program where the files can not be written.
     """
     said = credentials(user, password_file)
-    answer = _recorded(line, {"draft": dict(drafted), **said})
+    answer = recorded(line, {"draft": dict(drafted), **said})
     if "error" in answer and said:
         fail(answer["error"], WRONG_INPUT)
     if "error" in answer:
@@ -76,12 +76,12 @@ def publish(
     return document, write(document, to, forms, name)
 
 
-def _recorded(line: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+def recorded(line: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Have a document recorded; `error` where that can not be, whatever is in the way."""
     from config import ConfigError
 
     try:
-        return answered(line, "document-record", arguments)
+        return answered(line, "document-record", dict(arguments))
     except SystemExit:  # which said why
         return {"error": "the line's gateway could not be asked"}
     except (OSError, ConfigError) as error:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from gateway.cli.base import FINDING, FOLDER, GOOD, WRONG_INPUT, fail
-from gateway.cli.documents import alone, publish, write
+from gateway.cli.documents import alone, publish, recorded, write
 from gateway.cli.persons import password_option, person
 from gateway.documents.deviations import WITH_DISPOSITIONS
 from gateway.validation.bundle import Bundle
@@ -37,23 +37,37 @@ def makes_evidence(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def called(*, to: Path, plan: str | None, witness: str | None, user: str | None, password_file: Path | None, **more: Any) -> None:
-        if witness is not None and witness == user:
-            fail(f"--witness {witness}: is the tester; the witness is somebody else", WRONG_INPUT)
-        command(making=Making(to, Run(plan, user, witness), user, password_file), **more)
+        command(making=Making(to, run_of(plan, user, witness), user, password_file), **more)
 
     own = [each for each in inspect.signature(command).parameters.values() if each.name != "making"]
     handed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in ("to", "plan", "witness", "user", "password_file")]
     vars(called)["__signature__"] = inspect.Signature([*own, *handed])  # what click hands over
     to = click.option("--to", type=FOLDER, required=True, help="the folder of the evidence, new or empty")
+    return to(of_plan(person(password_option(called))))
+
+
+def of_plan(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say of which plan a run is, and who watches: --plan, --witness."""
     plan = click.option("--plan", help="id of the test plan or protocol that this run is of")
     witness = click.option("--witness", help="user who watches, and alone signs it as `witnessed`; not the one who runs it")
-    return to(plan(witness(person(password_option(called)))))
+    return plan(witness(command))
 
 
-def made(line: Path, making: Making, drafted: Callable[[Bundle], Mapping[str, Any]]) -> None:
-    """Make the folder: its evidence, its document, three forms; record it, say what came of it, end with its exit code."""
+def run_of(plan: str | None, user: str | None, witness: str | None) -> Run:
+    """Return a run of these persons. Ends the program where the tester is to be his own witness."""
+    if witness is not None and witness == user:
+        fail(f"--witness {witness}: is the tester; the witness is somebody else", WRONG_INPUT)
+    return Run(plan, user, witness)
+
+
+def made(line: Path, making: Making, drafted: Callable[[Bundle], Mapping[str, Any]], said: Mapping[str, str] | None = None) -> None:
+    """Make the folder: its evidence, its document, three forms; record it, say what came of it, end with its exit code.
+
+    said: what the person said before a run of days; None: he is asked when it has ended.
+    """
     try:
-        document = _put(line, drafted(Bundle(making.to)), making)
+        draft = drafted(Bundle(making.to))
+        document = _put(line, draft, making) if said is None else put_by(line, draft, making.to, said)
     except OSError as error:
         fail(f"{error.filename or making.to}: {error.strerror}", WRONG_INPUT)
     click.echo(text_of(document))
@@ -64,11 +78,20 @@ def made(line: Path, making: Making, drafted: Callable[[Bundle], Mapping[str, An
 def _put(line: Path, drafted: Mapping[str, Any], making: Making) -> dict[str, Any]:
     """Record the document where it can be, and write its three forms. Without a person it is recorded by nobody."""
     if making.user is None:
-        document = alone(line, drafted)
-        write(document, making.to, FORMS, NAME)
-        click.echo("not recorded in the journal: nobody was named (--user); `qualify sign` records it", err=True)
-        return document
+        return put_by(line, drafted, making.to, {})
     document, _ = publish(line, drafted, making.to, FORMS, making.user, making.password_file, NAME)
+    return document
+
+
+def put_by(line: Path, drafted: Mapping[str, Any], to: Path, said: Mapping[str, str]) -> dict[str, Any]:
+    """Write the document of a run that nobody repeats, whether it can be recorded or not. said: the person's credentials, or nothing."""
+    answer: dict[str, Any] = {"error": "nobody was named (--user)"}
+    if said:
+        answer = recorded(line, {"draft": dict(drafted), **said})
+    if "error" in answer:
+        click.echo(f"not recorded in the journal: {answer['error']}; `qualify sign` records it", err=True)
+    document: dict[str, Any] = answer.get("document") or alone(line, drafted)
+    write(document, to, FORMS, NAME)
     return document
 
 

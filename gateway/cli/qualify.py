@@ -13,6 +13,7 @@ from gateway.cli.change_impact import impact
 from gateway.cli.documents import public_keys_from, replace, write
 from gateway.cli.evidence import FORMS, NAME, Making, disposed_text, made, makes_evidence, text_of
 from gateway.cli.persons import by_person, password_option, person
+from gateway.cli.qualify_pq import pq
 
 bundle_folder = click.argument("folder", type=FOLDER, metavar="DIR", help="a folder that qualify made")
 
@@ -23,6 +24,7 @@ def qualify() -> None:
 
 
 qualify.add_command(impact)
+qualify.add_command(pq)
 
 
 @qualify.command(short_help="Installation qualification, on the plant's PC; reads only")
@@ -91,8 +93,10 @@ def oq(line: Path, cases: tuple[str, ...], seconds: float, ebr: Path | None, mak
 
 def _document(folder: Path) -> dict[str, Any]:
     from gateway.documents import NotADocument
-    from gateway.validation.bundle import document_of
+    from gateway.validation.bundle import document_of, unfinished
 
+    if (begun := unfinished(folder)) is not None:
+        fail(f"{folder}: the run that began at {begun} came to no end, or still goes on: it has no document, and is not passed", FINDING)
     try:
         return document_of(folder)
     except NotADocument as error:

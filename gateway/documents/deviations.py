@@ -56,11 +56,11 @@ def blocks_of_deviations(deviations: Sequence[Mapping[str, Any]]) -> Iterator[Bl
 
 
 def testers(document: Mapping[str, Any]) -> set[str]:
-    """Return the users who made a run: named, or signed that they executed it."""
-    named = document["facts"].get("tester")
-    made = document["made_by"]
+    """Return the users who made a run: named, or signed that they executed it; of a list that grew, all who made a part of it."""
+    facts, made = document["facts"], document["made_by"]
+    named = {*facts.get("testers", ()), *filter(None, [facts.get("tester")])}
     signed = {one["user"] for one in document["signatures"] if one["meaning"].casefold() == EXECUTED}
-    return {*signed, *([named] if named else []), *([made["user"]] if made["kind"] == "person" else [])}
+    return {*signed, *named, *([made["user"]] if made["kind"] == "person" else [])}
 
 
 def signing_problem(document: Mapping[str, Any], user: str, meaning: str) -> str | None:

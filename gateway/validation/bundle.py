@@ -7,7 +7,8 @@ DIR/dispositions/001.json ... what persons disposed of its deviations, each a do
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from gateway.documents import NotADocument, read
 
 DOCUMENT = "document.json"
 SUMS = "SHA256SUMS"
+RUNNING = "running.json"
+"""Stands there while a run goes on."""
 DISPOSITIONS = "dispositions"
 
 
@@ -28,6 +31,15 @@ class Bundle:
         self.folder = folder
         (folder / "evidence").mkdir(parents=True, exist_ok=True)
         self.sums: dict[str, str] = {}
+
+    @classmethod
+    def again(cls, folder: Path, sums: Mapping[str, str], drop: Iterable[str]) -> "Bundle":
+        """Open a folder that goes on growing; its document is made anew. sums: what it names. drop: files that are made anew, too."""
+        bundle = cls.__new__(cls)
+        bundle.folder, bundle.sums = folder, {name: digest for name, digest in sums.items() if name not in drop}
+        for name in drop:
+            (folder / name).unlink(missing_ok=True)
+        return bundle
 
     def keep(self, name: str, content: bytes) -> str:
         """Write a file of evidence; return its name below the folder. name: of a file, with no folder that leads out of it."""
@@ -51,6 +63,12 @@ class Bundle:
 def document_of(folder: Path) -> dict[str, Any]:
     """Read the document of a folder. Raises NotADocument, OSError."""
     return read(folder / DOCUMENT)
+
+
+def unfinished(folder: Path) -> str | None:
+    """Return when a run began that came to no end, by a power cut say, or goes on. None: there is a document, or was no run."""
+    path = folder / RUNNING
+    return str(json.loads(path.read_bytes())["begun"]) if path.exists() and not (folder / DOCUMENT).exists() else None
 
 
 def dispositions_of(folder: Path) -> list[tuple[str, dict[str, Any]]]:

@@ -100,14 +100,8 @@ def _place(bundle: Bundle) -> Iterator[Path]:
 
 def tested(given: Given, bundle: Bundle, run: Run) -> dict[str, Any]:
     """Restore into the bundle's folder, look, throw away; return the draft of the document. Raises OSError."""
-    begun = time.monotonic()
     with _place(bundle) as place:
-        restored = Asked(
-            "restore", "Restore the backup", ("URS-OPS-02",), "a journal, from a backup that verifies", lambda: _restore(given, place)
-        )
-        first = restored.made()
-        took_s = time.monotonic() - begun
-        checks = [first, *(one.made() for one in _after(given, place, took_s, there=first.verdict == "passed"))]
+        checks, took_s = checked(given, place)
     bundle.keep("checks.json", json.dumps([check._asdict() for check in checks], indent=1, ensure_ascii=False).encode())
     sums = bundle.facts()
     plain = [{**check._asdict(), "urs": list(check.urs)} for check in checks]
@@ -118,6 +112,15 @@ def tested(given: Given, bundle: Bundle, run: Run) -> dict[str, Any]:
     blocks = [*about, *blocks_of_deviations(deviations), *_table(checks), *evidence_blocks(sums), *sign_off()]
     title = f"Test of a backup of {given.gateway}"
     return draft(KIND, title, blocks, {**facts, **told, "evidence": sums}, result=result(checks))
+
+
+def checked(given: Given, place: Path) -> tuple[list[Check], float]:
+    """Restore into a folder and make every check; returns them, and how many seconds restoring took. Raises OSError."""
+    begun = time.monotonic()
+    title, expected = "Restore the backup", "a journal, from a backup that verifies"
+    first = Asked("restore", title, ("URS-OPS-02",), expected, lambda: _restore(given, place)).made()
+    took_s = time.monotonic() - begun
+    return [first, *(one.made() for one in _after(given, place, took_s, there=first.verdict == "passed"))], took_s
 
 
 def _restore(given: Given, place: Path) -> tuple[str, bool]:

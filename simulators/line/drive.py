@@ -17,8 +17,10 @@ from simulators.line.beyond import Beyond
 from simulators.line.endpoints import free_ports
 from simulators.line.failing import behind_cable, fail
 from simulators.line.genealogy import Genealogy
+from simulators.line.load import Load, driven
 from simulators.line.orders import Orders, Script
 from simulators.line.plan import Plan
+from simulators.line.ranges import fitted
 from simulators.line.rows import Filler, Write, with_batch_numbers, writes
 from simulators.line.signal import Moment
 from simulators.line.signals import moment, signals
@@ -63,6 +65,8 @@ async def serve(
     still: asyncio.Event | None = None,
     report: Callable[[Progress], None] = lambda _: None,
     only: Collection[str] | None = None,
+    load: Load | None = None,
+    logs: list[Truth] | None = None,
     failing: Mapping[str, str] | None = None,
     say: Callable[[str], Any] = lambda _: None,
     script: Script = (),
@@ -71,13 +75,14 @@ async def serve(
     """Serve until cancelled. truth: a folder for one ground-truth log per source, or None. Raises CanNotServe.
 
     started: set when every device can be connected to. still: while set, the process stands still and the devices go on answering.
-    report: called about each second. only: serve these sources alone. failing: source -> how it fails, in turns; say: is told when.
-    script: orders by the plant's own seconds. obeys: is handed what takes orders, before `started`.
+    report: called about each second. only: serve these sources alone. load: move tags at given rates. logs: takes the logs, to turn them.
+    failing: source -> how it fails, in turns; say: is told when. script: orders by the plant's own seconds. obeys: is handed what takes
+    orders, before `started`.
     """
-    async with served(line, truth, only, failing, say) as devices:
+    async with served(line, truth, only, failing, say, logs) as devices:
         genealogy = Genealogy(line, truth)
         try:
-            process = Process(line, devices, seed, batch_s, genealogy, script)
+            process = Process(line, devices, seed, batch_s, genealogy, script, load=load or Load())
             obeys(process.orders)
             if started is not None:
                 started.set()
@@ -93,8 +98,9 @@ async def served(
     only: Collection[str] | None,
     failing: Mapping[str, str] | None = None,
     say: Callable[[str], Any] = lambda _: None,
+    logs: list[Truth] | None = None,
 ) -> AsyncIterator[dict[str, Device]]:
-    """Run the devices of a line, by source, within the block. truth, only, failing, say: as of `serve`."""
+    """Run the devices of a line, by source, within the block. truth, only, failing, say, logs: as of `serve`."""
     async with AsyncExitStack() as stack:
         devices: dict[str, Device] = {}
         left_out = unserved(line) if only is None else {}
@@ -103,6 +109,8 @@ async def served(
             if (only is None or source.name in only) and source.name not in left_out:
                 log = _log(truth, source.name)
                 stack.callback(log.close)
+                if logs is not None:
+                    logs.append(log)
                 how, cable, its = (failing or {}).get(source.name), None, source
                 if how not in (None, "gone"):
                     its, cable = behind_cable(source, next(ports))
@@ -199,15 +207,18 @@ class Process:
         genealogy: Genealogy | None = None,
         script: Script = (),
         now: Callable[[], int] = now_ticks,
+        load: Load = Load(),  # noqa: B008 - it never changes
     ) -> None:
         """now: the plant's clock, in ticks."""
         self._line = line
         self._devices = devices
         self._plan = Plan(line, seed, batch_s)
         self._drivers = {source.name: source.driver for source in line.sources}
+        self._driven = driven(line, load, {tag.tag: fitted(tag) for tag in line.tags}, seed) if load.rates else {}
+        self._tick_s, self._speed = min([TICK_S, *(one.every_s for one in self._driven.values())]), load.speed
         beyond = Beyond(line)
         self.orders = Orders(devices, self._drivers, beyond, now, script)
-        self._now, self._tags = now, _by_source(line, devices, seed, beyond)
+        self._now, self._tags = now, _by_source(line, devices, seed, beyond, load.speed)
         self._filler = Filler(line, seed)
         self._weighings = Weighings(line, seed)
         self._genealogy = genealogy or Genealogy(line, None)
@@ -218,18 +229,21 @@ class Process:
         """Tick on a fixed grid for ever; a late tick skips those that it missed. While `still` is set, the plant's time stops."""
         began = time.monotonic()
         started = datetime.now(UTC)
-        before_s, tick = -TICK_S, 0
+        step_s, lasts_s = self._tick_s, self._tick_s / self._speed  # of the plant's time, and how long that takes
+        before_s, tick = -step_s, 0
         while True:
-            now = self.moment(tick * TICK_S, started)
+            now = self.moment(tick * step_s, started)
             await self.tick(now, before_s)
             if int(now.at_s) != int(before_s):
                 report(self._updated(now))
             before_s = now.at_s
-            while still.is_set():
-                began += TICK_S
-                await asyncio.sleep(TICK_S)
-            tick = max(tick + 1, int((time.monotonic() - began) / TICK_S) + 1)
-            await asyncio.sleep(max(0.0, began + tick * TICK_S - time.monotonic()))
+            if still.is_set():
+                stood = time.monotonic()
+                while still.is_set():  # noqa: ASYNC110 - an event is set, and has no wait for that it is cleared
+                    await asyncio.sleep(TICK_S)
+                began += time.monotonic() - stood
+            tick = max(tick + 1, int((time.monotonic() - began) / lasts_s) + 1)
+            await asyncio.sleep(max(0.0, began + tick * lasts_s - time.monotonic()))
 
     def moment(self, at_s: float, started: datetime) -> Moment:
         """Take the plant's situation at this second of its own time."""
@@ -254,7 +268,11 @@ class Process:
         """Find the tags that are due and whose value differs from the last one set on the device."""
         result, last = {}, self._last
         for name, rate_s, signal in tags:
-            if rate_s > TICK_S and int(now.at_s / rate_s) == int(before_s / rate_s) and before_s >= 0:
+            if (moved := self._driven.get(name)) is not None:
+                if before_s < 0 or moved.is_due(now.at_s):
+                    result[name] = last[name] = moved.moved(signal(now), last.get(name))
+                continue
+            if rate_s > self._tick_s and int(now.at_s / rate_s) == int(before_s / rate_s) and before_s >= 0:
                 continue
             value = self.orders.held[name] if name in self.orders.held else signal(now)
             if name not in last or last[name] != value:
@@ -285,12 +303,12 @@ class Process:
 
 
 def _by_source(
-    line: Line, devices: dict[str, Device], seed: int, beyond: Beyond
+    line: Line, devices: dict[str, Device], seed: int, beyond: Beyond, speed: float
 ) -> dict[str, list[tuple[str, float, Callable[[Moment], Any]]]]:
     rates = {source.name: source.rate_ms for source in line.sources}
     result: dict[str, list[tuple[str, float, Callable[[Moment], Any]]]] = {}
     for tag, signal in zip(line.tags, signals(line, seed, beyond.over), strict=True):
         if signal is not None and tag.source in devices:
             rate_ms = tag.rate_ms if tag.rate_ms is not None else rates[tag.source]
-            result.setdefault(tag.source, []).append((tag.tag, rate_ms / 1000, signal))
+            result.setdefault(tag.source, []).append((tag.tag, rate_ms / 1000 * speed, signal))
     return result

@@ -43,9 +43,9 @@ def signals(line: Line, seed: int, over: Over = as_it_is) -> list[Signal | None]
     """
     drivers = {source.name: source.driver for source in line.sources}
     bands = Bands(line)
-    roles = Weighings(line, seed).signals() | _roles(line)
+    known = Weighings(line, seed).signals() | roles(line)
     return [
-        None if drivers[tag.source].startswith("mes_") else _signal(line, tag, seed, bands, roles, drivers[tag.source], over)
+        None if drivers[tag.source].startswith("mes_") else _signal(line, tag, seed, bands, known, drivers[tag.source], over)
         for tag in line.tags
     ]
 
@@ -95,7 +95,7 @@ def _alarm(line: Line, tag: Tag, random: Random) -> Signal | None:
     return value
 
 
-def _roles(line: Line) -> dict[str, Signal]:
+def roles(line: Line) -> dict[str, Signal]:
     """Make the signals of tags that report where an equipment is. If two equipments name one tag, the first has it."""
     result: dict[str, Signal] = {}
     tags = {tag.tag: tag for tag in line.tags}

@@ -9,7 +9,7 @@ from typing import Any
 Place = tuple[str, int | None]
 """A table: ("line", None) is [line], ("source", 2) the third [[source]]."""
 
-Setting = str | list[str] | dict[str, str] | None
+Setting = str | int | list[str] | dict[str, str] | None
 """A new value; None takes the key away."""
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(#.*)?$")

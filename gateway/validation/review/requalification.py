@@ -30,9 +30,10 @@ def needed(newest: Mapping[str, Mapping[str, Any]], since: str | None, now: Now,
     befell: what happened to the journal in the period. standing: codes of alarms that stand and doubt what is installed.
     """
     reasons = [reason for kind, name in STAGES.items() for reason in _of_stage(name, newest.get(kind), since, now)]
+    reasons += _of_stage("PQ", newest[PERFORMANCE], since, now) if PERFORMANCE in newest else ()
     reasons += list(befell)
     reasons += [f"alarm {code} stands" for code in standing]
-    unknown = [] if PERFORMANCE in newest else ["the performance qualification: the product makes none, so no document of one is recorded"]
+    unknown = [] if PERFORMANCE in newest else ["the performance qualification: none is recorded"]
     unknown += [] if now.configuration else ["the configuration in force can not be read"]
     answer = "yes" if reasons else "not known" if now.configuration is None else "no"
     return Needed(answer, reasons, unknown)

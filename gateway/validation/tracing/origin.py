@@ -142,13 +142,16 @@ def _look(data: Path, line: Line, epoch: int, wanted: list[Found]) -> None:
             tables.setdefault(event["tagset"], {}).update(enumerate(event["tags"], event["first"]))
         elif held.seq >= first and held.payload.startswith(b'{"schema":"ebr-gateway/readings/'):
             entry = orjson.loads(held.payload)
-            for tag, reading in _of_entry(entry, held, tables[entry["tagset"]], line, tags):
+            for tag, reading in readings_of(entry, held, tables[entry["tagset"]], line, tags):
                 for one in wanted:
                     if one.tag == tag:
                         one.take(held.seq, reading)
 
 
-def _of_entry(entry: Json, held: Entry, table: Mapping[int, Json], line: Line, tags: Collection[str | None]) -> Iterator[tuple[str, Json]]:
+def readings_of(
+    entry: Json, held: Entry, table: Mapping[int, Json], line: Line, tags: Collection[str | None]
+) -> Iterator[tuple[str, Json]]:
+    """Yield (tag, what is shown of a reading) of an entry of readings, for these tags. table: the entry's tag table, by number."""
     columns, constant, base = entry["columns"], entry.get("constant", {}), from_rfc3339(entry["time_base"])
     default, trusted = clock_of(entry, line)
     for row in entry["readings"]:

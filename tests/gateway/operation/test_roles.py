@@ -64,7 +64,9 @@ LEAVES = {
 
 
 BY_ANOTHER = {
-    **dict.fromkeys(("qualify iq", "qualify oq", "restore-test", "review", "verification run"), "document-record"),
+    **dict.fromkeys(
+        ("qualify iq", "qualify oq", "qualify pq", "loopcheck", "restore-test", "review", "verification run"), "document-record"
+    ),
     "qualify sign": "document-sign",
 }
 """Commands that are given as one of the table: what they record or sign is a document."""

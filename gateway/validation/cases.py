@@ -1,0 +1,258 @@
+"""Cases of a qualification: steps with what was expected and what came, how each is played on a stage, and the document of them."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
+from gateway.documents import draft
+from gateway.documents.deviations import blocks_of_deviations, deviations_of
+from gateway.validation.bundle import Bundle
+from gateway.validation.check import RESULT, Verdict, listed
+from gateway.validation.pq_stage import Stage, evidence
+from gateway.validation.run import Run, evidence_blocks, sign_off
+
+NotExecuted = tuple[str, str, tuple[str, ...], str]
+"""Id, title, requirements, and why it was not executed."""
+
+
+class Step(NamedTuple):
+    """One step of a case. evidence: name of a file of the case's, or nothing."""
+
+    action: str
+    expected: str
+    actual: str
+    verdict: Verdict
+    evidence: str = ""
+
+
+class Told:
+    """Takes the steps of a case and the files that they rest on."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.files: dict[str, bytes] = {}
+
+    def step(self, action: str, expected: str, actual: str, good: bool | None, /, **file: object) -> None:  # noqa: FBT001 - the verdict
+        """Take a step. good: None where there was nothing to look at. file: at most one, `name=content`; its name gets the end .json."""
+        names = []
+        for name, content in file.items():
+            names.append(f"{name}.json")
+            self.files[names[-1]] = evidence(content)
+        verdict: Verdict = "not checked" if good is None else "passed" if good else "failed"
+        self.steps.append(Step(action, expected, actual, verdict, "".join(names)))
+
+
+class Case(NamedTuple):
+    """A case. seconds: how long the line runs in it."""
+
+    id: str
+    title: str
+    urs: tuple[str, ...]
+    risk: str
+    objective: str
+    play: Callable[[Stage, Told, float], Awaitable[None]]
+
+
+class Played(NamedTuple):
+    """A case that was played. steps: with the verdict of each. why: it came to no end, and how; None: it did.
+
+    interrupted: a person ended it: nothing that was left is good, and nothing of it is the program's failure.
+    """
+
+    case: Case
+    steps: Sequence[Step]
+    files: Mapping[str, bytes]
+    why: str | None
+    begun: str
+    ended: str
+    interrupted: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """Passed only if every step passed, there is one, and the case came to its end."""
+        verdicts = {step.verdict for step in self.steps}
+        if "failed" in verdicts or (self.why is not None and not self.interrupted):
+            return "failed"
+        return "passed" if verdicts == {"passed"} and self.why is None else "not checked"
+
+
+class Finding(NamedTuple):
+    """What a document is made of. head, blocks: what stands before the deviations, and after them before the cases.
+
+    open_: checks beside those of the cases, none of which passed. of_journal: it is about the line's own journal, and says through which
+    entry.
+    """
+
+    kind: str
+    title: str
+    head: Sequence[Block]
+    blocks: Sequence[Block]
+    facts: Mapping[str, Any]
+    open_: Sequence[Mapping[str, str]]
+    of_journal: bool = False
+
+
+def play(case: Case, stage_of: Callable[[], Stage], seconds: float, within_s: float) -> Played:
+    """Play a case on a stage of its own. One that breaks, or does not end in time, is a finding of its own, and never raises.
+
+    A KeyboardInterrupt (Ctrl-C, SIGTERM) ends what was started, in order; the case is then `interrupted`.
+    """
+    told, begun, why, interrupted = Told(), now(), None, False
+    logs: dict[str, bytes] = {}
+
+    async def played() -> None:
+        stage = stage_of()
+        try:
+            async with asyncio.timeout(within_s):
+                await case.play(stage, told, seconds)
+        finally:
+            logs.update(stage.logs())
+
+    try:
+        asyncio.run(played())
+    except KeyboardInterrupt:
+        why, interrupted = f"it was interrupted at {now()}, begun at {begun}", True
+    except TimeoutError:
+        why = f"it did not end within {within_s:.0f} s"
+    except Exception as error:  # noqa: BLE001 - a case that breaks is a finding of its own, and the next one is played
+        text = " ".join(str(error).split())[:400]
+        why = f"it came to no end: {type(error).__name__}: {text}"
+    return Played(case, told.steps, {**told.files, **logs}, why, begun, now(), interrupted)
+
+
+def now() -> str:
+    """Return the time, to the second."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def states(stage: Stage) -> str:
+    """Write the state of each source that is served."""
+    return listed([f"{name}: {state}" for name, state in sorted(stage.states().items())])
+
+
+def all_connected(stage: Stage) -> bool:
+    """Return whether every source that is served is connected."""
+    found = stage.states()
+    return found.keys() == stage.served and set(found.values()) == {"connected"}
+
+
+async def proved(stage: Stage, told: Told) -> None:
+    """Have journal and store prove themselves."""
+    for what, place in (("journal", stage.line.data), ("EBR's store", stage.folder / "ebr")):
+        status, text = await stage.verified(place)
+        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {end_of(text)}", status == 0)
+
+
+def end_of(text: str) -> str:
+    """Shorten what a command printed to its first lines."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("note:")]
+    return "; ".join(lines[:3])[:400] or "nothing was printed"
+
+
+def left_out(cases: Sequence[Case], played: Sequence[Played], why: str) -> list[NotExecuted]:
+    """List the cases that were not played."""
+    done = {one.case.id for one in played}
+    return [(case.id, case.title, case.urs, why) for case in cases if case.id not in done]
+
+
+def counted(played: Sequence[Played], missing: Sequence[NotExecuted]) -> dict[str, int]:
+    """Count the cases by verdict, those that were not executed, and the steps that passed."""
+    verdicts = [one.verdict for one in played]
+    return {
+        **{verdict: verdicts.count(verdict) for verdict in ("passed", "failed", "not checked")},
+        "not executed": len(missing),
+        "steps passed": sum(step.verdict == "passed" for one in played for step in one.steps),
+    }
+
+
+def drafted(found: Finding, bundle: Bundle, played: Sequence[Played], missing: Sequence[NotExecuted], run: Run) -> dict[str, Any]:
+    """Make the draft of the document of cases, and write its evidence. It is passed only if every case was played and passed."""
+    counts, checks = counted(played, missing), [*_checks(played, missing), *map(dict, found.open_)]
+    deviations = deviations_of(checks)
+    facts = {
+        "cases": [_plain(one) for one in played],
+        "not_executed": [{"id": name, "title": title, "urs": list(urs), "reason": why} for name, title, urs, why in missing],
+        "counts": counts,
+        "checks": checks,
+        "deviations": deviations,
+        **found.facts,
+        **run.facts(),
+    }
+    bundle.keep("cases.json", json.dumps(facts, indent=1, ensure_ascii=False).encode())
+    sums = bundle.facts()
+    whole = counts["passed"] == len(played) > 0 and not missing and not found.open_
+    result = RESULT["failed" if counts["failed"] else "passed" if whole else "not checked"]
+    blocks = [
+        *run.blocks(),
+        *found.head,
+        *blocks_of_deviations(deviations),
+        *found.blocks,
+        *_chapters(played),
+        *_missing(missing),
+        *evidence_blocks(sums),
+        *sign_off(),
+    ]
+    told = {**facts, "evidence": sums}
+    return draft(found.kind, found.title, blocks, told, result=result, journal=None if found.of_journal else [])
+
+
+def _plain(one: Played) -> dict[str, Any]:
+    case = one.case
+    told = {"id": case.id, "title": case.title, "urs": list(case.urs), "risk": case.risk, "objective": case.objective}
+    return {
+        **told,
+        "begun": one.begun,
+        "ended": one.ended,
+        "verdict": one.verdict,
+        "why": one.why,
+        "steps": [step._asdict() for step in one.steps],
+    }
+
+
+def _checks(played: Sequence[Played], missing: Sequence[NotExecuted]) -> list[dict[str, str]]:
+    """Write every step and what was not executed in the form in which checks are shown."""
+    rows = [
+        check_of(f"{one.case.id}.{number}", step.action, step.expected, step.actual, step.verdict)
+        for one in played
+        for number, step in enumerate(one.steps, 1)
+    ]
+    ends = [check_of(one.case.id, one.case.title, "it comes to its end", one.why, _of_end(one)) for one in played if one.why]
+    return [*rows, *ends, *(check_of(name, title, title, why, "not executed") for name, title, _, why in missing)]
+
+
+def check_of(name: str, title: str, expected: str, found: str, verdict: str) -> dict[str, str]:
+    """Write a check in the form in which those of all cases are shown."""
+    return {"id": name, "title": title, "expected": expected, "found": found, "verdict": verdict}
+
+
+def _of_end(one: Played) -> Verdict:
+    return "not checked" if one.interrupted else "failed"
+
+
+def _chapters(played: Sequence[Played]) -> Iterator[Block]:
+    for one in played:
+        case = one.case
+        yield Heading(1, f"{case.id} {case.title}: {one.verdict}")
+        head = [
+            ("Objective", case.objective),
+            ("Requirements", ", ".join(case.urs)),
+            ("Risk", case.risk),
+            ("Begun, ended", f"{one.begun}, {one.ended}"),
+        ]
+        yield NamedValues(head)
+        rows = [[str(number), *step[:4], step.evidence] for number, step in enumerate(one.steps, 1)]
+        marked = frozenset(number for number, step in enumerate(one.steps) if step.verdict != "passed")
+        yield Table(("No.", "Action", "Expected", "Actual", "Verdict", "Evidence"), (1, 6, 5, 9, 2, 4), rows, marked)
+        if one.why is not None:
+            yield Text(f"Deviation: {one.why}", marked=True)
+
+
+def _missing(missing: Sequence[NotExecuted]) -> Iterator[Block]:
+    if not missing:
+        return
+    yield Heading(1, "Not executed")
+    rows = [[name, title, ", ".join(urs), why] for name, title, urs, why in missing]
+    yield Table(("Id", "Case", "Requirement", "Why not"), (2, 5, 3, 8), rows, frozenset(range(len(rows))))
