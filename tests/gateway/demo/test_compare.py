@@ -139,6 +139,8 @@ def test_an_answer_that_was_asked_for_again_lies_in_the_window_of_the_next_readi
     served = [item(1.0, 1.0), item(1.104, 2.0), item(1.2, 3.0)]
     again = [polled(0.999, 1.106, 2.0), polled(1.199, 1.201, 3.0)]
     assert of_polls(TAG, served, again, [], round(0.2 * S)) == Counts(read=3, received=2, left_out=1)
+    proved = [polled(0.999, 1.201, 2.0)]
+    assert of_polls(TAG, served, proved, [], round(0.2 * S)) == Counts(read=3, received=1, left_out=2), "the last answer proved it"
     asked_anew = [polled(1.1, 1.106, 2.0), polled(1.199, 1.201, 3.0)]
     assert of_polls(TAG, served, asked_anew, [], round(0.2 * S)).lost == 1, "the answer of a poll of its own"
 
