@@ -147,7 +147,11 @@ def of_polls(
         if claimed:
             counts.received += 1
             stored, proved = item, claimed.received
-        elif index <= returned or item.ticks <= proved or (following and _replaced(item, following, period_ticks if is_answered_along else None)):
+        elif (
+            index <= returned
+            or item.ticks <= proved
+            or (following and _replaced(item, following, period_ticks if is_answered_along else None))
+        ):
             counts.left_out += 1
         else:
             _missing(counts, tag, item, stored, gaps, zone)

@@ -68,7 +68,8 @@ def test_who_has_the_specification_alone_receives_a_line_and_has_the_archives_re
             (uplink,) = now["uplinks"]
             assert (uplink["state"], uplink["receipts_refused"], uplink["rejected"]) == ("forwarding", 0, 0)
             assert wrong("status.json", now) == []
-            called("archive", line, "--batch", BATCH, "--to", tmp_path / "batch.zip")
+            made = called("archive", line, "--batch", BATCH, "--to", tmp_path / "batch.zip")
+            assert (tmp_path / "batch.zip").exists(), made.stderr
             said = asked(port, "/wrong")
             record = asked(port, f"/record/{BATCH}")
     assert said["wrong"] == []

@@ -114,7 +114,7 @@ class MqttIn:
             return
         gateway = str(told.get("gateway", ""))
         taken = await self._receiver.hear(gateway, read_runs(told.get("held")))
-        for stream in taken.answered:
+        for stream in taken.answered if prefix.endswith(gateway) else ():  # an uplink of records alone is online, too, and hears no receipt
             self._answer_to.setdefault(stream, prefix)
         await self._answer(taken)
 
