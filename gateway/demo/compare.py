@@ -126,9 +126,9 @@ def of_polls(
     """Compare a polled source: each change among its answers must be in a reading whose window holds that answer.
 
     An answer that was not taken is no loss in two cases. The driver asked again to prove it: then it lies in the window of the reading
-    before or after it, from the first question to the last answer; or, within a period, the tag's stored value came back, and there was no change to
-    store. Or nobody asked for it (is_answered_along: the device answers the tag with neighbours that are polled more often): then the
-    tag's own question must have followed in time, by the rule that makes a silence a gap.
+    before or after it, from the first question to the last answer; or, within a period, the tag's stored value came back, and there was
+    no change to store. Or nobody asked for it (is_answered_along: the device answers the tag with neighbours that are polled more often):
+    then the tag's own question must have followed in time, by the rule that makes a silence a gap.
     """
     counts = Counts(read=len(served))
     claims: list[Got | None] = [None] * len(served)
