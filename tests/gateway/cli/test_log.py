@@ -140,8 +140,8 @@ def test_whole_entries_are_those_of_the_journal_and_times_are_the_wall_clock(lin
 def test_who_follows_sees_what_is_written_from_now_on_and_leaves_in_order(tmp_path: Path) -> None:
     line = audited_line(tmp_path / "line", STORY)
     before = shown(line, "--last", "1")
-    program = ["env", "--default-signal=INT", COMMAND]  # a shell that runs the tests in the background has its children ignore it
-    follower = subprocess.Popen([*program, "log", line, "--follow", "--last", "1"], stdout=subprocess.PIPE, text=True)
+    program = ["env", "--default-signal=INT", str(COMMAND)]  # a shell that runs the tests in the background has its children ignore it
+    follower = subprocess.Popen([*program, "log", str(line), "--follow", "--last", "1"], stdout=subprocess.PIPE, text=True)
     try:
         assert follower.stdout is not None
         assert follower.stdout.readline().splitlines() == before
