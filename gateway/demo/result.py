@@ -92,14 +92,27 @@ class Result:
 
 
 def _unexcused(line: Line, steps: Iterable[Mapping[str, Any]], got: Received) -> Iterable[tuple[str, str]]:
-    """Yield required parameters that are not present although no gap lies in their step, or hid one of its edges."""
+    """Yield required parameters that are not present although no gap lies in their step, or hid one of its edges.
+
+    A duration has no tag: it is none if a gap hid the step's own signal for a while, as the step may have ended and begun again.
+    """
     sources = {tag.tag: tag.source for tag in line.tags}
     for step in steps:
         signals = [row.signal for row in line.steps if (row.equipment, row.step) == (step["equipment"], step["step"])]
-        if any(hides_an_edge(step, signal, got.gaps_of(sources[signal])) for signal in signals if signal in sources):
+        told = [(signal, got.gaps_of(sources[signal])) for signal in signals if signal in sources]
+        if any(hides_an_edge(step, signal, gaps) for signal, gaps in told):
             continue
-        gaps = {each["parameter"]: each.get("gaps") for each in step["parameters"]}
-        yield from ((step["record"], each["parameter"]) for each in step["completeness"]["missing"] if not gaps.get(each["parameter"]))
+        excused = {each["parameter"]: each.get("gaps") for each in step["parameters"]}
+        if any(lies_within(step, signal, gaps) for signal, gaps in told):
+            excused |= {each["parameter"]: True for each in step["parameters"] if each.get("statistic") == "duration"}
+        yield from ((step["record"], each["parameter"]) for each in step["completeness"]["missing"] if not excused.get(each["parameter"]))
+
+
+def lies_within(step: Mapping[str, Any], signal: str, gaps: Iterable[Gap]) -> bool:
+    """Return whether a gap hid the signal of a step for a part of it."""
+    begin, end = (from_rfc3339(step[edge]["time"]) for edge in ("start", "end"))
+    spans = [span for gap in gaps if (span := gap.span(signal)) is not None]
+    return any(first < end and (last is None or last > begin) for first, last in spans)
 
 
 def hides_an_edge(step: Mapping[str, Any], signal: str, gaps: Iterable[Gap]) -> bool:

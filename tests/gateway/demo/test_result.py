@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.demo.received import ALL, Gap
-from gateway.demo.result import hides_an_edge, observed_ticks
+from gateway.demo.result import hides_an_edge, lies_within, observed_ticks
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 
 RUN = (100, 200)
@@ -56,3 +56,12 @@ def test_an_edge_that_a_gap_hid_excuses_values_that_are_not_whole(
     lost = Gap("plc", tags, start + round(begin_s * TICKS_PER_S), "not-asked", start + round(end_s * TICKS_PER_S), outcome)
     step = {"start": {"time": "2026-11-22T06:00:00Z", "window_s": 1.0}, "end": {"time": "2026-11-22T06:00:10Z", "window_s": None}}
     assert hides_an_edge(step, "step", [lost]) is hides
+
+
+@pytest.mark.parametrize(("begin_s", "end_s", "lies"), [(4.0, 5.0, True), (-3.0, -1.0, False), (10.5, 12.0, False), (9.5, None, True)])
+def test_a_gap_of_a_steps_signal_within_it_leaves_its_duration_unproved(begin_s: float, end_s: float | None, lies: bool) -> None:
+    start = from_rfc3339("2026-11-22T06:00:00Z")
+    ends = None if end_s is None else start + round(end_s * TICKS_PER_S)
+    lost = Gap("plc", frozenset({"step"}), start + round(begin_s * TICKS_PER_S), "not-asked", ends, "lost")
+    step = {"start": {"time": "2026-11-22T06:00:00Z"}, "end": {"time": "2026-11-22T06:00:10Z"}}
+    assert lies_within(step, "step", [lost]) is lies
