@@ -268,8 +268,7 @@ def test_a_port_in_use_is_one_line(plant: Path, tmp_path: Path, capfd: pytest.Ca
         with socket.create_server(("127.0.0.1", urlsplit(source.endpoints[0]).port or 0)):
             said = io.StringIO()
             assert simulate(tmp_path / "copy", console=Console(file=said, width=500)) == 3
-            assert said.getvalue().startswith(
-                f"can not serve: source {source.name}: something else listens at {source.endpoints[0]} already"
-            )
+            begins = f"can not serve: source {source.name}: something else listens at {source.endpoints[0]} already"
+            assert said.getvalue().startswith(begins)
             assert said.getvalue().count("\n") == 1
     assert "Traceback" not in capfd.readouterr().err
