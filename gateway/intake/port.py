@@ -74,7 +74,7 @@ class Port:
         self._has_rows = False
         self.state, self.detail, self.since_s = "starting", "", time.monotonic()
         self.unread = ""  # what the source has and is not read, in words
-        self.readings = self.unchanged = self.lists = 0
+        self.readings = self.rows = self.unchanged = self.lists = 0
 
     @property
     def observed(self) -> int | None:
@@ -145,6 +145,7 @@ class Port:
         if poll:
             self._asking.answered(poll)
         self.polled, self.undocumented = kind == "poll", undocumented
+        self.rows += len(messages)
         self._count(len(readings), unchanged)
         return self._opened(stored, received_ns)
 

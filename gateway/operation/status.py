@@ -161,6 +161,7 @@ class Status:
             "for_s": round(time.monotonic() - port.since_s, 1),
             "tags": len(port.tags),
             "readings": port.readings,
+            "rows": port.rows,
             "unchanged": port.unchanged,
             "readings_per_s": self._rates.per_s(f"source {name}", port.readings),
             "observed": None if port.observed is None else rfc3339(port.observed),

@@ -54,6 +54,12 @@ def late(cycles: Mapping[str, Any]) -> str:
     return f"{cycles['count']:,} (longest {cycles['longest_s']:,.1f} s)" if cycles["count"] else "0"
 
 
+def taken(source: Mapping[str, Any]) -> str:
+    """Write how much a source has given since the start: readings, and rows where it tells some."""
+    rows = _of(source["rows"], "row", "rows")
+    return f"{source['readings']:,}" if not source["rows"] else f"{source['readings']:,} + {rows}" if source["readings"] else rows
+
+
 def not_applicable(ended: Mapping[str, Any]) -> str:
     """Write how many required parameters were not applicable to a batch, and why."""
     reasons = ended["not_applicable_because"]

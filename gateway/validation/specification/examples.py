@@ -105,6 +105,7 @@ STATUS: dict[str, Any] = {
             "for_s": 3599.0,
             "tags": 14,
             "readings": 8123,
+            "rows": 0,
             "unchanged": 70211,
             "readings_per_s": 2.3,
             "observed": "2026-11-30T06:54:02.0152773Z",

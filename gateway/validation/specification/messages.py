@@ -88,9 +88,10 @@ class JournalNow(Open):
 
 
 class SourceNow(Open):
-    """One source. for_s: how long in this state. late: polls that came late. observed: through when it was observed.
+    """One source. rows: rows, records and events that it told, beside readings. for_s: how long in this state. late: polls that came late.
 
-    endpoint: its address, without a user. tags_hidden: of its tags, how many are in a gap now. hidden_since: when the first of these began.
+    observed: through when it was observed. endpoint: its address, without a user. tags_hidden: of its tags, how many are in a gap now.
+    hidden_since: when the first of these began.
     """
 
     name: str
@@ -102,6 +103,7 @@ class SourceNow(Open):
     for_s: float
     tags: int
     readings: int
+    rows: int
     unchanged: int
     readings_per_s: float
     observed: str | None

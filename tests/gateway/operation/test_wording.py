@@ -214,3 +214,10 @@ def test_the_page_says_which_version_runs_and_who_approved_it() -> None:
     assert wording.configuration(now) == "configuration 4, approved by nobody"
     now["configuration"].update(state=None)
     assert wording.configuration(now) == "configuration 4"
+
+
+@pytest.mark.parametrize(
+    ("readings", "rows", "told"), [(8_123, 0, "8,123"), (0, 1, "1 row"), (0, 1_035, "1,035 rows"), (70, 2, "70 + 2 rows"), (0, 0, "0")]
+)
+def test_what_a_source_has_given_counts_its_rows(readings: int, rows: int, told: str) -> None:
+    assert wording.taken({"readings": readings, "rows": rows}) == told
