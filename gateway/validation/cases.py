@@ -79,7 +79,7 @@ class Played(NamedTuple):
         return "passed" if verdicts == {"passed"} and self.why is None else "not checked"
 
 
-class Finding(NamedTuple):
+class Subject(NamedTuple):
     """What a document is made of. head, blocks: what stands before the deviations, and after them before the cases.
 
     open_: checks beside those of the cases, none of which passed. of_journal: it is about the line's own journal, and says through which
@@ -168,7 +168,7 @@ def counted(played: Sequence[Played], missing: Sequence[NotExecuted]) -> dict[st
     }
 
 
-def drafted(found: Finding, bundle: Bundle, played: Sequence[Played], missing: Sequence[NotExecuted], run: Run) -> dict[str, Any]:
+def drafted(found: Subject, bundle: Bundle, played: Sequence[Played], missing: Sequence[NotExecuted], run: Run) -> dict[str, Any]:
     """Make the draft of the document of cases, and write its evidence. It is passed only if every case was played and passed."""
     counts, checks = counted(played, missing), [*_checks(played, missing), *map(dict, found.open_)]
     deviations = deviations_of(checks)

@@ -10,7 +10,7 @@ from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from config import Line
 from gateway.entries.status_names import severity, status_name
 from gateway.validation.bundle import DISPOSITIONS, DOCUMENT, Bundle, document_of, problems
-from gateway.validation.cases import Case, Finding, NotExecuted, Played, Step, Told, counted, drafted
+from gateway.validation.cases import Case, NotExecuted, Played, Step, Subject, Told, counted, drafted
 from gateway.validation.loop import Loop, fields_of, in_date, is_near, missing_cpps, plain, value_of
 from gateway.validation.loop_watch import Receipt, Seen
 from gateway.validation.pq_stage import Stage
@@ -142,7 +142,7 @@ def listed(line: Line, bundle: Bundle, loops: Sequence[Json], run: Run) -> Json:
     ]
     title, head = f"Loop checks of {line.gateway}, from the sensor to the EBR", [*_summary(line, counted(cases, left))]
     facts = {"loops": list(loops), "testers": sorted({one["persons"][0] for one in loops})}
-    return drafted(Finding(KIND, title, head, [*_table(loops, cases)], facts, [], of_journal=True), bundle, cases, left, run)
+    return drafted(Subject(KIND, title, head, [*_table(loops, cases)], facts, [], of_journal=True), bundle, cases, left, run)
 
 
 def _summary(line: Line, counts: Mapping[str, int]) -> Iterator[Block]:

@@ -12,7 +12,7 @@ from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from config import Line
 from gateway.validation import pq_cases
 from gateway.validation.bundle import RUNNING, Bundle
-from gateway.validation.cases import Case, Finding, Played, check_of, counted, drafted, left_out, now, play
+from gateway.validation.cases import Case, Played, Subject, check_of, counted, drafted, left_out, now, play
 from gateway.validation.check import listed
 from gateway.validation.pq_cases import Asked, Results
 from gateway.validation.pq_limits import KEYS, Limits
@@ -66,7 +66,7 @@ def qualified(site: Line, bundle: Bundle, asked: Asked, run: Run) -> dict[str, A
         "sources_without_a_device": unplayed,
         **times,
     }
-    found = Finding(KIND, f"Performance qualification of {site.gateway}", head, blocks, facts, [*_open(unplayed, asked.limits)])
+    found = Subject(KIND, f"Performance qualification of {site.gateway}", head, blocks, facts, [*_open(unplayed, asked.limits)])
     document = drafted(found, bundle, played, missing, run)
     shutil.rmtree(work, ignore_errors=True)
     running.unlink()
