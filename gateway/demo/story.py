@@ -28,6 +28,7 @@ WAITS_FOR_S = 300.0
 DRAINS_WITHIN_S = 120.0
 LOOKS_EVERY_S = 0.5
 STILL_S = 3.0
+COUNTS_EVERY_S = 2.0  # every log is read for it, beside a gateway that needs the processor
 LATE_S = 90.0
 
 
@@ -195,7 +196,7 @@ def _closes(payload: bytes, batch: str) -> bool:
 async def arrived(parts: Cast) -> None:
     """Wait until the EBR holds all that the devices had, or it is in a gap. What is missing when the time is over, the verdict names."""
     with contextlib.suppress(TooSlow):
-        await until(lambda: not _lacks(parts.setting), DRAINS_WITHIN_S, "all that the devices had")
+        await until(lambda: not _lacks(parts.setting), DRAINS_WITHIN_S, "all that the devices had", every_s=COUNTS_EVERY_S)
 
 
 def _lacks(setting: Setting) -> int:

@@ -11,38 +11,12 @@ from gateway.documents import draft
 from gateway.documents.deviations import blocks_of_deviations, deviations_of
 from gateway.validation.bundle import Bundle
 from gateway.validation.check import RESULT, Verdict, listed
-from gateway.validation.pq_stage import Stage, evidence
+from gateway.validation.pq_stage import Stage
 from gateway.validation.run import Run, evidence_blocks, sign_off
+from gateway.validation.steps import Step, Told
 
 NotExecuted = tuple[str, str, tuple[str, ...], str]
 """Id, title, requirements, and why it was not executed."""
-
-
-class Step(NamedTuple):
-    """One step of a case. evidence: name of a file of the case's, or nothing."""
-
-    action: str
-    expected: str
-    actual: str
-    verdict: Verdict
-    evidence: str = ""
-
-
-class Told:
-    """Takes the steps of a case and the files that they rest on."""
-
-    def __init__(self) -> None:
-        self.steps: list[Step] = []
-        self.files: dict[str, bytes] = {}
-
-    def step(self, action: str, expected: str, actual: str, good: bool | None, /, **file: object) -> None:  # noqa: FBT001 - the verdict
-        """Take a step. good: None where there was nothing to look at. file: at most one, `name=content`; its name gets the end .json."""
-        names = []
-        for name, content in file.items():
-            names.append(f"{name}.json")
-            self.files[names[-1]] = evidence(content)
-        verdict: Verdict = "not checked" if good is None else "passed" if good else "failed"
-        self.steps.append(Step(action, expected, actual, verdict, "".join(names)))
 
 
 class Case(NamedTuple):

@@ -10,11 +10,12 @@ from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from config import Line
 from gateway.entries.status_names import severity, status_name
 from gateway.validation.bundle import DISPOSITIONS, DOCUMENT, Bundle, document_of, problems
-from gateway.validation.cases import Case, NotExecuted, Played, Step, Subject, Told, counted, drafted
+from gateway.validation.cases import Case, NotExecuted, Played, Subject, counted, drafted
 from gateway.validation.loop import Loop, fields_of, in_date, is_near, missing_cpps, plain, value_of
 from gateway.validation.loop_watch import Receipt, Seen
 from gateway.validation.pq_stage import Stage
 from gateway.validation.run import Run
+from gateway.validation.steps import Step, Told
 
 KIND = "loop-check"
 Json = dict[str, Any]

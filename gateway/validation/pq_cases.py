@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from gateway.demo.truth import read
-from gateway.validation.cases import Case, Told, all_connected, end_of, proved, states
+from gateway.validation.cases import Case, all_connected, end_of, proved, states
 from gateway.validation.check import listed
 from gateway.validation.pq_judge import Judge
 from gateway.validation.pq_limits import Limits
@@ -18,6 +18,7 @@ from gateway.validation.pq_profile import Profile
 from gateway.validation.pq_stage import Stage
 from gateway.validation.pq_watch import Sample, Watch, cpu_cores, growth, memory_slope
 from gateway.validation.restore_test import Given, checked
+from gateway.validation.steps import Told
 
 SLICE_S = 600.0
 SLICE_VALUES = 300_000

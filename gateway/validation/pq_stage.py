@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import io
-import json
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +19,7 @@ from gateway.demo.store import Store
 from gateway.demo.story import TooSlow, until
 from gateway.entries.ticks import from_rfc3339
 from gateway.operation.control import NotRunning, ask
+from gateway.validation.steps import evidence
 from simulators import pki
 from simulators.line.drive import unserved
 from simulators.line.endpoints import free_ports, moved
@@ -263,9 +263,4 @@ def _others(site: Line, folder: Path, ntp: int, ports: Any) -> dict[Place, dict[
     return more
 
 
-def evidence(value: Any) -> bytes:
-    """Write facts as a file of evidence."""
-    return json.dumps(value, indent=1, ensure_ascii=False, default=str).encode()
-
-
-__all__ = ["Died", "Stage", "TooSlow", "evidence"]
+__all__ = ["Died", "Stage", "TooSlow"]

@@ -23,13 +23,13 @@ from gateway.entries.ticks import from_rfc3339
 from gateway.validation import pq, pq_cases
 from gateway.validation import run as runs
 from gateway.validation.bundle import RUNNING, Bundle, problems
-from gateway.validation.cases import Told
 from gateway.validation.pq_cases import Asked, Run
 from gateway.validation.pq_judge import Judge
 from gateway.validation.pq_limits import KEYS, Limits, read
 from gateway.validation.pq_profile import NoProfile, Profile, from_journal, from_map
 from gateway.validation.pq_stage import Stage
 from gateway.validation.pq_watch import Delays, Reached, Sample, cpu_cores, growth, memory_slope
+from gateway.validation.steps import Told
 from simulators.device import Truth as Log
 from simulators.line.drive import Process
 from simulators.line.load import Load, driven, movable
