@@ -64,7 +64,7 @@ class SignalSteps:
         run = self._runs.begin(unit, row, key, who, at, seq)
         if who.batch is not None:  # discovered late, and the batch has changed since: cut there, once its end is known
             later = (since for since, other in where.history if since > counts_at and other.batch != who.batch)
-            run.cut = next((Instant(since, None) for since in later), None)
+            run.cut = next((Instant(since, None, proof=Proof()) for since in later), None)
         return run
 
     # runs that may have begun while nobody saw their signal
