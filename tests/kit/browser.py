@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,14 @@ FLAGS = (
 SIZES = {"panel": (1024, 768), "phone": (390, 844)}
 
 
+LOADED_AGAIN = ("navigated or closed", "Execution context was destroyed", "Cannot find context")
+"""What the browser answers where a page is loaded again while an expression is evaluated in it."""
+
+
+class LeftError(AssertionError):
+    """The page went away while it was asked."""
+
+
 class Tab:
     """One page of a browser."""
 
@@ -34,13 +42,16 @@ class Tab:
         self._socket, self._ids = socket, itertools.count(1)
         self.errors: list[str] = []
         """What the page's console said was wrong: refused by the policy, not found, raised."""
+        self._shown = self._loaded = ""  # documents, by the browser's loader ids: the one in the tab, the last one that was there whole
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a command of the protocol and return its result. Raises AssertionError for an error."""
+        """Send a command of the protocol and return its result. Raises LeftError, and AssertionError for any other error."""
         number = next(self._ids)
         await self._socket.send_json({"id": number, "method": method, "params": params})
         while (told := await self._heard()).get("id") != number:
             pass
+        if any(words in told.get("error", {}).get("message", "") for words in LOADED_AGAIN):
+            raise LeftError(f"{method}: {told['error']}")
         assert "error" not in told, f"{method}: {told['error']}"
         result: dict[str, Any] = told["result"]
         return result
@@ -52,6 +63,10 @@ class Tab:
             self.errors.append(f"{entry['text']} {entry.get('url', '')}")
         if told.get("method") == "Runtime.exceptionThrown":
             self.errors.append(str(told["params"]["exceptionDetails"]))
+        if told.get("method") == "Page.frameNavigated" and "parentId" not in told["params"]["frame"]:
+            self._shown = told["params"]["frame"]["loaderId"]
+        if told.get("method") == "Page.loadEventFired":
+            self._loaded = self._shown
         return told
 
     async def show(self, width: int, height: int, *, dark: bool = False, touch: bool = False) -> None:
@@ -61,10 +76,10 @@ class Tab:
         await self.send("Emulation.setEmulatedMedia", features=[scheme])
 
     async def open(self, address: str) -> None:
-        """Load a page, and wait until it is there."""
-        await self.send("Page.navigate", url=address)
-        while (await self._heard()).get("method") != "Page.loadEventFired":
-            pass
+        """Load a page, and wait until it is there: this one, not the one that is being loaded again before it."""
+        asked = (await self.send("Page.navigate", url=address))["loaderId"]
+        while self._loaded != asked:
+            await self._heard()
 
     async def run(self, script: str) -> Any:
         """Evaluate an expression in the page, a promise to its end; return its value. The page's policy does not hold for it."""
@@ -73,10 +88,15 @@ class Tab:
         return told["result"].get("value")
 
     async def comes(self, condition: str) -> None:
-        """Wait until an expression is true. Raises TimeoutError."""
+        """Wait until an expression is true, in whichever page is shown. Raises TimeoutError."""
         async with asyncio.timeout(STARTS_WITHIN_S):
-            while not await self.run(f"Boolean({condition})"):  # noqa: ASYNC110 - the page is another process
+            while not await self._is(condition):  # noqa: ASYNC110 - the page is another process
                 await asyncio.sleep(0.05)
+
+    async def _is(self, condition: str) -> bool:
+        with suppress(LeftError):  # it is loaded again: asked once more
+            return bool(await self.run(f"Boolean({condition})"))
+        return False
 
     async def press(self, key: str, code: int) -> None:
         """Press and release a key."""

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,18 +123,26 @@ async def test_a_page_goes_on_by_itself_and_leaves_focus_and_what_was_opened_whe
     assert browser.errors == []
 
 
+@asynccontextmanager
+async def without_script(browser: Tab) -> AsyncIterator[None]:
+    """A browser that runs no script; whatever happens, it does so for the next test again."""
+    await browser.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        yield
+    finally:
+        await browser.send("Emulation.setScriptExecutionDisabled", value=False)
+
+
 @pytest.mark.urs("URS-OBS-02")
 async def test_without_script_the_page_is_loaded_again_and_a_page_that_is_held_stays(browser: Tab) -> None:
     shown = Shown(good())
-    async with served(shown) as address:
-        await browser.send("Emulation.setScriptExecutionDisabled", value=True)
+    async with served(shown) as address, without_script(browser):
         await browser.open(f"{address}/")
         shown.now = source_down()
         await browser.comes("document.title.includes('ACT NOW')")
         await browser.open(f"{address}/?still")
         assert await browser.run("document.querySelector('noscript')") is None
         assert await browser.run("document.body.dataset.live") is None
-        await browser.send("Emulation.setScriptExecutionDisabled", value=False)
 
 
 async def test_live_values_are_filtered_as_somebody_types_and_stay_so(browser: Tab) -> None:
