@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from buffer import Entry, Journal
@@ -10,7 +11,7 @@ from config import Line, Uplink
 from gateway.entries.findings import Announcer, Report
 from gateway.uplink import held
 from gateway.uplink.doubt import WAY_OUT, Doubt
-from gateway.uplink.errors import Awaited, Refused, Unreachable, UplinkError
+from gateway.uplink.errors import Awaited, NotAccepted, Refused, Unreachable, UplinkError
 from gateway.uplink.judge import Judge
 from gateway.uplink.kinds import transport_of
 from gateway.uplink.live_copies import PAGE_BYTES as LIVE_BYTES
@@ -22,6 +23,7 @@ from gateway.uplink.replay import Replay
 from gateway.uplink.status import Status
 from gateway.uplink.told import Told, finding_of
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
+from gateway.uplink.unaccepted import SCHEMA_UNSUPPORTED, Unaccepted, before, words
 from gateway.uplink.window import Window
 
 PAGE_BYTES = 1_048_576
@@ -60,7 +62,8 @@ class Forwarder:
         self._announcer = Announcer(report, partial(finding_of, uplink.name), clock)
         # What stands in the journal now may have been sent before a restart: a receipt for it is no surprise.
         self._window = Window(journal.cursor(uplink.name), journal.last, uplink.window_bytes)
-        self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer)
+        self.unaccepted, self._held = Unaccepted(clock), False
+        self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer, self.unaccepted)
         self.quarantine = self._judge.quarantine
         self._patience, self._standstill = Patience(self._window, uplink.resend_after_s, clock), Standstill(clock)
         self._pace, self._live = Pace(uplink.max_bytes_per_s, clock), Live(clock)
@@ -151,7 +154,7 @@ class Forwarder:
         waiting = self._journal.cursor(self._uplink.name) < self._journal.last
         stood_s = self._standstill.seconds(self._window.advances, waiting=waiting)
         state, detail = self.status.state, self.status.detail
-        if stood_s <= ALARM_AFTER_S or state in ("refused", "two-histories", "crashed", "stopped"):  # those have told it themselves
+        if stood_s <= ALARM_AFTER_S or state in ("refused", "held", "two-histories", "crashed", "stopped"):  # those have told it themselves
             return
         code = "unreachable" if state in ("unreachable", "connecting", "starting") else "no-receipts"
         if state == "forwarding":
@@ -175,6 +178,7 @@ class Forwarder:
         self.status.state, self.status.detail = "forwarding", ""
         self._judge.forget_places()
         self._doubt.connected()
+        self.unaccepted.ask_now()
 
     def _remark(self) -> None:
         """Say what is to be said of certificates: they end under a connection that stands, too."""
@@ -187,6 +191,8 @@ class Forwarder:
         await self._take_arrivals()
         if self._whose_is_open():
             sent = await self._ask_whose()
+        elif self._is_held():
+            sent = await self._ask_accepted()
         else:
             left_s = self._patience.left_s()
             if left_s is not None and left_s <= 0 and not self._judge.takes_delivery:
@@ -218,6 +224,10 @@ class Forwarder:
         self._not_held.note(held.missing(self._window.sent, entries[0], self._journal.receipts.ends()))
         try:
             taken = entries[: await self._transport.send(entries)]
+        except NotAccepted as error:
+            await self._take_arrivals()  # what had its answer before counts
+            self.unaccepted.refuse(error.position, error.reason)
+            return True
         except UplinkError as error:
             await self._take_arrivals()  # what had its answer before counts
             if not self._judge.is_claim(error, entries[0].epoch):
@@ -269,6 +279,7 @@ class Forwarder:
         behind, is_proved, here = self._judge.behind, self._judge.is_proved, self._judge.here
         claimed = self._judge.claimed
         self._judge.forget_places()
+        self.unaccepted.forget_excuses()
         self._patience.sent_again()
         self.status.resends += 1
         if behind is not None and self._patience.stalls > 1:
@@ -312,6 +323,8 @@ class Forwarder:
         before = self._window.advances
         await self._judge.take(self._transport.inbox)
         if self._window.advances > before:
+            if self._judge.takes_delivery:
+                self.unaccepted.accept()
             self._advanced()
 
     def _advanced(self) -> None:
@@ -320,6 +333,45 @@ class Forwarder:
         self._told.progress()
         if self._window.confirmed == self._window.cursor:
             self._announcer.over("receiver-went-back", "the receiver holds again what it had confirmed")
+
+    # -- a receiver that does not accept a schema or version
+
+    def _is_held(self) -> bool:
+        """True while the receiver does not accept the schema of what comes next: then nothing is sent, and nothing is due."""
+        was_held, self._held = self._held, self.unaccepted.refusal is not None
+        if self._held and not was_held:  # of what was sent behind it nobody knows what became: it is sent once more
+            self._window.again()
+            self._patience.begin_anew()
+        elif was_held and not self._held:
+            self.status.state, self.status.detail = "forwarding", ""
+            self._standstill.excuse()
+            self._told.progress()
+        return self._held
+
+    async def _ask_accepted(self) -> bool:
+        """Say that this uplink is held, and ask now and then with the next entry alone whether its schema is accepted now."""
+        refusal = self.unaccepted.refusal
+        assert refusal is not None
+        if self.status.state == "held" and not self.unaccepted.may_ask:
+            return False
+        entries = await asyncio.to_thread(self._journal.read, before(refusal), max_bytes=1, max_entries=1)
+        if self.status.state != "held":
+            self.status.state, self.status.detail = "held", words(refusal, entries)
+            self._told.alarm(SCHEMA_UNSUPPORTED, self.status.detail, entry=list(refusal.position))
+        if not self.unaccepted.may_ask or self._transport.room().entries < 1 or not entries:
+            return False
+        self.unaccepted.asked()
+        try:
+            await self._transport.send(entries)
+        except NotAccepted as error:
+            self.unaccepted.refuse(error.position, error.reason)
+            return False
+        return True
+
+    def ask_again(self) -> None:
+        """Have a held receiver asked at once, for a person."""
+        self.unaccepted.ask_now()
+        self.wake()
 
     # -- two histories
 
@@ -389,6 +441,15 @@ class Forwarder:
         self.status.entries, self.status.bytes, self.status.oldest_ticks = depth.entries, depth.bytes, depth.oldest_ticks
         age_s = None if depth.oldest_ticks is None else time.time_ns() / 1e9 - depth.oldest_ticks / 1e7
         self._live.behind(age_s, self._journal.last)
+        if not self._held:
+            await self._offer_rejected()
+        if self._transport.stale():
+            await self._transport.close()
+            self._window.again()
+            await self._connect()
+
+    async def _offer_rejected(self) -> None:
+        """Offer again what the receiver wanted later, and what a person wants offered."""
         if self._clock() - self._asked_at >= ASK_AGAIN_S:
             self._asked_at = self._clock()
             for position in self.quarantine.later()[:ASK_AGAIN_ENTRIES]:
@@ -397,10 +458,6 @@ class Forwarder:
             if (asked := self.quarantine.next_offered()) is None or not await self._offer(asked):
                 break
             self.quarantine.was_offered(asked)
-        if self._transport.stale():
-            await self._transport.close()
-            self._window.again()
-            await self._connect()
 
     async def _offer(self, position: Position) -> bool:
         """Offer an entry once more: the answer's list tells whether the receiver took it. False if there is no room for it now."""
@@ -409,5 +466,6 @@ class Forwarder:
         if not self._transport.room().entries:
             return False
         if entries and (entries[0].epoch, entries[0].seq) == position:
-            await self._transport.send(entries)
+            with suppress(NotAccepted):  # it stays where it is; the stream has gone on behind it
+                await self._transport.send(entries)
         return True
