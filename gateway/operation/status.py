@@ -157,6 +157,7 @@ class Status:
             "endpoint": ", ".join(map(shown_endpoint, port.source.endpoints)),
             "state": port.state,
             "detail": port.detail,
+            "simulated": port.is_simulated,
             "unread": port.unread,
             "for_s": round(time.monotonic() - port.since_s, 1),
             "tags": len(port.tags),

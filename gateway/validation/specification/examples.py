@@ -101,6 +101,7 @@ STATUS: dict[str, Any] = {
             "endpoint": "tcp://192.0.2.17:502",
             "state": "connected",
             "detail": "192.0.2.17:502",
+            "simulated": True,
             "unread": "",
             "for_s": 3599.0,
             "tags": 14,
