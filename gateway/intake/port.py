@@ -27,9 +27,11 @@ from gateway.intake.room import MOST_OPEN_CALLS, Room
 from gateway.intake.row_events import found_by, row_drafts
 from gateway.intake.simulators import Simulators
 from gateway.intake.source_clock import ClockWatch
+from gateway.intake.unmapped import Mapped, Unmapped
 
 LONGEST_ERROR = 4_000
 _SIMULATED = {True: "it says of itself that it is a simulator", False: "it does not say any more that it is a simulator"}
+LINES = "lines that are no answer"
 _HELD_BACK = "the journal took nothing for a while: the polls after this one were held back"
 
 
@@ -38,6 +40,7 @@ class WayIn:
     """What all ports of a line share. watermark: what was committed last under a source's name. started: in ticks, when this run began.
 
     remembered: how many of its latest readings each source keeps in memory, for who looks. simulators: which sources say that they are.
+    mapped: which rows something uses.
     """
 
     append: Append
@@ -49,6 +52,7 @@ class WayIn:
     started: int
     remembered: int
     simulators: Simulators
+    mapped: Mapped
 
 
 class Port:
@@ -72,6 +76,7 @@ class Port:
         self._not_asked = NotAsked(source)
         self._ranges = RangeWatch(tags)
         self._clock_watch = ClockWatch(source, tags)
+        self.unmapped = Unmapped(source.name, lambda message: way.mapped.kind(source.name, message))
         self._room = Room(way.flow)
         self.polled = self.undocumented = False
         self._has_rows = False
@@ -138,6 +143,7 @@ class Port:
         found = None if look is None else found_by(look, ticks)
         self._has_rows = self._has_rows or look is not None or bool(kept)
         drafts += row_drafts(messages, self.source.name, None if self.clock.now is None else self._clock_watch.member(), found)
+        drafts += map(self._findings.draft, self.unmapped.rows(messages))
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
         rows, unchanged, undocumented = self._readings(readings, kind, io, before.rows, drafts)
@@ -213,6 +219,10 @@ class Port:
         self.is_simulated = self._way.simulators.is_one(self.source)
         self._turn("connected", detail)
         self.identify()
+
+    def not_taken(self) -> None:
+        """See Emit."""
+        self.unmapped.take(LINES)
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """See Emit."""

@@ -107,6 +107,7 @@ STATUS: dict[str, Any] = {
             "tags": 14,
             "readings": 8123,
             "rows": 0,
+            "unmapped": {"count": 3, "kinds": [{"kind": "orders kind=CLEANING", "count": 3}]},
             "unchanged": 70211,
             "readings_per_s": 2.3,
             "observed": "2026-11-30T06:54:02.0152773Z",

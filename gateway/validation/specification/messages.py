@@ -92,6 +92,7 @@ class SourceNow(Open):
 
     observed: through when it was observed. endpoint: its address, without a user. tags_hidden: of its tags, how many are in a gap now.
     hidden_since: when the first of these began. simulated: it says of itself that it is a simulator.
+    unmapped: what it told and no part of the map uses, since the start: `count`, and `kinds` with the count of each.
     """
 
     name: str
@@ -105,6 +106,7 @@ class SourceNow(Open):
     tags: int
     readings: int
     rows: int
+    unmapped: dict[str, Any]
     unchanged: int
     readings_per_s: float
     observed: str | None
