@@ -36,7 +36,7 @@ class LineCopy:
     """
 
     def __init__(self, line: Line, folder: Path, http: int, page: int, plant: Sequence[str], store: Store) -> None:
-        """line: the copy. http, page: ports of the reference EBR. plant: how the simulated devices are started, behind the line's folder."""
+        """line: the copy. http, page: ports of the reference EBR. plant: words that start the simulated devices, behind the folder."""
         self.line, self.folder, self.http, self.page, self.store = line, folder, http, page, store
         self.data, self.inside = line.data, list[str]()
         self.served = frozenset(source.name for source in line.sources) - unserved(line).keys()
