@@ -143,10 +143,10 @@ class Port:
         found = None if look is None else found_by(look, ticks)
         self._has_rows = self._has_rows or look is not None or bool(kept)
         drafts += row_drafts(messages, self.source.name, None if self.clock.now is None else self._clock_watch.member(), found)
-        drafts += map(self._findings.draft, self.unmapped.rows(messages))
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
         rows, unchanged, undocumented = self._readings(readings, kind, io, before.rows, drafts)
+        drafts += map(self._findings.draft, self.unmapped.rows(messages))
         if watermark is not None and not drafts:
             drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))

@@ -89,7 +89,7 @@ class Unmapped:
         for message in messages:
             kind = None if message.change == "deleted" else self._kind_of(message)
             if kind is not None and self.take(kind):
-                told[kind] = self._finding(kind, f"row {message.key}")
+                told[kind] = self._said(kind, f"row {message.key}")
         return list(told.values())
 
     def take(self, kind: str) -> bool:
@@ -100,7 +100,7 @@ class Unmapped:
             count //= TELLS_AGAIN
         return count == 1
 
-    def _finding(self, kind: str, example: str) -> Finding:
+    def _said(self, kind: str, example: str) -> Finding:
         known = kind if kind in self.counts else OTHERS
         count = self.counts[known]
         text = f"{known}: {count:,} since the start that no part of the map uses; stored, the last {example[:LONGEST_EXAMPLE]}"

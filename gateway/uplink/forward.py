@@ -23,7 +23,7 @@ from gateway.uplink.replay import Replay
 from gateway.uplink.status import Status
 from gateway.uplink.told import Told, finding_of
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
-from gateway.uplink.unaccepted import SCHEMA_UNSUPPORTED, Unaccepted, before, words
+from gateway.uplink.unaccepted import Unaccepted, before, words
 from gateway.uplink.window import Window
 
 PAGE_BYTES = 1_048_576
@@ -357,7 +357,7 @@ class Forwarder:
         entries = await asyncio.to_thread(self._journal.read, before(refusal), max_bytes=1, max_entries=1)
         if self.status.state != "held":
             self.status.state, self.status.detail = "held", words(refusal, entries)
-            self._told.alarm(SCHEMA_UNSUPPORTED, self.status.detail, entry=list(refusal.position))
+            self._told.alarm("schema-unsupported", self.status.detail, entry=list(refusal.position))
         if not self.unaccepted.may_ask or self._transport.room().entries < 1 or not entries:
             return False
         self.unaccepted.asked()

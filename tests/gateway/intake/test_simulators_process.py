@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from kit.commands import called
 from kit.drop_line import drop_line, dropped, events, stored
-from kit.processes import eventually, process, running, until
+from kit.processes import eventually, free_port, process, running, until
 
 from buffer import Journal
 from config import Disposition, Source, load
@@ -158,12 +158,12 @@ def test_production_reads_one_that_qa_has_accepted(line: Any) -> None:
         assert Simulators(rehearsal).is_one(source)
 
 
-def test_simulate_says_it_of_every_source_that_it_serves(tmp_path: Path) -> None:
-    folder = tmp_path / "line"
-    assert called("new", folder, "--like", "granulation").returncode == 0
-    copy, log = tmp_path / "copy", tmp_path / "log"
-    with process("simulate", folder, "--to", copy, log=log):
-        until((copy / "line.toml").exists)
-        line = load(copy)
+def test_simulate_says_it_of_what_it_serves(tmp_path: Path) -> None:
+    folder, log = tmp_path / "line", tmp_path / "log"
+    assert called("new", folder).returncode == 0
+    text = (folder / "line.toml").read_text()
+    (folder / "line.toml").write_text(text.replace(":4840", f":{free_port()}"))
+    line = load(folder)
+    with process("simulate", folder, log=log):
         until(lambda: all(Simulators(line).is_one(source) for source in line.sources))
     assert not any(Simulators(line).is_one(source) for source in line.sources)
