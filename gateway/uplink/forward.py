@@ -12,6 +12,7 @@ from gateway.entries.findings import Announcer, Report
 from gateway.uplink import held
 from gateway.uplink.doubt import WAY_OUT, Doubt
 from gateway.uplink.errors import Awaited, NotAccepted, Refused, Unreachable, UplinkError
+from gateway.uplink.hold import Hold
 from gateway.uplink.judge import Judge
 from gateway.uplink.kinds import transport_of
 from gateway.uplink.live_copies import PAGE_BYTES as LIVE_BYTES
@@ -23,7 +24,7 @@ from gateway.uplink.replay import Replay
 from gateway.uplink.status import Status
 from gateway.uplink.told import Told, finding_of
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
-from gateway.uplink.unaccepted import Unaccepted, before, words
+from gateway.uplink.unaccepted import Unaccepted
 from gateway.uplink.window import Window
 
 PAGE_BYTES = 1_048_576
@@ -62,7 +63,7 @@ class Forwarder:
         self._announcer = Announcer(report, partial(finding_of, uplink.name), clock)
         # What stands in the journal now may have been sent before a restart: a receipt for it is no surprise.
         self._window = Window(journal.cursor(uplink.name), journal.last, uplink.window_bytes)
-        self.unaccepted, self._held = Unaccepted(clock), False
+        self.unaccepted = Unaccepted(clock)
         self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer, self.unaccepted)
         self.quarantine = self._judge.quarantine
         self._patience, self._standstill = Patience(self._window, uplink.resend_after_s, clock), Standstill(clock)
@@ -73,6 +74,9 @@ class Forwarder:
         self._wait_s = 0.0
         self._doubt = Doubt(uplink.resend_after_s, clock)
         self._told = Told(self._announcer)
+        self._hold = Hold(
+            journal, self._transport, self._window, self._patience, self._standstill, self._told, self.status, self.unaccepted
+        )
         self._not_held = held.NotHeld(self._announcer, clock)
         answers = not self._judge.takes_delivery
         self.replay = Replay(self._window, self.status, self._announcer, clock, uplink.resend_after_s, has_receipts=answers)
@@ -191,8 +195,8 @@ class Forwarder:
         await self._take_arrivals()
         if self._whose_is_open():
             sent = await self._ask_whose()
-        elif self._is_held():
-            sent = await self._ask_accepted()
+        elif self._hold.look():
+            sent = await self._hold.ask()
         else:
             left_s = self._patience.left_s()
             if left_s is not None and left_s <= 0 and not self._judge.takes_delivery:
@@ -334,42 +338,8 @@ class Forwarder:
         if self._window.confirmed == self._window.cursor:
             self._announcer.over("receiver-went-back", "the receiver holds again what it had confirmed")
 
-    # -- a receiver that does not accept a schema or version
-
-    def _is_held(self) -> bool:
-        """True while the receiver does not accept the schema of what comes next: then nothing is sent, and nothing is due."""
-        was_held, self._held = self._held, self.unaccepted.refusal is not None
-        if self._held and not was_held:  # of what was sent behind it nobody knows what became: it is sent once more
-            self._window.again()
-            self._patience.begin_anew()
-        elif was_held and not self._held:
-            self.status.state, self.status.detail = "forwarding", ""
-            self._standstill.excuse()
-            self._told.progress()
-        return self._held
-
-    async def _ask_accepted(self) -> bool:
-        """Say that this uplink is held, and ask now and then with the next entry alone whether its schema is accepted now."""
-        refusal = self.unaccepted.refusal
-        assert refusal is not None
-        if self.status.state == "held" and not self.unaccepted.may_ask:
-            return False
-        entries = await asyncio.to_thread(self._journal.read, before(refusal), max_bytes=1, max_entries=1)
-        if self.status.state != "held":
-            self.status.state, self.status.detail = "held", words(refusal, entries)
-            self._told.alarm("schema-unsupported", self.status.detail, entry=list(refusal.position))
-        if not self.unaccepted.may_ask or self._transport.room().entries < 1 or not entries:
-            return False
-        self.unaccepted.asked()
-        try:
-            await self._transport.send(entries)
-        except NotAccepted as error:
-            self.unaccepted.refuse(error.position, error.reason)
-            return False
-        return True
-
     def ask_again(self) -> None:
-        """Have a held receiver asked at once, for a person."""
+        """Have a receiver that does not accept a schema asked at once, for a person."""
         self.unaccepted.ask_now()
         self.wake()
 
@@ -441,7 +411,7 @@ class Forwarder:
         self.status.entries, self.status.bytes, self.status.oldest_ticks = depth.entries, depth.bytes, depth.oldest_ticks
         age_s = None if depth.oldest_ticks is None else time.time_ns() / 1e9 - depth.oldest_ticks / 1e7
         self._live.behind(age_s, self._journal.last)
-        if not self._held:
+        if not self._hold.stands:
             await self._offer_rejected()
         if self._transport.stale():
             await self._transport.close()

@@ -17,8 +17,8 @@ from gateway.uplink.transport import Position
 SCHEMA_UNSUPPORTED = "schema-unsupported"
 ASK_EVERY_S = 60.0
 WAY_OUT = (
-    "nothing more is sent, what is read is stored. Have the receiver brought to this version, or the gateway to the one that it takes;"
-    f" it is asked again every {ASK_EVERY_S:.0f} s and when the uplink's files change, and at once by: ebr-gateway quarantine resend"
+    f"nothing more is sent, what is read is stored; asked again every {ASK_EVERY_S:.0f} s, when the uplink's files change, and at once by:"
+    " ebr-gateway quarantine resend"
 )
 
 
