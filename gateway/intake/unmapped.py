@@ -28,12 +28,14 @@ Conditions = tuple[RowCondition, ...]
 class Mapped:
     """Which rows of a line's queries and patterns something uses: a tag, an identity, a step, a booking, a sample, a result. Never changes.
 
-    Rows of one query that only some conditions take are told apart by the columns that those conditions name.
+    Rows of one query that only some conditions take are told apart by the columns that those conditions name; rows of equipments that are
+    not of this line are one kind: a MES that serves many lines tells of all of them.
     """
 
     def __init__(self, line: Line) -> None:
         self._every: set[str] = set()
         self._some: dict[str, list[Conditions]] = {}
+        self._units: dict[str, dict[str, set[str]]] = {}  # query -> column that holds the unit_id -> those of this line
         for source in line.sources:
             self._every |= {f"{source.name}.{tag.address.partition('.')[0]}" for tag in line.tags_of(source.name)}
             self._every.add(f"{source.name}.{CONDITIONS}")
@@ -50,6 +52,7 @@ class Mapped:
         elif isinstance(how, FromRow | MesSteps):
             where = parse(how.where) if isinstance(how, FromRow) else ()
             self._some.setdefault(how.row, []).append((RowCondition(how.key, (unit_id or "",)), *where))
+            self._units.setdefault(how.row, {}).setdefault(how.key, set()).add(unit_id or "")
 
     def _of_occasion(self, row: Occasion) -> None:
         self._some.setdefault(row.trigger, []).append(tuple(RowCondition(column, (value,)) for column, value in row.where))
@@ -67,7 +70,10 @@ class Mapped:
         row = {column: _text(message.row.get(column)) for column in self._columns[query]}
         if any(hold(conditions, row) for conditions in self._some[query]):
             return None
-        told = "; ".join(f"{column}={value or ''}" for column, value in row.items())
+        units = self._units.get(query, {})
+        if strange := [column for column, known in units.items() if row[column] not in known]:
+            return f"{message.name}: {strange[0]} of no equipment of this line"
+        told = "; ".join(f"{column}={value or ''}" for column, value in row.items() if column not in units)
         return _short(f"{message.name} {told}")
 
 

@@ -13,6 +13,7 @@ from kit.processes import running, until
 from config import Line, examples, load
 from config.grammars.terms import Term
 from config.materials import Booking
+from config.sections import FromRow
 from drivers.contract import Message
 from gateway.intake.unmapped import MOST_KINDS, OTHERS, Mapped, Unmapped
 
@@ -43,8 +44,18 @@ def test_rows_that_an_identity_a_step_a_booking_or_a_sample_reads_are_used(line:
         assert None in [mapped.kind("mes", row(name, unit_id=unit)) for unit in units], name
 
 
+def test_rows_of_equipments_of_other_lines_are_one_kind(line: Line) -> None:
+    kinds = {Mapped(line).kind("mes", row("orders", unit_id=unit, order="4711")) for unit in ("MIX-999", "MIX-998", None)}
+    assert kinds == {"orders: unit_id of no equipment of this line"}
+
+
 def test_a_row_that_fits_no_rule_is_of_the_kind_that_its_columns_tell(line: Line) -> None:
-    assert Mapped(line).kind("mes", row("orders", unit_id="MIX-999", order="4711")) == "orders unit_id=MIX-999"
+    unit = line.equipment[0]
+    assert isinstance(unit.batch, FromRow)
+    running = unit.model_copy(update={"batch": unit.batch.model_copy(update={"row": "mes.states", "where": "state=RUN|HELD"})})
+    mapped = Mapped(replace(line, equipment=(running,)))
+    assert mapped.kind("mes", row("states", unit_id=unit.unit_id, state="HELD")) is None
+    assert mapped.kind("mes", row("states", unit_id=unit.unit_id, state="CLOSED")) == "states state=CLOSED"
 
 
 def test_a_query_that_nothing_reads_and_an_event_of_a_type_that_nothing_reads_are_kinds_too(line: Line) -> None:
