@@ -205,7 +205,7 @@ class Emit(Protocol):
         """
 
     def not_taken(self) -> None:
-        """Count a line of the source that is no answer and that no rule of the line folder names: the gap that it opens says what it was."""
+        """Count a line of the source that is no answer and that the line folder does not name: the gap that it opens says what it was."""
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """Report the source's clock against ours as last estimated: positive when the source is ahead."""
