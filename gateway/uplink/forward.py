@@ -175,6 +175,7 @@ class Forwarder:
         self.status.state, self.status.detail = "forwarding", ""
         self._judge.forget_places()
         self._doubt.connected()
+        self._patience.connected()
 
     def _remark(self) -> None:
         """Say what is to be said of certificates: they end under a connection that stands, too."""
@@ -190,7 +191,7 @@ class Forwarder:
         else:
             left_s = self._patience.left_s()
             if left_s is not None and left_s <= 0 and not self._judge.takes_delivery:
-                self._resend()
+                self._hurry() if self._patience.hurries else self._resend()
             sent = await self._send()
             await self._send_live()
             sent = await self._send_replay() or sent
@@ -261,6 +262,12 @@ class Forwarder:
         self._pace.spend(sent_bytes)
         return sent_bytes > 0
 
+    def _hurry(self) -> None:
+        """Send again at once what a receiver that has just come back seems to lack; it says nothing about the receiver, whatever comes."""
+        self._patience.sent_again()
+        self.status.resends += 1
+        self._window.again()
+
     def _resend(self) -> None:
         """Send again what got no receipt; if every receipt since the last resend lay behind that, from where the receiver says it is.
 
@@ -309,8 +316,10 @@ class Forwarder:
 
     async def _take_arrivals(self) -> None:
         """Have everything judged that came in, and note what it means for this uplink."""
-        before = self._window.advances
+        before, repeated = self._window.advances, self._judge.repeated
         await self._judge.take(self._transport.inbox)
+        if self._judge.repeated > repeated:
+            self._patience.speaks()
         if self._window.advances > before:
             self._advanced()
 
