@@ -203,7 +203,7 @@ class Forwarder:
     # -- out
 
     async def _send(self) -> bool:
-        """Send the next page, as far as window, transport and bandwidth have room. True if anything went."""
+        """Send the next page, as far as window, transport and bandwidth have room. True if anything went, and there is more."""
         room = self._transport.room()
         size_bytes = min(self._window.room_bytes, room.bytes, PAGE_BYTES)
         if self._patience.stalls > 1:  # nothing answers: ask with one entry, any receipt tells the rest
@@ -231,7 +231,7 @@ class Forwarder:
         self._live.earn(sent_bytes)
         self.status.sent_entries += len(taken)
         self.status.sent_bytes += sent_bytes
-        return True
+        return self._window.sent < self._journal.last  # what is committed from here on wakes the next turn
 
     async def _read(self, after: Position, max_bytes: int, max_entries: int) -> list[Entry]:
         """Read committed entries: from memory at once, from the disk in a thread."""
@@ -378,11 +378,11 @@ class Forwarder:
         pause_s = min(TICK_S, self._pace.wait_s() or TICK_S)
         if (left_s := self._patience.left_s()) is not None:
             pause_s = min(pause_s, max(0.01, left_s))
+        alarm = asyncio.get_running_loop().call_later(pause_s, self._woken.set)
         try:
-            async with asyncio.timeout(pause_s):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
+            await self._woken.wait()
+        finally:
+            alarm.cancel()
 
     async def _refresh_status(self) -> None:
         """See once a second to the transport's health, how far behind we are, rejected entries whose turn has come, new certificates."""
