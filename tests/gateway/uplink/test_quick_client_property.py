@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from paho.mqtt import client as paho
-from paho.mqtt.client import _ConnectionState
+from paho.mqtt.client import _ConnectionState  # type: ignore[attr-defined]
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.uplink.bounded_client import BoundedClient
