@@ -21,7 +21,8 @@ class Patience:
 
     A receiver that says again where it stands, after something beyond that was delivered, may lack it: a broker that was started anew
     takes messages for a receiver that is not back yet, and has nobody to give them to. Then it is sent again soon, but once only for each
-    connection and each long wait: the receiver may just be slow, and its word may have been long on its way.
+    connection and each long wait: the receiver may just be slow, and its word may have been long on its way
+    (docs/decisions/0131).
 
     stalls: how often in a row it was sent again without any progress in between, those on its word left out.
     """
