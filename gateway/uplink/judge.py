@@ -32,6 +32,7 @@ class Judge:
     prove nothing, so a mere word counts too, but less than any proof. claimed: an epoch that has ended, if the receiver says that it holds
     others of it, or more, and no proof has come since. contradiction: why the last receipt contradicts the journal, None if it does not.
     unaccepted: the schemas that the receiver does not accept.
+    repeated: how many proofs have come that stand where the last one stood.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Judge:
         self.is_proved = self.here = False
         self.claimed: int | None = None
         self.contradiction: str | None = None
+        self.repeated = 0
 
     def forget_places(self) -> None:
         """Begin anew to note where the receiver stands."""
@@ -137,6 +139,7 @@ class Judge:
         if not unaccepted and standing == "behind":  # its list of rejected entries is as old: only the place is kept, for a resend
             self._lies_behind(position, is_proved=True)
             return True
+        self.repeated += standing == "here"
         self._stands_here()
         self.unaccepted.look(receipt.epoch, unaccepted)
         end = unaccepted[0].seq if unaccepted else receipt.through + 1  # what lies behind comes once more, and is judged then
