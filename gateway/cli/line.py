@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from gateway.cli.base import FOLDER, NOT_REACHED, PATH, PORT, WRONG_INPUT, as_json, fail, line_folder, logging_to_stderr, print_json
+from gateway.cli.what_runs import beside_what_runs, in_words
 
 if TYPE_CHECKING:
     from config import Line
@@ -48,10 +49,17 @@ def check(line: Path, as_json: bool) -> None:
     report = None if found is None else coverage.report(found)
     if as_json:
         told = [{"file": p.file, "line": p.line, "message": p.message, "severity": p.severity} for p in problems]
-        print_json({"problems": told, "gaps": None if report is None else coverage.as_json(report)})
+        print_json(
+            {
+                "problems": told,
+                "gaps": None if report is None else coverage.as_json(report),
+                "runs": beside_what_runs(line, checked=found is not None),
+            }
+        )
     for problem in [] if as_json else problems:
         click.echo(f"{problem}" if problem.severity == "error" else f"{problem} (warning)")
     if found is None:
+        _say_what_runs(line, checked=False, as_json=as_json)
         sys.exit(WRONG_INPUT)
     if not as_json:
         held = {"source": found.sources, "tag": found.tags, "step": found.steps, "parameter": found.parameters}
@@ -62,6 +70,13 @@ def check(line: Path, as_json: bool) -> None:
         click.echo(f"{found.gateway}: {counts}: good")
         if (version := _version_of(found)) is not None:
             click.echo(version)
+    _say_what_runs(line, checked=True, as_json=as_json)
+
+
+def _say_what_runs(line: Path, *, checked: bool, as_json: bool) -> None:
+    """Say that a gateway runs something else than this folder holds; JSON has it already."""
+    if not as_json and (text := in_words(beside_what_runs(line, checked=checked))):
+        click.echo(text)
 
 
 def _version_of(found: Any) -> str | None:
