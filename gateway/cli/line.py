@@ -106,6 +106,7 @@ def run(line: Path, verbose: bool) -> None:
 
     gc.disable()  # what is imported and read for a start stays; the collector would walk it some dozen times. `gateway.run` sets it going
     from buffer import JournalError
+    from gateway.cli.log_lines import in_zone
     from gateway.runtime import choosing, gateway
     from gateway.runtime.isolate import leaves
 
@@ -115,6 +116,7 @@ def run(line: Path, verbose: bool) -> None:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             while again:
+                in_zone(found.line.line.timezone)
                 for problem in found.line.warnings:
                     logging.getLogger(__name__).warning("%s", problem)
                 click.echo(_about(found.line, line), err=True)
