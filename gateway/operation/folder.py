@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from gateway.entries.ticks import rfc3339
 
@@ -79,6 +78,8 @@ def named(edited: Iterable[tuple[str, str]], count: int) -> str:
 
 def _since(told: Mapping[str, Any], zone: str) -> str:
     """Write since when: of the file that was found first, or that nobody knows, for it was so at the start."""
+    from zoneinfo import ZoneInfo  # who asks a line that is as it was needs no zones
+
     times = [one["since"] for one in told["files"]]
     if None in times:
         return "since before this start"
