@@ -147,6 +147,9 @@ def _about(found: "Line", folder: Path) -> str:
 @click.option("--to", type=FOLDER, help="copy the folder there, with loopback addresses, and serve that")
 @click.option("--truth", type=FOLDER, help="folder for the ground-truth logs")
 @click.option("--seed", type=int, default=1, help="same seed, same line")
+@click.option(
+    "--first-batch", "first", type=click.IntRange(1, 999_999_999), help="number of the first batch; else it goes on where it ended"
+)
 @click.option("--only", multiple=True, metavar="SOURCE", help="serve this source alone; may be given more than once")
 @click.option("--skip", multiple=True, metavar="SOURCE", help="do not serve this source; may be given more than once")
 @click.option(
@@ -162,6 +165,7 @@ def simulate(
     to: Path | None,
     truth: Path | None,
     seed: int,
+    first: int | None,
     only: tuple[str, ...],
     skip: tuple[str, ...],
     failing: tuple[str, ...],
@@ -178,7 +182,7 @@ def simulate(
 
     logging_to_stderr(verbose=False)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # why it can not serve is said in one line
-    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip, failing=failing, faults=faults))
+    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip, failing=failing, faults=faults, first=first))
 
 
 @click.command()
