@@ -36,13 +36,15 @@ def tree_of(tree: Path, version: str) -> Path:
     return tree
 
 
-def carry(media: Path, versions: Iterable[str] = (OLD, NEW)) -> None:
-    """Put the unpacked bundles of these versions on the medium."""
+def carry(media: Path, versions: Iterable[str] = (OLD, NEW), deb: str = "") -> None:
+    """Put the unpacked bundles of these versions on the medium. deb: of which one the Debian package as well."""
     media.mkdir(parents=True)
     for version in versions:
         tree = tree_of(media / "tree", version)
         with tarfile.open(bundle(tree, "tar")) as tar:
             tar.extractall(media, filter="data")
+        if version == deb and shutil.which("dpkg-deb"):
+            shutil.move(bundle(tree, "deb"), media / "ebr-gateway.deb")
         shutil.rmtree(tree)
 
 
