@@ -9,6 +9,7 @@ import pytest
 import config
 from config import edited, examples
 from config.edited import Edits, sums
+from config.files import file_bytes
 
 pytestmark = pytest.mark.urs("URS-CFG-02", "URS-CFG-06")
 
@@ -77,8 +78,12 @@ def test_a_file_that_can_not_be_looked_at_is_not_taken_to_be_as_it_was(folder: P
 def test_nothing_is_read_twice_of_a_folder_that_nobody_writes_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edited, "SETTLED_NS", -1)  # as if it had been written long ago
     read: list[str] = []
-    original = edited.file_bytes
-    monkeypatch.setattr(edited, "file_bytes", lambda where, name: (read.append(name), original(where, name))[1])
+
+    def counted(where: Path, name: str) -> bytes:
+        read.append(name)
+        return file_bytes(where, name)
+
+    monkeypatch.setattr(edited, "file_bytes", counted)
     looks = edits(folder)
     looks.look()
     once = list(read)

@@ -116,7 +116,11 @@ def test_a_shell_completes_commands_and_folders(typed: str, offered: list[str]) 
 def test_a_batch_is_the_word_behind_the_line_or_an_option_and_is_never_guessed(words: str, tmp_path: Path) -> None:
     usage = next(line for line in called(*words.split(), "--help").stdout.splitlines() if line.startswith("Usage"))
     assert usage.rstrip("[]").endswith("LINE BATCH") or usage.endswith("LINE [BATCH]")
-    needed = {"archive": ["--to", tmp_path / "x.zip"], "release-hold": ["--reason", "it was reviewed"], "trace": ["--step", "MIX"]}
+    needed: dict[str, list[Any]] = {
+        "archive": ["--to", tmp_path / "x.zip"],
+        "release-hold": ["--reason", "it was reviewed"],
+        "trace": ["--step", "MIX"],
+    }
     more = needed.get(words, [])
     both = called(*words.split(), tmp_path, "B1", "--batch", "B2", *more)
     assert (both.returncode, "which one is meant?" in both.stderr) == (2, True)
