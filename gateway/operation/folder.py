@@ -64,7 +64,7 @@ def note(now: Mapping[str, Any]) -> str:
     told = now.get("folder", {"state": None})  # an older release says nothing of it
     if told["state"] == "differs":
         names = named([(one["name"], one["fate"]) for one in told["files"]], told["count"])
-        return f"The line folder is not what runs: {names} ({_since(told, now['timezone'])}). So that it runs: {told['next']}"
+        return f"The line folder is not what runs: {names} ({_since(told, now)}). So that it runs: {told['next']}"
     if told["state"] == "not-checked" and told["why"]:
         return f"Whether the line folder is what runs is not checked: {told['why']}"
     return ""
@@ -76,11 +76,12 @@ def named(edited: Iterable[tuple[str, str]], count: int) -> str:
     return ", ".join(told) + (f" and {count - len(told)} more" if count > len(told) else "")
 
 
-def _since(told: Mapping[str, Any], zone: str) -> str:
+def _since(told: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Write since when: of the file that was found first, or that nobody knows, for it was so at the start."""
     from zoneinfo import ZoneInfo  # who asks a line that is as it was needs no zones
 
     times = [one["since"] for one in told["files"]]
     if None in times:
         return "since before this start"
-    return f"since {datetime.fromisoformat(min(times)).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}"
+    local = f"{datetime.fromisoformat(min(times)).astimezone(ZoneInfo(now['timezone'])):%Y-%m-%d %H:%M:%S}"
+    return f"since {local.removeprefix(now['local'][:11])}"
