@@ -33,13 +33,13 @@ done
 UNITS = """
 cat >/etc/systemd/system/sim.service <<'END'
 [Service]
-ExecStart=/root/beside/bin/ebr-gateway simulate {line}
+ExecStart=/root/beside/bin/python /root/beside/bin/ebr-gateway simulate {line}
 [Install]
 WantedBy=multi-user.target
 END
 cat >/etc/systemd/system/ebr.service <<'END'
 [Service]
-ExecStart=/root/beside/bin/ebr-gateway ebr --store /root/store --http 8443
+ExecStart=/root/beside/bin/python /root/beside/bin/ebr-gateway ebr --store /root/store --http 8443
 [Install]
 WantedBy=multi-user.target
 END
