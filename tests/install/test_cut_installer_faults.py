@@ -19,7 +19,11 @@ SHIM = """#!/bin/sh
 n=$(($(cat /root/steps/count) + 1))
 echo $n >/root/steps/count
 echo "$n {name} $*" >>/root/steps/log
-if [ $n = $(cat /root/steps/cut) ]; then kill -9 "-$(/usr/bin/cut -d' ' -f5 /proc/$$/stat)"; fi
+if [ $n = $(cat /root/steps/cut) ]; then
+    until [ -s /root/steps/group ]; do :; done
+    kill -9 "-$(cat /root/steps/group)"
+    kill -9 $PPID $$ # `timeout` makes a group of its own
+fi
 {does}exec {path} "$@"
 """
 SYNC = """if [ $# = 0 ]; then /usr/bin/touch /root/steps/synced; exit 0; fi
@@ -62,8 +66,8 @@ class Cut:
 
     def before(self, step: int, version: str, words: str = "") -> str:
         """Run the installer until before its n-th command; 0: to its end. What it said, and `rc=`; 137: it was killed."""
-        self.machine.run(f"cd /root/steps; echo 0 >count; echo {step} >cut; : >log; : >inodes; touch synced; sleep 0.01")
-        call = f"PATH=/root/shims:$PATH ./install.sh {words} 2>&1 & wait $!; echo rc=$?"  # with job control: a group of its own
+        self.machine.run(f"cd /root/steps; echo 0 >count; echo {step} >cut; : >log; : >inodes; : >group; touch synced; sleep 0.01")
+        call = f"PATH=/root/shims:$PATH ./install.sh {words} 2>&1 & echo $! >/root/steps/group; wait $!; echo rc=$?"  # with job control: a group of its own
         return self.machine.run(f"set -m; cd /root/media/ebr-gateway-{version}; {call}")
 
     @property
