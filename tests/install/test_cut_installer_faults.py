@@ -67,7 +67,8 @@ class Cut:
     def before(self, step: int, version: str, words: str = "") -> str:
         """Run the installer until before its n-th command; 0: to its end. What it said, and `rc=`; 137: it was killed."""
         self.machine.run(f"cd /root/steps; echo 0 >count; echo {step} >cut; : >log; : >inodes; : >group; touch synced; sleep 0.01")
-        call = f"PATH=/root/shims:$PATH ./install.sh {words} 2>&1 & echo $! >/root/steps/group; wait $!; echo rc=$?"  # with job control: a group of its own
+        # With job control: a group of its own.
+        call = f"PATH=/root/shims:$PATH ./install.sh {words} 2>&1 & echo $! >/root/steps/group; wait $!; echo rc=$?"
         return self.machine.run(f"set -m; cd /root/media/ebr-gateway-{version}; {call}")
 
     @property
