@@ -34,6 +34,12 @@ find /opt /etc/systemd/system /etc/sysusers.d -xdev -type f -newer /root/steps/s
     grep -qx "$inode" /root/steps/inodes || { : >"$path"; echo "$path"; }
 done
 """
+SMALL = """
+find wheels -type f ! -name 'click-*' -delete
+awk '/^[a-z]/ {keep = /^click==/} keep' locks/databases.txt >kept; mv kept locks/databases.txt
+find . -type f ! -name SHA256SUMS -printf '%P\\n' | sort | xargs -d '\\n' sha256sum >SHA256SUMS
+"""
+"""A bundle of which the program can say its version, and no more: it is made a dozen times, and what libraries do is tried elsewhere."""
 UNITS = """
 cat >/etc/systemd/system/sim.service <<'END'
 [Service]
@@ -134,12 +140,13 @@ def test_an_installation_that_is_cut_off_leaves_no_half_version_and_the_same_com
     installed: Cut, figures: Callable[[str, str], None]
 ) -> None:
     machine, target = installed.machine, f"/opt/ebr-gateway-{NEW}"
+    machine.run(f"rm -rf {target}; cd /root/media; cp -a ebr-gateway-{NEW} ebr-gateway-small; cd ebr-gateway-small; {SMALL}")
     pid = machine.property("MainPID", UNIT)
-    assert installed.before(0, NEW).endswith("rc=0\n")
+    assert installed.before(0, "small").endswith("rc=0\n")
     count = len(installed.steps)
     for step in range(1, count + 1):
         machine.run(f"rm -rf {target}")
-        told = installed.before(step, NEW)
+        told = installed.before(step, "small")
         assert told.endswith("rc=137\n"), told
         lost = installed.lose_what_was_not_synced()
         if machine.run(f"cat {target}/whole 2>/dev/null || true"):
@@ -147,42 +154,13 @@ def test_an_installation_that_is_cut_off_leaves_no_half_version_and_the_same_com
             assert machine.run(f"{target}/bin/ebr-gateway --version").strip() == f"ebr-gateway {NEW}"
         else:
             assert f"{NEW}\n" not in install(machine, OLD, "list")
-            again = install(machine, NEW)
+            again = install(machine, "small")
             assert f"installed beside version {OLD}" in again, again
         assert installed.one_is_in_charge() == OLD
     assert machine.property("MainPID", UNIT) == pid, "the line runs on as it did"
+    machine.run(f"rm -rf {target}")
     is_whole(machine)
     figures("installer", f"an installation beside, cut off before each of {count} steps: no half version counted, completed each time")
-
-
-def test_a_switch_that_is_killed_at_any_step_leaves_one_release_in_charge_and_is_completed(
-    installed: Cut, figures: Callable[[str, str], None]
-) -> None:
-    """Forward and back in turns, each killed one step later than the last time, until there is no step any more."""
-    machine, step, killed = installed.machine, 0, True
-    installed.has_both()
-    while killed:
-        step, killed = step + 1, False
-        for _ in range(2):
-            was = installed.in_use()
-            to = NEW if was == OLD else OLD
-            told = installed.before(step, to, f"switch {to}")
-            if told.endswith("rc=137\n"):
-                killed, before = True, installed.steps[-1]
-                at = installed.one_is_in_charge()
-                listed = install(machine, to, "list")
-                again = install(machine, to, f"switch {to}")
-                assert again.endswith("rc=0\n") or (at == to and "in use already" in again), f"before {before}: {again}"
-                if at == to or machine.property("ActiveState", UNIT) != "active":
-                    assert "was cut off" in listed or "in use already" in again, f"before {before}: {listed}"
-            else:
-                assert told.endswith("rc=0\n"), told
-            installed.is_done(to)
-    assert step > 15, "it was killed"
-    until_ready(machine)
-    is_whole(machine)
-    assert installed.entries().startswith(installed.before_all), "hashes, numbers and content are as they were"
-    figures("installer", f"switch forward and back, killed before each of {step - 1} steps: completed each time by the same command")
 
 
 def test_a_power_cut_in_a_switch_boots_with_one_release_and_goes_either_way(installed: Cut, figures: Callable[[str, str], None]) -> None:
@@ -218,6 +196,36 @@ def test_a_power_cut_in_a_switch_boots_with_one_release_and_goes_either_way(inst
         if goes_to != was:
             assert install(machine, was, f"switch {was}").endswith("rc=0\n")
     figures("installer", f"switch from {was} to {to}: power cut at {len(cuts)} steps, booted on one release, completed or taken back")
+
+
+def test_a_switch_that_is_killed_at_any_step_leaves_one_release_in_charge_and_is_completed(
+    installed: Cut, figures: Callable[[str, str], None]
+) -> None:
+    """Forward and back in turns, each killed one step later than the last time, until there is no step any more."""
+    machine, step, killed = installed.machine, 0, True
+    installed.has_both()
+    while killed:
+        step, killed = step + 1, False
+        for _ in range(2):
+            was = installed.in_use()
+            to = NEW if was == OLD else OLD
+            told = installed.before(step, to, f"switch {to}")
+            if told.endswith("rc=137\n"):
+                killed, before = True, installed.steps[-1]
+                at = installed.one_is_in_charge()
+                listed = install(machine, to, "list")
+                again = install(machine, to, f"switch {to}")
+                assert again.endswith("rc=0\n") or (at == to and "in use already" in again), f"before {before}: {again}"
+                if at == to or machine.property("ActiveState", UNIT) != "active":
+                    assert "was cut off" in listed or "in use already" in again, f"before {before}: {listed}"
+            else:
+                assert told.endswith("rc=0\n"), told
+            installed.is_done(to)
+    assert step > 15, "it was killed"
+    until_ready(machine)
+    is_whole(machine)
+    assert installed.entries().startswith(installed.before_all), "hashes, numbers and content are as they were"
+    figures("installer", f"switch forward and back, killed before each of {step - 1} steps: completed each time by the same command")
 
 
 def test_a_removal_that_is_cut_off_is_no_version_any_more_and_is_completed(installed: Cut) -> None:

@@ -34,14 +34,14 @@ class Machine:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return next((child for child in children if Path(f"/proc/{child}/comm").read_text() == "systemd\n"), "")
 
-    def run(self, script: str, *, check: bool = True) -> str:
+    def run(self, script: str, *, check: bool = True, within_s: float = 900.0) -> str:
         clean = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
         done = subprocess.run(
             ["nsenter", "-t", str(self.leader), "-a", "bash", "-c", script],
             capture_output=True,
             text=True,
             env=clean,
-            timeout=300,
+            timeout=within_s,
             check=False,
         )
         assert done.returncode == 0 or not check, f"{script}\n{done.stdout}\n{done.stderr}"
