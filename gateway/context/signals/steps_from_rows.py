@@ -214,8 +214,8 @@ class RowSteps:
         for (name, code), found in rows.items():
             more = f"; and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
             message = f"{name}: {'; '.join(why for _, why in found[:MOST_TOLD])}{more}"
-            evidence = {"equipment": name, "key": found[0][0], "count": len(found), "keys": [key for key, _ in found[:MOST_KEYS]]}
-            self._emit(event_bodies.finding(code, "warning", message, evidence))
+            several = {"count": len(found), "keys": [key for key, _ in found[:MOST_KEYS]]} if len(found) > 1 else {}
+            self._emit(event_bodies.finding(code, "warning", message, {"equipment": name, "key": found[0][0], **several}))
 
     def _say(self, unit: Unit, code: str, message: str, evidence: dict[str, Any], severity: Severity = "warning") -> None:
         if say_once(self._state.where[unit.name].noted, code, self._state.now):
