@@ -71,10 +71,12 @@ if TYPE_CHECKING:
         JournalError,
         JournalInUse,
         JournalMismatch,
+        JournalNewer,
         ReceiptRefused,
         StorageError,
     )
     from buffer.journal import Journal, Usage
+    from buffer.newer import newer_than_this
     from buffer.opening import Opened
     from buffer.origin import Origin
     from buffer.reader import held_segments, read_journal, segment_firsts
@@ -103,6 +105,7 @@ __all__ = [
     "JournalError",
     "JournalInUse",
     "JournalMismatch",
+    "JournalNewer",
     "Opened",
     "Origin",
     "Pressure",
@@ -116,6 +119,7 @@ __all__ = [
     "Usage",
     "event_type",
     "held_segments",
+    "newer_than_this",
     "read_cursors",
     "read_journal",
     "read_state",
@@ -128,9 +132,10 @@ __all__ = [
 _HOMES = {
     "errors": (
         *("CheckpointRefused", "EntryTooLarge", "JournalBusy", "JournalClosed", "JournalError", "JournalInUse", "JournalMismatch"),
-        *("ReceiptRefused", "StorageError"),
+        *("JournalNewer", "ReceiptRefused", "StorageError"),
     ),
     "reader": ("held_segments", "read_journal", "segment_firsts"),
+    "newer": ("newer_than_this",),
     "segment": ("Entry",),
     "catalogue": ("End",),
     "watermarks": ("read_state", "read_watermark"),

@@ -17,6 +17,10 @@ class JournalMismatch(JournalError):
     """The directory holds the journal of another line: do not start."""
 
 
+class JournalNewer(JournalMismatch):
+    """The directory holds a journal that a newer release wrote: do not start, and touch nothing of it."""
+
+
 class JournalClosed(JournalError):
     """The journal was closed before this call."""
 

@@ -23,8 +23,9 @@ from buffer import chain, sqlite
 from buffer import segment as segments
 from buffer.catalogue import FORMAT, Catalogue, Segment, ends_of
 from buffer.committed import CommittedView, last_ticks
-from buffer.errors import JournalMismatch, StorageError
+from buffer.errors import JournalMismatch, JournalNewer, StorageError
 from buffer.locking import lock
+from buffer.newer import newer_than_this
 from buffer.origin import Origin, Seen
 from buffer.receipts import Receipts
 from buffer.repair import adopt, salvage, wal
@@ -60,12 +61,13 @@ class Opened:
 def open_store(
     directory: Path, gateway: str, max_bytes: int, view: CommittedView, receipts: Receipts, origin: Origin = HERE
 ) -> tuple[Store, Opened]:
-    """Open or create the journal in `directory`. Raises JournalInUse, JournalMismatch, StorageError."""
+    """Open or create the journal in `directory`. Raises JournalInUse, JournalMismatch, JournalNewer, StorageError."""
     try:
         fd = lock(directory)
     except OSError as error:
         raise StorageError(f"{directory}: {error}") from error
     try:
+        _refuse_newer(directory)
         return _open(directory, gateway, max_bytes, view, receipts, fd, origin)
     except (sqlite3.Error, sqlite.NotDurable, OSError) as error:
         os.close(fd)
@@ -73,6 +75,12 @@ def open_store(
     except BaseException:
         os.close(fd)
         raise
+
+
+def _refuse_newer(directory: Path) -> None:
+    """Raise JournalNewer before anything is touched that a newer release wrote."""
+    if (why := newer_than_this(directory)) is not None:
+        raise JournalNewer(why)
 
 
 def _open(

@@ -9,15 +9,18 @@
 #   ./install.sh uninstall        remove the program; line folders and journals stay
 #
 # Exit 0: done. 1: refused or failed, in one line; what was there before is as it was.
+# Killed, or cut off by the power: the same command again completes it; `list` says what is under way.
 set -eu
 umask 022
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 opt=/opt
 current=$opt/ebr-gateway
+under_way=$opt/ebr-gateway.switch # what a switch is about to do, and which lines it stops: it is there for as long as that is not done
 units=/etc/systemd/system
 pages=/usr/local/share/man/man1
 keys=/etc/ebr-gateway/release-keys # the supplier's public keys, one a line, as the plant got them another way
+lines_at=/etc/ebr-gateway
 starts_within_s=300
 
 trap 'exit 1' HUP INT TERM # so that what stands behind EXIT is done as well
@@ -27,11 +30,30 @@ say() { echo "install.sh: $1"; }
 
 has_systemd() { [ -d /run/systemd/system ]; }
 in_use() { if [ -L "$current" ]; then basename "$(readlink "$current")" | sed 's/^ebr-gateway-//'; fi; }
-is_installed() { [ -e "$opt/ebr-gateway-$1/whole" ]; } # written last: what a power cut left half is not one
-installed() { for each in "$opt"/ebr-gateway-*; do [ -e "$each/whole" ] && basename "$each" | sed 's/^ebr-gateway-//'; done; true; }
+is_installed() { [ -s "$opt/ebr-gateway-$1/whole" ]; } # written last: what a power cut left half is not one
+noted() { if [ -e "$under_way" ]; then sed -n "s/^$1 //p" "$under_way"; fi; }
+noted_lines() { # that still have a folder
+    for each in $(noted lines); do name=${each#ebr-gateway@}; if [ -d "$lines_at/${name%.service}" ]; then echo "$each"; fi; done
+}
+first_other() { other=$1; shift; for each in "$@"; do if [ -n "$each" ] && [ "$each" != "$other" ]; then echo "$each"; return; fi; done; }
+installed() { for each in "$opt"/ebr-gateway-*; do [ -s "$each/whole" ] && basename "$each" | sed 's/^ebr-gateway-//'; done; true; }
 lines_that_run() {
     if has_systemd; then systemctl list-units --plain --no-legend --state=active,activating 'ebr-gateway@*.service' | cut -d' ' -f1; fi
 }
+
+is_version() { case "$1" in */* | .* | '') refuse "'$1' is no version" ;; esac; }
+
+alone() { # two at once would undo each other; who is killed holds nothing
+    command -v flock >/dev/null 2>&1 || return 0
+    exec 9>/run/ebr-gateway-install.lock
+    flock -n 9 || refuse "another install.sh is at work: wait until it has ended"
+}
+
+put() { # a file in its place, whole or not at all: an empty unit after a power cut would start no line
+    install -m 0644 "$1" "$2.new" && sync "$2.new" && mv -T "$2.new" "$2"
+}
+
+link_to() { ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2"; }
 
 python_for() { # the first Python that is new enough and for which this folder has libraries
     for each in python3 python3.14 python3.13 python3.12 python3.11; do
@@ -124,42 +146,81 @@ install_version() {
     target=$opt/ebr-gateway-$version
     is_whole
     [ ! -d "$current" ] || [ -L "$current" ] || refuse "$current is a folder: it was installed by hand; move it to $opt/ebr-gateway-VERSION first"
-    if is_installed "$version"; then refuse "version $version is installed already: ./install.sh switch $version"; fi
+    if is_installed "$version" && [ -n "$(in_use)" ]; then refuse "version $version is installed already: ./install.sh switch $version"; fi
     python=$(python_for)
     [ -n "$python" ] || refuse "no Python 3.11 or newer with venv is here for which this folder has libraries: apt-get install python3-venv"
     looked_at "$python" "$keys"
+    is_installed "$version" || make_it # whole, and not in use: an installation that was cut off behind its last step goes on there
+    if [ -n "$(in_use)" ]; then
+        say "installed beside version $(in_use), which stays in use; between two batches: ./install.sh switch $version"
+    else
+        lay_around "$target"
+        link_to "$target" "$current"
+        sync
+        say "installed. Next: ebr-gateway new /etc/ebr-gateway/NAME, and docs: ebr-gateway docs install"
+    fi
+    "$target/bin/ebr-gateway" about || say "the supplier's signature was not verified: see 'ebr-gateway docs install', 1"
+}
+
+make_it() {
     say "version $version with $("$python" --version)"
     rm -rf "$target"
     trap 'rm -rf "$target"' EXIT
     "$python" -m venv "$target"
     "$target/bin/pip" install --quiet --disable-pip-version-check --no-index --find-links "$here/wheels" --require-hashes -r "$here/locks/databases.txt"
     "$target/bin/pip" install --quiet --disable-pip-version-check --no-index --no-deps "$wheel"
-    "$target/bin/ebr-gateway" --version >"$target/whole"
+    "$target/bin/ebr-gateway" --version >"$target/whole.new"
+    sync # all of it is on the disk before the file that says so
+    mv -T "$target/whole.new" "$target/whole"
     sync
     trap - EXIT
-    if [ -n "$(in_use)" ]; then
-        say "installed beside version $(in_use), which stays in use; between two batches: ./install.sh switch $version"
-    else
-        lay_around "$target"
-        ln -s "$target" "$current"
-        say "installed. Next: ebr-gateway new /etc/ebr-gateway/NAME, and docs: ebr-gateway docs install"
-    fi
-    "$target/bin/ebr-gateway" about || say "the supplier's signature was not verified: see 'ebr-gateway docs install', 1"
 }
 
 lay_around() { # account, unit, command, completion, pages for man: of the version that is in use
     share=$("$1/bin/python" -P -c 'import gateway, pathlib; print(pathlib.Path(gateway.__file__).parent / "install/systemd")')
     install -d -m 0755 /etc/sysusers.d "$units" /etc/ebr-gateway /usr/local/bin /etc/bash_completion.d
-    install -m 0644 "$share/ebr-gateway.conf" /etc/sysusers.d/
-    install -m 0644 "$share/ebr-gateway@.service" "$units/"
-    ln -sfn "$current/bin/ebr-gateway" /usr/local/bin/ebr-gateway
+    put "$share/ebr-gateway.conf" /etc/sysusers.d/ebr-gateway.conf
+    put "$share/ebr-gateway@.service" "$units/ebr-gateway@.service"
+    link_to "$current/bin/ebr-gateway" /usr/local/bin/ebr-gateway
     _EBR_GATEWAY_COMPLETE=bash_source "$1/bin/ebr-gateway" >/etc/bash_completion.d/ebr-gateway || rm -f /etc/bash_completion.d/ebr-gateway
     "$1/bin/ebr-gateway" docs --man "$pages" >/dev/null 2>&1 || rm -f "$pages"/ebr-gateway*.1 # an older version makes none
     systemd-sysusers /etc/sysusers.d/ebr-gateway.conf
     if has_systemd; then systemctl daemon-reload; fi
 }
 
-point_at() { ln -sfn "$opt/ebr-gateway-$1" "$current.new" && mv -T "$current.new" "$current"; }
+point_at() { link_to "$opt/ebr-gateway-$1" "$current" && sync; }
+
+can_read() { # a release that is older than what the lines have written refuses, before anything is stopped
+    "$opt/ebr-gateway-$1/bin/python" -P -c 'import sys' 2>/dev/null || refuse "version $1 can not be used: its Python does not start; nothing was changed"
+    told=$("$opt/ebr-gateway-$1/bin/python" -P - "$lines_at" <<'PYTHON'
+import pathlib, sys
+
+try:
+    from buffer import newer_than_this
+    from config import ConfigError, data_directory
+except ImportError:  # a release of before anybody could ask
+    sys.exit()
+for line in sorted(pathlib.Path(sys.argv[1]).glob("*/line.toml")):
+    try:
+        data = data_directory(line.parent)
+    except ConfigError:
+        data = pathlib.Path("/var/lib/ebr-gateway", line.parent.name)
+    if why := newer_than_this(data):
+        print(f"{line.parent.name}: {why}")
+        break
+PYTHON
+    ) || refuse "version $1 can not say whether it reads the journals; nothing was changed"
+    [ -z "$told" ] || refuse "version $1 can not be used. $told; nothing was changed"
+}
+
+note_switch() { # from, to, lines: on the disk before the first line is stopped
+    printf 'from %s\nto %s\nlines %s\n' "$1" "$2" "$3" >"$under_way.new"
+    sync "$under_way.new"
+    mv -T "$under_way.new" "$under_way"
+    sync "$opt"
+}
+
+done_switching() { sync && rm -f "$under_way"; }
 
 start_all() { # start the lines that ran; false if one does not come up
     for line in $1; do
@@ -173,6 +234,7 @@ go_back() { # whatever ended the switch: the lines that ran run again on what th
     for line in $lines; do systemctl stop "$line" || true; done
     if [ -z "$before" ]; then refuse "version $wanted can not be used: journalctl -u 'ebr-gateway@*'"; fi
     if point_at "$before" && lay_around "$opt/ebr-gateway-$before" && start_all "$lines"; then
+        done_switching
         refuse "the lines do not run on version $wanted (journalctl -u 'ebr-gateway@*'); all run on $before again"
     fi
     refuse "the lines run on neither $wanted nor $before: journalctl -u 'ebr-gateway@*'"
@@ -180,10 +242,13 @@ go_back() { # whatever ended the switch: the lines that ran run again on what th
 
 switch_to() {
     wanted=$1
-    before=$(in_use)
+    is_version "$wanted"
     is_installed "$wanted" || refuse "version $wanted is not installed; there are: $(installed | tr '\n' ' ')"
-    [ "$before" != "$wanted" ] || refuse "version $wanted is in use already"
-    lines=$(lines_that_run)
+    [ -e "$under_way" ] || [ "$(in_use)" != "$wanted" ] || refuse "version $wanted is in use already"
+    can_read "$wanted"
+    before=$(first_other "$wanted" "$(noted from)" "$(in_use)" "$(noted to)") # of one that was cut off: where it began
+    lines=$(printf '%s\n' $(lines_that_run) $(noted_lines) | sort -u) # and the lines that it had stopped
+    note_switch "$before" "$wanted" "$(echo $lines)"
     trap go_back EXIT
     for line in $lines; do
         say "stopping $line"
@@ -193,19 +258,26 @@ switch_to() {
     lay_around "$opt/ebr-gateway-$wanted"
     start_all "$lines" || exit 1
     trap - EXIT
+    done_switching
     say "version $wanted is in use${before:+; back again: ./install.sh switch $before}"
 }
 
 remove_version() {
+    is_version "$1"
     [ "$(in_use)" != "$1" ] || refuse "version $1 is in use"
-    is_installed "$1" || refuse "version $1 is not installed"
+    if [ "$(noted from)" = "$1" ] || [ "$(noted to)" = "$1" ]; then refuse "a switch from $(noted from) to $(noted to) was cut off: complete it first"; fi
+    [ -d "$opt/ebr-gateway-$1" ] || refuse "version $1 is not installed"
+    rm -f "$opt/ebr-gateway-$1/whole" # first: what is removed by half must not be taken for a version
+    sync
     rm -rf "$opt/ebr-gateway-$1"
     say "version $1 is removed"
 }
 
 uninstall() {
     for line in $(lines_that_run); do systemctl disable --now "$line"; done
-    rm -f "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway "$pages"/ebr-gateway*.1
+    rm -f "$under_way" "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway "$pages"/ebr-gateway*.1
+    rm -f "$opt"/ebr-gateway-[0-9]*/whole
+    sync
     rm -rf "$opt"/ebr-gateway-[0-9]*
     if has_systemd; then systemctl daemon-reload; fi
     say "the program is removed. Line folders in /etc/ebr-gateway, journals in /var/lib/ebr-gateway and the account stay"
@@ -213,11 +285,17 @@ uninstall() {
 
 if [ "${1:-}" = verify ]; then verify "${2:-$keys}"; exit 0; fi
 [ "$(id -u)" = 0 ] || refuse "root installs: sudo $0 $*"
+[ "${1:-install}" = list ] || alone
 case "${1:-install}" in
 install) install_version ;;
 switch) switch_to "${2:?a version}" ;;
-list) for version in $(installed); do if [ "$version" = "$(in_use)" ]; then echo "$version  in use"; else echo "$version"; fi; done ;;
+list)
+    for version in $(installed); do if [ "$version" = "$(in_use)" ]; then echo "$version  in use"; else echo "$version"; fi; done
+    if [ -e "$under_way" ]; then
+        say "a switch from $(noted from) to $(noted to) is under way or was cut off: ./install.sh switch $(noted to) completes it, switch $(noted from) goes back"
+    fi
+    ;;
 remove) remove_version "${2:?a version}" ;;
 uninstall) uninstall ;;
-*) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 1 ;;
+*) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 1 ;;
 esac

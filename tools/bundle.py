@@ -38,7 +38,7 @@ AFTER = """#!/bin/sh
 set -e
 here=/usr/lib/ebr-gateway/{version}
 [ "$1" = configure ] || exit 0
-[ -e /opt/ebr-gateway-{version}/whole ] || "$here/install.sh"
+[ -s /opt/ebr-gateway-{version}/whole ] && [ -L /opt/ebr-gateway ] || "$here/install.sh"
 """
 BEFORE_REMOVAL = """#!/bin/sh
 set -e

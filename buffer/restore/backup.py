@@ -12,6 +12,7 @@ from typing import Any
 from buffer import locking, sqlite, verify
 from buffer.catalogue import Catalogue
 from buffer.errors import JournalInUse
+from buffer.newer import newer_than_this
 from buffer.proofs import newest_note
 from buffer.restore.from_ebr import Import, Learner, RestoreRefused, extend
 from buffer.segment import name_of
@@ -138,6 +139,8 @@ def restore(
             f"{source} is a backup of {theirs}, and this line is {gateway}: restore it into the folder of that line, or write its site and "
             "name into [line]"
         )
+    if (newer := newer_than_this(source)) is not None:
+        raise RestoreRefused(newer)
     report = verify.verify(source)
     if report.exit_code == 1:
         raise RestoreRefused(f"{source} is bad: {report.problems[0]}")

@@ -32,6 +32,38 @@ class Unfinished(Refused):
     """The file ends before it should: it was cut, or more of it is to come."""
 
 
+MOST_TOLD = 5
+"""Of the faults of one file: who mends it sees them at once, and a file of which every line is wrong makes no endless alarm."""
+
+
+class Faults:
+    """What is wrong with the records of one file: each is looked at, so that whoever mends it needs not deliver it once for each."""
+
+    def __init__(self) -> None:
+        self._told: list[str] = []
+        self._count = 0
+
+    def add(self, text: str) -> None:
+        """Note one."""
+        self._count += 1
+        if self._count <= MOST_TOLD:
+            self._told.append(text)
+
+    @property
+    def first(self) -> str:
+        """The first one; there is one."""
+        return self._told[0]
+
+    def text(self) -> str:
+        """List them, at most MOST_TOLD, and how many more there are; "" if there is none."""
+        return "; ".join(self._told) + (f"; and {self._count - MOST_TOLD} more" if self._count > MOST_TOLD else "")
+
+    def refuse(self, hint: str = "") -> None:
+        """Raise Refused if there is one. hint: what may have happened."""
+        if self._count:
+            raise Refused(f"{self.text()}{hint}")
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """A file as it was read. digest: 32 hex digits of the SHA-256 of its bytes.

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal
 
-from drivers.mes_file.content import Content, Refused, content_of, digest_of
+from drivers.local_time import Zone
+from drivers.mes_file.content import Content, Faults, Refused, content_of, digest_of
 from drivers.mes_file.formats import Record, records
 from drivers.mes_file.ledger import GONE, Entry, Mark, Read, begins_with, row_sum
 from drivers.mes_file.settings import LINE_FORMATS, FileSettings, Pattern
@@ -142,18 +143,31 @@ def _numbered(delivery: Delivery, pattern: Pattern, settings: FileSettings) -> I
 
 def _checked(delivery: Delivery, pattern: Pattern, settings: FileSettings) -> Iterator[Record]:
     """Yield the records, each of which can be used. Raises Refused."""
-    zone = zone_of(pattern.time)
-    for number, record in _numbered(delivery, pattern, settings):
-        for column in pattern.keys:
-            if record.get(column) in (None, ""):
-                raise Refused(f"record {number}: no value in the key column {column!r}")
-        if zone is not None and pattern.time is not None:
-            try:
-                zone.moments([record.get(pattern.time.column)])
-            except (ValueError, OverflowError) as error:
-                column = pattern.time.column
-                raise Refused(f"record {number}: {str(record.get(column))[:60]!r} in column {column!r} is no time: {error}") from error
-        yield record
+    zone, faults = zone_of(pattern.time), Faults()
+    try:
+        for number, record in _numbered(delivery, pattern, settings):
+            if (why := _unusable(record, zone, pattern)) is None:
+                yield record
+            else:
+                faults.add(f"record {number}: {why}")
+    except Refused as error:
+        faults.refuse(f"; {error}")
+        raise
+    faults.refuse()
+
+
+def _unusable(record: Record, zone: Zone | None, pattern: Pattern) -> str | None:
+    """Say why nobody can tell what a record is about, or when; None if it can be used."""
+    for column in pattern.keys:
+        if record.get(column) in (None, ""):
+            return f"no value in the key column {column!r}"
+    if zone is not None and pattern.time is not None:
+        column = pattern.time.column
+        try:
+            zone.moments([record.get(column)])
+        except (ValueError, OverflowError) as error:
+            return f"{str(record.get(column))[:60]!r} in column {column!r} is no time: {error}"
+    return None
 
 
 def handed_before(delivery: Delivery, pattern: Pattern, settings: FileSettings, count: int) -> list[Mark]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
-from drivers.mes_file.content import Content, Refused, Unfinished, text_of
+from drivers.mes_file.content import Content, Faults, Refused, Unfinished, text_of
 from drivers.mes_file.settings import FileSettings, Pattern
 from drivers.mes_file.xml_records import xml_records
 
+CUT = "; cut off, or another delimiter?"
 Record = dict[str, Any]
 """Column -> value as it was written: text, and of JSON also true, false, null, int, Decimal, lists and objects."""
 
@@ -30,7 +31,8 @@ def _csv(content: Content, pattern: Pattern, settings: FileSettings, known: int)
     csv.field_size_limit(2**31 - 1)  # of the whole process, so no bound of one source: `_fits` is
     if not columns and known:
         columns = next((_header(row, pattern, settings) for _, row in _rows(content, pattern, 0)), [])
-    for line, row in _rows(content, pattern, known):
+    faults = Faults()
+    for line, row in _rows(content, pattern, known, faults):
         _fits(row, line, settings)
         if not columns:
             columns = _header(row, pattern, settings)
@@ -38,14 +40,16 @@ def _csv(content: Content, pattern: Pattern, settings: FileSettings, known: int)
         if len(row) == len(columns) + 1 and not row[-1]:
             row.pop()  # a delimiter that ends each line, as some systems write it
         if len(row) != len(columns):
-            raise Refused(f"line {line}: {len(row)} fields instead of {len(columns)}; cut off, or another delimiter?")
+            faults.add(f"line {line}: {len(row)} fields instead of {len(columns)}")
+            continue
         yield dict(zip(columns, row, strict=True))
+    faults.refuse(CUT)
     if not columns:
         raise Refused("the file is empty: not even a header line")
 
 
-def _rows(content: Content, pattern: Pattern, known: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the line and the cells of each row that is neither empty nor a comment."""
+def _rows(content: Content, pattern: Pattern, known: int, faults: Faults | None = None) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the line and the cells of each row that is neither empty nor a comment. faults: of the rows before."""
     before = content.lines_before + content.body.count("\n", 0, known)
     lines = io.StringIO(content.body[known:] if known else content.body, newline="")
     quoting: Any = csv.QUOTE_MINIMAL if pattern.quote else csv.QUOTE_NONE
@@ -55,6 +59,8 @@ def _rows(content: Content, pattern: Pattern, known: int) -> Iterator[tuple[int,
             if row and not (pattern.comment and row[0].startswith(pattern.comment)):
                 yield before + reader.line_num, row
     except csv.Error as error:
+        if faults is not None:
+            faults.refuse(f"; line {before + reader.line_num}: {error}")
         kind = Unfinished if "unexpected end of data" in str(error) else Refused
         raise kind(f"line {before + reader.line_num}: {error}") from error
 
@@ -91,19 +97,25 @@ def _lines(content: Content, pattern: Pattern, known: int) -> Iterator[tuple[int
 def _fixed(content: Content, pattern: Pattern, settings: FileSettings, known: int) -> Iterator[Record]:  # noqa: ARG001 - one shape for all
     longest = max(field.start - 1 + field.width for field in pattern.fields)
     least = max(field.start for field in pattern.fields)
+    faults = Faults()
     for number, plain in _lines(content, pattern, known):
         if (not least <= len(plain) <= longest + 1 and len(plain.rstrip()) > longest) or len(plain) < least:
-            raise Refused(f"line {number}: {len(plain)} characters; the fields need {least} to {longest}")
+            faults.add(f"line {number}: {len(plain)} characters; the fields need {least} to {longest}")
+            continue
         yield {field.name: plain[field.start - 1 : field.start - 1 + field.width].strip() for field in pattern.fields}
+    faults.refuse()
 
 
 def _jsonl(content: Content, pattern: Pattern, settings: FileSettings, known: int) -> Iterator[Record]:
+    faults = Faults()
     for number, line in _lines(content, pattern, known):
         try:
-            record = _json(line)
+            yield _object(_json(line), f"line {number}", settings)
         except ValueError as error:
-            raise Refused(f"line {number}: no JSON: {error}") from error
-        yield _object(record, f"line {number}", settings)
+            faults.add(f"line {number}: no JSON: {error}")
+        except Refused as error:
+            faults.add(str(error))
+    faults.refuse()
 
 
 def _json(text: str) -> Any:
@@ -148,8 +160,13 @@ def _json_document(content: Content, pattern: Pattern, settings: FileSettings, k
         if not isinstance(found, dict) or name not in found:
             raise Refused(f"no {name!r} in the document (record = {pattern.record!r})")
         found = found[name]
+    faults = Faults()
     for number, record in enumerate(found if isinstance(found, list) else [found], 1):
-        yield _object(record, f"record {number}", settings)
+        try:
+            yield _object(record, f"record {number}", settings)
+        except Refused as error:
+            faults.add(str(error))
+    faults.refuse()
 
 
 _FORMATS: dict[str, Callable[[Content, Pattern, FileSettings, int], Iterator[Record]]] = {

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from config.sections import RowColumn
 from drivers.contract import Emit, Finding, Look, Loss, Message, Reading
 from drivers.local_time import Moment
-from drivers.mes_file.content import Content, Refused, Unfinished, content_of, unpacked
+from drivers.mes_file.content import Content, Faults, Refused, Unfinished, content_of, unpacked
 from drivers.mes_file.delivery import Change, Delivery, changes, delivery_of, handed_before
 from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matches, printable
 from drivers.mes_file.ledger import Entry, Ledger, Read
@@ -163,7 +163,7 @@ class FileReader:
         """Hand changes over in pieces, each committed with the ledger that says how far the file is in the journal."""
         entry, marks = self._guarded(self._entry, seen, delivery, before)
         source = islice(changes(delivery, self.pattern, self._settings), delivery.skip, None)
-        done, unreadable, found = delivery.skip, dict[int, str](), set[int]()
+        done, unreadable, found = delivery.skip, dict[int, Faults](), set[int]()
         while True:
             piece = await asyncio.to_thread(self._guarded, list, islice(source, PIECE_ROWS))
             moments = await self._moments(seen, piece)
@@ -198,7 +198,7 @@ class FileReader:
         return entry, handed_before(delivery, self.pattern, self._settings, recalled) if recalled else []
 
     def _converted(
-        self, piece: list[Change], moments: list[Moment | None], unreadable: dict[int, str]
+        self, piece: list[Change], moments: list[Moment | None], unreadable: dict[int, Faults]
     ) -> tuple[list[Message], list[Reading]]:
         """Convert a piece into messages, one per change, and the readings of the tags that name its columns; note what is unreadable."""
         messages: list[Message] = []
@@ -210,7 +210,7 @@ class FileReader:
                 of_record, why = readings(self._columns, change.record, ticks, self.pattern)
                 made += of_record
                 for index, reason in why.items():
-                    unreadable.setdefault(index, f"record {change.number}: {reason}")
+                    unreadable.setdefault(index, Faults()).add(f"record {change.number}: {reason}")
         return messages, made
 
     async def _moments(self, seen: Seen, piece: list[Change]) -> list[Moment | None]:

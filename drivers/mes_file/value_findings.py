@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from config.sections import RowColumn
 from drivers.contract import Finding
+from drivers.mes_file.content import Faults
 from drivers.mes_file.values import Column
 
 
@@ -17,8 +18,8 @@ class ValueFindings:
         self._missing: set[int] = set()
         self._unreadable: dict[int, str] = {}
 
-    def of(self, name: str, columns: Collection[str], unreadable: Mapping[int, str], read: Collection[int]) -> list[Finding]:
-        """Return what is news of a file. columns: that its records have. unreadable: tag -> why; read: tags of which it had records."""
+    def of(self, name: str, columns: Collection[str], unreadable: Mapping[int, Faults], read: Collection[int]) -> list[Finding]:
+        """Return what is news of a file. columns: of its records. unreadable: tag -> records, why; read: tags with records."""
         before = set(self._missing)
         news = [self._finding("column-missing", text, index) for index, text in self._absent(name, columns).items()]
         news += self._of_others(name, columns)
@@ -27,9 +28,9 @@ class ValueFindings:
             news.append(Finding("column-missing-over", text, (index,), "info", {"pattern": self._pattern}))
         for index in read:
             why = unreadable.get(index)
-            reason = "" if why is None else why.rpartition(": ")[2]
+            reason = "" if why is None else why.first.rpartition(": ")[2]
             if why is not None and self._unreadable.get(index) != reason:
-                news.append(self._finding("value-unreadable", f"{name} {why}", index))
+                news.append(self._finding("value-unreadable", f"{name} {why.text()}", index))
             self._unreadable[index] = reason
         return news
 

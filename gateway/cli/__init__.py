@@ -54,12 +54,14 @@ def _told(error: Exception) -> tuple[str, int] | None:
     """Return the message to print for an error, and the exit code; None for a defect of the program."""
     import sqlite3
 
-    from buffer import JournalError
+    from buffer import JournalError, JournalNewer
     from buffer.keys import KeyUnusable
     from config import ConfigError
     from drivers import DriverMisconfigured
 
     if isinstance(error, (ConfigError, DriverMisconfigured, KeyUnusable, FileNotFoundError)):
+        return str(error), WRONG_INPUT
+    if isinstance(error, JournalNewer):  # waiting does not mend it, so systemd shall not try again
         return str(error), WRONG_INPUT
     if isinstance(error, JournalError):
         return str(error), NOT_REACHED

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, PATH, WRONG_INPUT, Words, data_of, fail, line_folder
+from gateway.cli.base import FINDING, GOOD, PATH, WRONG_INPUT, Words, data_of, fail, line_folder, of_batch
 from gateway.cli.documents import may_be_document, published
 from gateway.cli.persons import password_option, person, told
 
@@ -128,7 +128,7 @@ def _write_json(rows: Iterable[Mapping[str, Any]]) -> None:
 
 @audit.command(short_help="Review an audit trail, item by item, and sign it")
 @line_folder
-@click.option("--batch", help="the audit trail of this batch")
+@of_batch("the audit trail of this batch", required=False)
 @click.option("--from", "begin", help="or of a time: from this one on; without an offset the line's wall clock")
 @click.option("--to", "end", help="and before this one")
 @click.option("--write", type=PATH, help="write the items into this file (JSON), for verdicts and comments; nothing is signed")
@@ -168,7 +168,7 @@ def review(
 
 @audit.command(short_help="List who reviewed what, when, with which result")
 @line_folder
-@click.option("--batch", help="reviews of this batch's audit trail")
+@of_batch("reviews of this batch's audit trail", required=False)
 @may_be_document
 def reviews(line: Path, batch: str | None, to: Path | None, user: str | None, password_file: Path | None) -> None:
     """List the reviews that the journal holds, and whether each signature holds; with --into each is printed: JSON, HTML and PDF.

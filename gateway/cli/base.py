@@ -1,8 +1,9 @@
 """Holds what every command shares: exit codes, common options, and how to fail in one readable line."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -31,6 +32,34 @@ class Words(click.Group):
 
 FOLDER = _Folder(path_type=Path)
 line_folder = click.argument("line", type=FOLDER, metavar="LINE", help="the line folder")
+F = TypeVar("F", bound=Callable[..., Any])
+BATCH = "batch_option"
+
+
+def of_batch(says: str, *, required: bool = True) -> Callable[[F], F]:
+    """Give a command the batch that it is about, as `batch`: the word behind LINE, or what --batch says."""
+
+    def kept(context: click.Context, _: click.Parameter, value: str | None) -> None:
+        context.meta[BATCH] = value
+
+    def named(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+        option = context.meta[BATCH]
+        if None not in (value, option) and value != option:
+            fail(f"two batches are named, {value} and --batch {option}: which one is meant?", WRONG_INPUT)
+        if value is None and option is None and required:
+            fail("which batch? write its number behind the line folder, or --batch NUMBER", WRONG_INPUT)
+        return value if value is not None else option
+
+    def given(command: F) -> F:
+        option = click.option(
+            "--batch", BATCH, metavar="BATCH", is_eager=True, expose_value=False, callback=kept, help=f"{says}; the same as BATCH"
+        )
+        metavar = "BATCH" if required else "[BATCH]"
+        return click.argument("batch", required=False, metavar=metavar, callback=named, help=says)(option(command))
+
+    return given
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 

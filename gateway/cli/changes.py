@@ -9,6 +9,7 @@ import click
 from gateway.cli.base import FINDING, FOLDER, GOOD, as_json, line_folder, print_json
 from gateway.cli.documents import may_be_document, published, write
 from gateway.cli.persons import by_person, password_option, person, told, with_purpose
+from gateway.cli.what_runs import beside_what_runs, in_words
 
 number = click.argument("version", type=click.IntRange(1), metavar="VERSION", help="the number of a version")
 meaning_option = click.option(
@@ -128,6 +129,8 @@ def history(line: Path, as_json: bool) -> None:
             click.echo("no versions yet; an engineer proposes the first: ebr-gateway config propose")
         if answer["wrong"]:
             click.echo(answer["wrong"])
+        if text := in_words(beside_what_runs(line)):
+            click.echo(f"{line}: {text}")
     sys.exit(FINDING if answer["wrong"] else GOOD)
 
 

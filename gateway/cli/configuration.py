@@ -8,6 +8,7 @@ import click
 
 from gateway.cli import changes
 from gateway.cli.base import FINDING, FOLDER, GOOD, NOT_REACHED, Words, data_of, fail, line_folder, print_json
+from gateway.cli.what_runs import beside_what_runs, in_words
 
 form_option = click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", help="csv or json")
 
@@ -40,6 +41,8 @@ def diff(line: Path, against: Path | None) -> None:
         click.echo(str(change))
     if not changes:
         click.echo("the same")
+    if against is None and (text := in_words(beside_what_runs(line))):
+        click.echo(text)
     sys.exit(FINDING if changes else GOOD)
 
 

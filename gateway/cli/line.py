@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from gateway.cli.base import FOLDER, NOT_REACHED, PATH, PORT, WRONG_INPUT, as_json, fail, line_folder, logging_to_stderr, print_json
+from gateway.cli.what_runs import beside_what_runs, in_words
 
 if TYPE_CHECKING:
     from config import Line
@@ -49,10 +50,17 @@ def check(line: Path, as_json: bool) -> None:
     report = None if found is None else coverage.report(found)
     if as_json:
         told = [{"file": p.file, "line": p.line, "message": p.message, "severity": p.severity} for p in problems]
-        print_json({"problems": told, "gaps": None if report is None else coverage.as_json(report)})
+        print_json(
+            {
+                "problems": told,
+                "gaps": None if report is None else coverage.as_json(report),
+                "runs": beside_what_runs(line, checked=found is not None),
+            }
+        )
     for problem in [] if as_json else problems:
         click.echo(f"{problem}" if problem.severity == "error" else f"{problem} (warning)")
     if found is None:
+        _say_what_runs(line, checked=False, as_json=as_json)
         sys.exit(WRONG_INPUT)
     if not as_json:
         held = {"source": found.sources, "tag": found.tags, "step": found.steps, "parameter": found.parameters}
@@ -63,6 +71,13 @@ def check(line: Path, as_json: bool) -> None:
         click.echo(f"{found.gateway}: {counts}: good")
         if (version := _version_of(found)) is not None:
             click.echo(version)
+    _say_what_runs(line, checked=True, as_json=as_json)
+
+
+def _say_what_runs(line: Path, *, checked: bool, as_json: bool) -> None:
+    """Say that a gateway runs something else than this folder holds; JSON has it already."""
+    if not as_json and (text := in_words(beside_what_runs(line, checked=checked))):
+        click.echo(text)
 
 
 def _version_of(found: Any) -> str | None:
@@ -92,6 +107,7 @@ def run(line: Path, verbose: bool) -> None:
 
     gc.disable()  # what is imported and read for a start stays; the collector would walk it some dozen times. `gateway.run` sets it going
     from buffer import JournalError
+    from gateway.cli.log_lines import in_zone
     from gateway.runtime import choosing, gateway
     from gateway.runtime.isolate import leaves
 
@@ -101,6 +117,7 @@ def run(line: Path, verbose: bool) -> None:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             while again:
+                in_zone(found.line.line.timezone)
                 for problem in found.line.warnings:
                     logging.getLogger(__name__).warning("%s", problem)
                 click.echo(_about(found.line, line), err=True)
@@ -131,6 +148,9 @@ def _about(found: "Line", folder: Path) -> str:
 @click.option("--to", type=FOLDER, help="copy the folder there, with loopback addresses, and serve that")
 @click.option("--truth", type=FOLDER, help="folder for the ground-truth logs")
 @click.option("--seed", type=int, default=1, help="same seed, same line")
+@click.option(
+    "--first-batch", "first", type=click.IntRange(1, 999_999_999), help="number of the first batch; else it goes on where it ended"
+)
 @click.option("--only", multiple=True, metavar="SOURCE", help="serve this source alone; may be given more than once")
 @click.option("--skip", multiple=True, metavar="SOURCE", help="do not serve this source; may be given more than once")
 @click.option(
@@ -146,6 +166,7 @@ def simulate(
     to: Path | None,
     truth: Path | None,
     seed: int,
+    first: int | None,
     only: tuple[str, ...],
     skip: tuple[str, ...],
     failing: tuple[str, ...],
@@ -162,7 +183,7 @@ def simulate(
 
     logging_to_stderr(verbose=False)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # why it can not serve is said in one line
-    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip, failing=failing, faults=faults))
+    sys.exit(simulated.simulate(line, to, truth, seed=seed, only=only, skip=skip, failing=failing, faults=faults, first=first))
 
 
 @click.command()

@@ -8,7 +8,20 @@ from typing import Any
 
 import click
 
-from gateway.cli.base import FINDING, FOLDER, GOOD, NOT_REACHED, PATH, WRONG_INPUT, as_json, data_of, fail, line_folder, print_json
+from gateway.cli.base import (
+    FINDING,
+    FOLDER,
+    GOOD,
+    NOT_REACHED,
+    PATH,
+    WRONG_INPUT,
+    as_json,
+    data_of,
+    fail,
+    line_folder,
+    of_batch,
+    print_json,
+)
 from gateway.cli.keys import public_keys
 from gateway.cli.persons import answered, by_person, credentials, offline, with_purpose
 
@@ -91,7 +104,7 @@ def verify(path: Path, key: Path | None, checkpoint: tuple[Path, ...], unsigned_
 
 @click.command()
 @line_folder
-@click.option("--batch", required=True, help="the batch")
+@of_batch("the batch")
 @click.option("--to", type=PATH, required=True, help="the zip file to make")
 @with_purpose
 def archive(line: Path, batch: str, to: Path, reason: str | None, user: str | None, password_file: Path | None) -> None:
@@ -154,7 +167,7 @@ def restore(line: Path, source: Path, ebr: Path | None, reason: str, user: str |
 
 @click.command()
 @line_folder
-@click.option("--batch", help="only this batch")
+@of_batch("only this batch", required=False)
 @as_json
 def recompute(line: Path, batch: str | None, as_json: bool) -> None:
     """Decide everything again from the readings in the journal, and compare with what was decided then. Exit 1 if it differs."""

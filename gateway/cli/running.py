@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, as_json, asked, data_of, line_folder, people_of, print_json, shown
+from gateway.cli.base import FINDING, GOOD, as_json, asked, data_of, line_folder, of_batch, people_of, print_json, shown
 from gateway.cli.persons import by_person, told
 
 
@@ -47,7 +47,7 @@ def top(line: Path) -> None:
 
 @click.command()
 @line_folder
-@click.option("--batch", required=True, help="the batch that QA lets go")
+@of_batch("the batch that QA lets go")
 @click.option("--without-review", is_flag=True, help="although its audit trail was not reviewed; the reason says why")
 @by_person
 def release_hold(line: Path, batch: str, without_review: bool, reason: str, user: str | None, password_file: Path | None) -> None:

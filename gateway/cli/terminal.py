@@ -11,6 +11,7 @@ from rich.text import Text
 
 from gateway.operation import finding_wording, wording
 from gateway.operation.control import NotRunning
+from gateway.operation.folder import note
 
 LABEL_WIDTH = 19
 _GOOD = {"connected", "forwarding", "synchronised"}
@@ -60,9 +61,10 @@ def picture(now: dict[str, Any]) -> Group:
     which = f"{now['environment']}  configuration {now['configuration']['version']}  {wording.interfaces(now)}"
     head = Text(f"{now['gateway']}  {which}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
     state = Text("In order", style="bold green") if not now["problems"] else Text("\n".join(now["problems"]), style="bold yellow")
+    notes = [Text(f"Note: {edited}")] if (edited := note(now)) else []
     foot = Text(f"clock: {clock['status']}, bound {bound}")
     facts = [_facts("journal", wording.journal(now)), _facts("evidence and copies", wording.evidence(now))]
-    return Group(head, state, *_findings(now), _equipment(now), *_ended(now), _sources(now), _uplinks(now), *facts, foot)
+    return Group(head, state, *notes, *_findings(now), _equipment(now), *_ended(now), _sources(now), _uplinks(now), *facts, foot)
 
 
 def _findings(now: dict[str, Any]) -> list[Table | Text]:

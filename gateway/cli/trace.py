@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.base import FOLDER, NOT_REACHED, WRONG_INPUT, as_json, data_of, fail, line_folder, print_json
+from gateway.cli.base import FOLDER, NOT_REACHED, WRONG_INPUT, as_json, data_of, fail, line_folder, of_batch, print_json
 from gateway.cli.persons import password_option, person
 from gateway.cli.specification import FORMS
 
 
 @click.command()
 @line_folder
-@click.option("--batch", required=True, help="the batch")
+@of_batch("the batch")
 @click.option("--step", required=True, help="the step, as in steps.csv")
 @click.option("--parameter", help="only this one")
 @click.option("--to", type=FOLDER, help="write it as a document into this folder; without it, it is printed")

@@ -18,6 +18,7 @@ from gateway.evidence.holds import Holds
 from gateway.evidence.keyring import Keyring
 from gateway.intake import Intake
 from gateway.notify import Notifier
+from gateway.operation.folder import Folder
 from gateway.uplink import Forwarder
 
 
@@ -25,7 +26,7 @@ from gateway.uplink import Forwarder
 class Parts:
     """The objects of one running line. The runtime makes them and keeps them running; status and commands only use them.
 
-    broken: parts that failed and are started again, with the reason.
+    folder: what was found of the line folder on disk. broken: parts that failed and are started again, with the reason.
     """
 
     line: Line
@@ -43,5 +44,6 @@ class Parts:
     backups: Backups | None
     changes: Register
     registered: Registered
+    folder: Folder
     notifiers: list[Notifier] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)

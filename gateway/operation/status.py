@@ -80,7 +80,12 @@ class Status:
             "gateway": parts.line.gateway,
             "software": software_version(),
             "environment": parts.line.line.environment,
-            "configuration": {**parts.registered.shown(parts.intake.version, parts.line.sha256), **_promised(parts.intake.interfaces)},
+            "configuration": {
+                **parts.registered.shown(parts.intake.version, parts.line.sha256),
+                "files": dict(parts.folder.sums),
+                **_promised(parts.intake.interfaces),
+            },
+            "folder": parts.folder.described(),
             "pid": os.getpid(),
             "time": rfc3339(stamp.ticks),
             "local": f"{datetime.fromtimestamp(stamp.ticks / TICKS_PER_S, self._zone):%Y-%m-%d %H:%M:%S}",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.operation import finding_wording
+from gateway.operation.folder import note
 from gateway.operation.status import problems
 from gateway.pages.concern import Concern, room
 from gateway.pages.concerns import concerns
@@ -29,6 +30,7 @@ def banner(now: Mapping[str, Any]) -> Banner:
     found, told = concerns(now), problems(now)
     shelved = finding_wording.shelved(now)
     notes = [f"{shelved} alarm{'s' if shelved > 1 else ''} shelved"] if shelved else []
+    notes += [edited] if (edited := note(now)) else []
     if found:
         return Banner(found[0].kind, found[0].what, found, told, notes)
     if told:  # a sentence that nobody has put into plain words yet: never green

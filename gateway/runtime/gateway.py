@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from buffer import Journal, Origin
-from config import Line
+from config import Line, edited
 from drivers.lasting import Died
 from gateway.access import Access, Actor, forget, take_over
 from gateway.alarms import Tally
@@ -32,11 +32,13 @@ from gateway.intake import Intake, software_version
 from gateway.interfaces import whole
 from gateway.notify import Notifier
 from gateway.operation.alarm_commands import notified
+from gateway.operation.folder import Folder
 from gateway.operation.parts import Parts
 from gateway.operation.status import NOT_NAMED, Status, uplinks_gone
 from gateway.runtime import assembly
 from gateway.runtime.broken import Broken
 from gateway.runtime.choosing import Chosen
+from gateway.runtime.folder_watch import how_to_restart
 from gateway.runtime.followers import Followers
 from gateway.runtime.open_batches import open_batches
 from gateway.runtime.systemd import notify, starting
@@ -121,6 +123,7 @@ class Gateway:
             backups=None if line.backup is None else Backups(line, line.backup, audit.record, self.event),
             changes=Register(self._surroundings(line, fold, keyring)),
             registered=self._chosen.registered,
+            folder=Folder(line.folder, edited.sums(line.files), None if self._chosen.controlled else how_to_restart(line.folder)),
         )
         self._parts.notifiers.extend(
             Notifier(

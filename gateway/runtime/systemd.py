@@ -4,11 +4,13 @@ import os
 import socket
 
 NEXT_STEP_WITHIN_S = 120
+NOTIFY_SOCKET = "NOTIFY_SOCKET"
+"""Names the socket of systemd, in the environment of a service that it watches."""
 
 
 def notify(state: str) -> None:
     """Send one state, such as "READY=1". A missing or broken socket is no reason to stop."""
-    address = os.environ.get("NOTIFY_SOCKET")
+    address = os.environ.get(NOTIFY_SOCKET)
     if not address:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:

@@ -23,6 +23,7 @@ from gateway.operation.status import Status
 from gateway.runtime.baseline_watch import BaselineWatch
 from gateway.runtime.broken import Broken
 from gateway.runtime.choosing import Chosen
+from gateway.runtime.folder_watch import FolderWatch
 from gateway.runtime.isolate import Crashed, contained, telling
 from gateway.runtime.periodic_watch import PeriodicWatch
 from gateway.runtime.retention import Retention
@@ -93,6 +94,8 @@ def tasks(
     if parts.line.periodic is not None:  # what is done from time to time was done
         watch = PeriodicWatch(parts.line.periodic, lambda: parts.fold.state.periodic, lambda: parts.fold.findings.found, event)
         table["periodic"] = partial(watch.run, lambda: parts.clock.stamp().ticks)
+    folder = FolderWatch(parts.folder, parts.line.data, lambda: parts.clock.stamp().ticks)
+    table["line folder"] = folder.run  # what is edited there is not what runs, and whoever looks is told
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
     if parts.line.push is not None:  # order parameters sent to the gateway
         tokens = PushTokens(parts.line)

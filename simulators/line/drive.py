@@ -20,7 +20,7 @@ from simulators.line.failing import behind_cable, fail
 from simulators.line.genealogy import Genealogy
 from simulators.line.load import Load, driven
 from simulators.line.orders import Orders, Script
-from simulators.line.plan import Plan
+from simulators.line.plan import FIRST_BATCH, Plan
 from simulators.line.ranges import fitted
 from simulators.line.rows import Filler, Write, with_batch_numbers, writes
 from simulators.line.signal import Moment
@@ -39,11 +39,12 @@ TICK_S = 0.1
 
 @dataclass
 class Progress:
-    """The state of the running simulation, for people."""
+    """The state of the running simulation, for people. newest: the highest number of a batch that was begun."""
 
     at_s: float = 0.0
     values: int = 0
     rows: int = 0
+    newest: int = 0
     situations: dict[str, str] = field(default_factory=dict)
 
 
@@ -72,18 +73,19 @@ async def serve(
     say: Callable[[str], Any] = lambda _: None,
     script: Script = (),
     obeys: Callable[[Orders], object] = lambda _: None,
+    first: int = FIRST_BATCH,
 ) -> None:
     """Serve until cancelled. truth: a folder for one ground-truth log per source, or None. Raises CanNotServe.
 
     started: set when every device can be connected to. still: while set, the process stands still and the devices go on answering.
     report: called about each second. only: serve these sources alone. load: move tags at given rates. logs: takes the logs, to turn them.
     failing: source -> how it fails, in turns; say: is told when. script: orders by the plant's own seconds. obeys: is handed what takes
-    orders, before `started`.
+    orders, before `started`. first: number of the first batch.
     """
     async with served(line, truth, only, failing, say, logs) as devices:
         genealogy = Genealogy(line, truth)
         try:
-            process = Process(line, devices, seed, batch_s, genealogy, script, load=load or Load())
+            process = Process(line, devices, seed, batch_s, genealogy, script, load=load or Load(), first=first)
             obeys(process.orders)
             if started is not None:
                 started.set()
@@ -210,11 +212,12 @@ class Process:
         script: Script = (),
         now: Callable[[], int] = now_ticks,
         load: Load = Load(),  # noqa: B008 - it never changes
+        first: int = FIRST_BATCH,
     ) -> None:
-        """now: the plant's clock, in ticks."""
+        """now: the plant's clock, in ticks. first: number of the first batch."""
         self._line = line
         self._devices = devices
-        self._plan = Plan(line, seed, batch_s)
+        self._plan = Plan(line, seed, batch_s, first)
         self._drivers = {source.name: source.driver for source in line.sources}
         self._driven = driven(line, load, {tag.tag: fitted(tag) for tag in line.tags}, seed) if load.rates else {}
         self._tick_s, self._speed = min([TICK_S, *(one.every_s for one in self._driven.values())]), load.speed
@@ -299,6 +302,7 @@ class Process:
     def _updated(self, now: Moment) -> Progress:
         self._progress.at_s = now.at_s
         for name, situation in now.situations.items():
+            self._progress.newest = max(self._progress.newest, situation.stay.number if situation.stay else 0)
             batch = situation.stay.identity["batch"] if situation.stay else "-"
             self._progress.situations[name] = f"{batch} {situation.run.step if situation.run else situation.phase}"
         return self._progress

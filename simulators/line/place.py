@@ -14,7 +14,9 @@ from simulators.device import NotSimulated
 from simulators.line.drive import Progress, serve, unserved
 from simulators.line.endpoints import elsewhere, free_ports, is_local, moved, moved_uplink
 from simulators.line.failing import UnknownFailure, failures
+from simulators.line.numbering import Numbering
 from simulators.line.orders import Script
+from simulators.line.plan import FIRST_BATCH
 from simulators.line.scripted import scripted
 from simulators.line.toml import NotEditable, Place, Setting, edited
 
@@ -34,13 +36,16 @@ def simulate(
     skip: Collection[str] = (),
     failing: tuple[str, ...] = (),
     faults: bool = False,
+    first: int | None = None,
     console: Console | None = None,
 ) -> int:
     """Serve every source of the line until SIGINT or SIGTERM; returns the exit code.
 
     to: a folder to copy the line to if a source of it is not on loopback; the copy's endpoints are. truth: a folder for the ground-truth
     logs. only, skip: names of sources; without any, all are served. failing: `SOURCE=how`, see `failing`. faults: devices fail as the
-    seed says. Raises ConfigError if the line folder can not be used.
+    seed says. first: number of the first batch, None: it goes on where the last simulation of this folder ended.
+
+    Raises ConfigError if the line folder can not be used.
     """
     say = (console or Console(highlight=False, soft_wrap=True)).print
     line = load(folder)
@@ -63,7 +68,8 @@ def simulate(
             line = copied(line, to, local_ports(line))
             say(f"a copy of the line with loopback endpoints is in {to}: ebr-gateway run {to}")
         script = scripted(line, seed, FAULTS_FOR_S) if faults else ()
-        return asyncio.run(_served(line, truth, seed, batch_s, served, fails, script, say))
+        numbering = Numbering(line.folder, is_part=bool(only), first=first)
+        return asyncio.run(_served(line, truth, seed, batch_s, served, fails, script, say, numbering))
     except (NotEditable, NotSimulated) as error:
         say(f"line.toml: {error}")
         return WRONG_INPUT
@@ -132,15 +138,18 @@ async def _served(
     fails: Mapping[str, str],
     script: Script,
     say: Callable[[str], None],
+    numbering: Numbering,
 ) -> int:
     started = asyncio.Event()
 
     def report(progress: Progress) -> None:
+        if note := numbering.begun(progress.newest):
+            say(note)
         if int(progress.at_s) % 5 == 0:
             where = "  ".join(f"{name}: {what}" for name, what in progress.situations.items())
             say(f"{progress.at_s:7.0f} s  {progress.values:9d} values  {progress.rows:5d} rows  {where}")
 
-    how: dict[str, Any] = {"seed": seed, "batch_s": batch_s, "started": started, "report": report, "only": served}
+    how: dict[str, Any] = {"seed": seed, "batch_s": batch_s, "started": started, "report": report, "only": served, "first": numbering.first}
     serving = asyncio.create_task(serve(line, truth, **how, failing=fails, script=script, say=say))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -150,6 +159,10 @@ async def _served(
     if started.is_set():
         for source in (each for each in line.sources if each.name in served):
             say(f"{source.name}: {source.driver} at {source.endpoints[0]}, {len(line.tags_of(source.name))} tags")
+        if numbering.first > FIRST_BATCH:
+            say(f"batches go on with number {numbering.first}")
+        if numbering.note:
+            say(numbering.note)
         say("serving; Ctrl-C ends it" + (f"; ground truth in {truth}" if truth else ""))
         await _first(serving, stop.wait())
     while not serving.done():  # again: a library may keep a cancellation to itself while it starts

@@ -116,10 +116,12 @@ def lanes(line: Line) -> list[list[Path]]:
 class Plan:
     """The timetable of a line."""
 
-    def __init__(self, line: Line, seed: int, batch_s: float = 60.0) -> None:
+    def __init__(self, line: Line, seed: int, batch_s: float = 60.0, first: int = FIRST_BATCH) -> None:
+        """first: number of the first batch."""
         self._line = line
         self._seed = seed
         self._batch_s = batch_s
+        self._first = first
         self._equipment = {equipment.name: equipment for equipment in line.equipment}
         self._tags = {tag.tag for tag in line.tags}
         self._stays: dict[str, list[Stay]] = {equipment.name: [] for equipment in line.equipment}
@@ -158,7 +160,7 @@ class Plan:
         for turn in range(1_000_000_000):
             path, handed_s, ordered = paths[turn % len(paths)], 0.0, []
             for name in path.equipments:
-                stay = self._stay(name, path, FIRST_BATCH + turn * len(self._lanes) + lane, max(handed_s, free_s[name]))
+                stay = self._stay(name, path, self._first + turn * len(self._lanes) + lane, max(handed_s, free_s[name]))
                 if stay is not None:
                     self._stays[name].append(stay)
                     free_s[name], handed_s = stay.next_s, stay.end_s

@@ -3,57 +3,23 @@
 Skipped where no such machine can be made (no root, no nspawn, no overlay file system, no index to download the locked wheels from).
 """
 
-import shutil
-import subprocess
-import sys
-import tarfile
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import pytest
 from kit.machine import Machine, booted
-from kit.processes import until
-from kit.repository import ROOT
+from kit.release_bundles import LINE, NEW, OLD, UNIT, carry, install, is_whole, until_ready
 
-LINE, UNIT = "/etc/ebr-gateway/mixer-1", "ebr-gateway@mixer-1"
-OLD, NEW, BROKEN = "0.1.0", "0.1.1", "0.1.2"
+BROKEN = "0.1.2"
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1_800), pytest.mark.urs("URS-OPS-04")]
 
 
-def _bundle(tree: Path, form: str) -> Path:
-    done = subprocess.run([sys.executable, "tools/bundle.py", form], cwd=tree, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"the bundle can not be made here: {done.stderr.strip()}")
-    return tree / "dist" / Path(done.stdout.strip()).name
-
-
-def _carry(media: Path) -> None:
-    """Two versions as bundles, and the older one as a Debian package."""
-    media.mkdir(parents=True)
-    for version in (OLD, NEW):
-        tree = media / "tree"
-        subprocess.run(["git", "clone", "-q", ROOT, tree], check=True)
-        shutil.copytree(ROOT / "installer", tree / "installer", dirs_exist_ok=True)
-        text = (tree / "pyproject.toml").read_text("utf-8")
-        assert f'version = "{OLD}"' in text
-        (tree / "pyproject.toml").write_text(text.replace(f'version = "{OLD}"', f'version = "{version}"'), "utf-8")
-        with tarfile.open(_bundle(tree, "tar")) as tar:
-            tar.extractall(media, filter="data")
-        if version == OLD and shutil.which("dpkg-deb"):
-            shutil.move(_bundle(tree, "deb"), media / "ebr-gateway.deb")
-        shutil.rmtree(tree)
-
-
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with booted(tmp_path_factory.mktemp("machine"), _carry) as made:
+    with booted(tmp_path_factory.mktemp("machine"), partial(carry, deb=OLD)) as made:
         made.run("ip link set lo up; rm -rf /etc/ebr-gateway /var/lib/ebr-gateway /opt/ebr-gateway*")
         yield made
-
-
-def install(machine: Machine, version: str, words: str = "") -> str:
-    return machine.run(f"cd /root/media/ebr-gateway-{version} && ./install.sh {words} 2>&1; echo rc=$?")
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +34,12 @@ def running(machine: Machine) -> Machine:
     machine.run(f"systemd-run -q --unit=sim /opt/ebr-gateway-{OLD}/bin/ebr-gateway simulate {LINE}")
     machine.run(f"mkdir /root/store; systemd-run -q --unit=ebr /opt/ebr-gateway-{OLD}/bin/ebr-gateway ebr --store /root/store --http 8443")
     machine.run(f"systemctl enable --now {UNIT}")
-    _until_ready(machine)
+    until_ready(machine)
     return machine
 
 
-def _until_ready(machine: Machine) -> None:
-    until(lambda: machine.run(f"runuser -u ebr-gateway -- ebr-gateway ready {LINE} && echo good", check=False).endswith("good\n"))
-
-
-def _is_whole(machine: Machine) -> None:
-    assert machine.gateway(f"verify {LINE}").startswith("GOOD")
-
-
 def test_an_upgrade_stands_beside_is_switched_to_rolled_back_and_loses_nothing(running: Machine) -> None:
-    _is_whole(running)
+    is_whole(running)
     pid = running.property("MainPID", UNIT)
     running.run("echo '# as the older version had it' >>/etc/systemd/system/ebr-gateway@.service; systemctl daemon-reload")
     unit = running.run("sha256sum /etc/systemd/system/ebr-gateway@.service")
@@ -92,9 +50,9 @@ def test_an_upgrade_stands_beside_is_switched_to_rolled_back_and_loses_nothing(r
     assert install(running, NEW, "list") == f"{OLD}  in use\n{NEW}\nrc=0\n"
 
     assert f"version {NEW} is in use; back again: ./install.sh switch {OLD}" in install(running, NEW, f"switch {NEW}")
-    _until_ready(running)
+    until_ready(running)
     assert running.run("ebr-gateway --version").strip() == f"ebr-gateway {NEW}"
-    _is_whole(running)
+    is_whole(running)
 
     running.run(
         f"cp -a /opt/ebr-gateway-{NEW} /opt/ebr-gateway-{BROKEN}; printf '#!/bin/sh\\nexit 2\\n' >/opt/ebr-gateway-{BROKEN}/bin/ebr-gateway"
@@ -103,11 +61,11 @@ def test_an_upgrade_stands_beside_is_switched_to_rolled_back_and_loses_nothing(r
     assert told.endswith("rc=1\n")
     assert f"the lines do not run on version {BROKEN}" in told
     assert f"all run on {NEW} again" in told
-    _until_ready(running)
+    until_ready(running)
 
     assert f"version {OLD} is in use" in install(running, OLD, f"switch {OLD}")
-    _until_ready(running)
-    _is_whole(running)
+    until_ready(running)
+    is_whole(running)
     starts = running.gateway(f"log {LINE} --type audit --format jsonl").count('"action":"start"')
     assert starts == 4, "each start is in the record, and nothing else started it"
     assert running.gateway(f"log {LINE} --type gap").count("gateway") >= 3, "each interruption is a gap"
@@ -144,6 +102,6 @@ def test_uninstalling_leaves_the_folder_and_the_journal_and_they_go_on_with_the_
     else:
         install(running, OLD)
     assert running.run("ebr-gateway --version").strip() == f"ebr-gateway {OLD}"
-    _is_whole(running)
+    is_whole(running)
     running.run(f"systemctl enable --now {UNIT}")
     assert running.property("ActiveState", UNIT) == "active"

@@ -18,6 +18,10 @@ class Machine:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._boot()
+
+    def _boot(self) -> None:
+        root = self.root
         options = ("--private-network", "--register=no", "--keep-unit", "--quiet", "--system-call-filter=adjtimex clock_adjtime")
         with (root / "console.log").open("wb") as console:
             self.process = subprocess.Popen(
@@ -30,14 +34,14 @@ class Machine:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return next((child for child in children if Path(f"/proc/{child}/comm").read_text() == "systemd\n"), "")
 
-    def run(self, script: str, *, check: bool = True) -> str:
+    def run(self, script: str, *, check: bool = True, within_s: float = 900.0) -> str:
         clean = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
         done = subprocess.run(
             ["nsenter", "-t", str(self.leader), "-a", "bash", "-c", script],
             capture_output=True,
             text=True,
             env=clean,
-            timeout=300,
+            timeout=within_s,
             check=False,
         )
         assert done.returncode == 0 or not check, f"{script}\n{done.stdout}\n{done.stderr}"
@@ -49,6 +53,12 @@ class Machine:
 
     def property(self, name: str, unit: str) -> str:
         return self.run(f"systemctl show -p {name} --value {unit}").strip()
+
+    def cut_power(self) -> None:
+        """End every process at once, and boot again from what lies on the disk."""
+        subprocess.run(["kill", "-9", str(self.leader)], check=True)
+        self.process.wait(DEADLINE_S)
+        self._boot()
 
     def off(self) -> None:
         self.run("systemctl poweroff", check=False)

@@ -36,6 +36,7 @@ def snapshot() -> dict[str, Any]:
             "approved_by": "Jeanne Durand (jdurand, qa), 2026-11-22",
             "interface_sha256": "ab" * 32,
         },
+        "folder": {"path": "/etc/ebr-gateway/test-1", "state": "same", "files": [], "count": 0, "next": None, "why": None, "restart": None},
         "software": "1",
         "time": "2026-11-22T07:00:00.000000Z",
         "local": "2026-11-22 08:00:00",

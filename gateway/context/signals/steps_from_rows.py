@@ -21,6 +21,9 @@ from gateway.entries.ticks import from_rfc3339, rfc3339
 
 MOST_HEARD = 1_000
 """Rows that wait for the identity of their equipment."""
+MOST_TOLD = 5
+"""Rows that a finding names, with the reason; and how many more there are."""
+MOST_KEYS = 50
 
 
 class RowSteps:
@@ -28,6 +31,7 @@ class RowSteps:
 
     def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs, occupancy: Occupancy) -> None:
         self._state, self._plan, self._emit, self._runs, self._occupancy = state, plan, emit, runs, occupancy
+        self._rows: dict[tuple[str, str], list[tuple[str, str]]] = {}  # (equipment, code) -> (key, why) of rows, until they are told
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take a `message` event: the rows that tell steps of an equipment."""
@@ -39,6 +43,7 @@ class RowSteps:
             for told in event["rows"]:
                 if text(told["row"].get(how.key)) == unit.equipment.unit_id:
                     self._row(unit, how, event, told)
+        self._tell()
 
     def settle(self) -> None:
         """Let the rows count whose equipment knows for whom it works."""
@@ -47,6 +52,7 @@ class RowSteps:
                 heard, where.heard = where.heard, []
                 for one in heard:
                     self._count(self._plan.units[name], one)
+        self._tell()
 
     # rows
 
@@ -59,7 +65,7 @@ class RowSteps:
         where = self._state.where[unit.name]
         heard = self._read(unit, how, event, told)
         if isinstance(heard, str):
-            self._say(unit, "mes-step-unreadable", f"row {told['key']} of {how.row}: {heard}", {"key": told["key"]})
+            self._note(unit, "mes-step-unreadable", str(told["key"]), f"row {told['key']} of {how.row}: {heard}")
         elif unit.equipment.steps_from == "mes":
             where.heard = [*where.heard, heard][-MOST_HEARD:]
         else:
@@ -108,7 +114,7 @@ class RowSteps:
         if known is not None:
             self._again(unit, known, heard)
         elif heard.change == "changed":
-            self._say(unit, "late-correction", f"row {heard.key} was changed after its record was final", {"key": heard.key})
+            self._note(unit, "late-correction", heard.key, f"row {heard.key} was changed after its record was final")
         elif heard.start is not None:
             self._begin(unit, mine, heard)
         elif heard.end is not None:
@@ -155,8 +161,8 @@ class RowSteps:
             return
         cut = next((r for r in reversed(going) if r.end is not None and r.cause == "batch-changed" and end.ticks <= r.end.ticks), None)
         if cut is None:
-            text_ = f"row {heard.key}: {heard.step} ends, and did not start"
-            self._say(unit, "mes-step-unreadable", text_, {"key": heard.key, "at": rfc3339(end.ticks)})
+            text_ = f"row {heard.key}: {heard.step} ends at {rfc3339(end.ticks)}, and did not start"
+            self._note(unit, "mes-step-unreadable", heard.key, text_)
             return
         cut.rows.append(heard.key)
         cut.end, cut.cause = end, "unknown" if end.basis == "told-by-row" else None
@@ -197,6 +203,19 @@ class RowSteps:
     def _revise(self, run: Run, reason: str) -> None:
         if run.revision:
             run.dirty, run.reason = self._state.now, run.reason or reason
+
+    def _note(self, unit: Unit, code: str, key: str, why: str) -> None:
+        """Keep what is wrong with a row until all that came with it were looked at."""
+        self._rows.setdefault((unit.name, code), []).append((key, why))
+
+    def _tell(self) -> None:
+        """Tell every row of which no record is made, those that came together at once: a row comes once, so none is told again."""
+        rows, self._rows = self._rows, {}
+        for (name, code), found in rows.items():
+            more = f"; and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
+            message = f"{name}: {'; '.join(why for _, why in found[:MOST_TOLD])}{more}"
+            several = {"count": len(found), "keys": [key for key, _ in found[:MOST_KEYS]]} if len(found) > 1 else {}
+            self._emit(event_bodies.finding(code, "warning", message, {"equipment": name, "key": found[0][0], **several}))
 
     def _say(self, unit: Unit, code: str, message: str, evidence: dict[str, Any], severity: Severity = "warning") -> None:
         if say_once(self._state.where[unit.name].noted, code, self._state.now):

@@ -32,16 +32,40 @@ class Error(Open):
 
 
 class Configuration(Open):
-    """The version of the line folder under which entries are made, and the digests of the interfaces that it makes."""
+    """The version of the line folder under which entries are made, and the digests of its files and of the interfaces that it makes."""
 
     version: int
     sha256: Hex64
+    files: dict[str, Hex64]
     interface_sha256: Hex64
     interfaces: dict[str, Hex64]
     state: str | None
     approved_by: str | None
     change_no: str | None
     emergency: bool | None
+
+
+class EditedFile(Open):
+    """A file of the line folder that is not what runs. since: when that was seen; null: before this start."""
+
+    name: str
+    fate: Literal["changed", "added", "gone"]
+    since: str | None
+
+
+class FolderNow(Open):
+    """Whether the line folder on disk is what runs. count: of files that are not. next: what to do.
+
+    why: what could not be looked at. restart: how the line begins anew; null where a restart changes nothing, for versions are controlled.
+    """
+
+    path: str
+    state: Literal["same", "differs", "not-checked"]
+    files: list[EditedFile]
+    count: int
+    next: str | None
+    why: str | None
+    restart: str | None
 
 
 class ClockNow(Open):
@@ -216,6 +240,7 @@ class Status(Open):
     software: str
     environment: Literal["development", "validation", "production"]
     configuration: Configuration
+    folder: FolderNow
     pid: int
     time: str
     local: str

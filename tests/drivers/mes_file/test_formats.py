@@ -68,6 +68,40 @@ async def test_whatever_a_file_raises_is_about_that_file_alone(tmp_path, drop, p
     assert len(journal.messages) == 1
 
 
+@pytest.mark.urs("URS-OBS-03")
+@pytest.mark.parametrize(
+    ("pattern", "data", "why"),
+    [
+        (PLAIN, b"sample_id,lod\nS1\nS2,1\nS3,1,1\n", "line 2: 1 fields instead of 2; line 4: 3 fields instead of 2; cut off"),
+        (PLAIN, b"sample_id,lod\n" + b"S1\n" * 8, "line 6: 1 fields instead of 2; and 3 more"),
+        (PLAIN, b"sample_id,lod\n,1\nS2,1\n,3\nS4\n", "record 1: no value in the key column 'sample_id'; record 3: no value"),
+        (PLAIN, b"sample_id,lod\n,1\nS4\n", "'sample_id'; line 3: 1 fields"),
+        (PLAIN, b'sample_id,lod\nS1\nS2,"1" x\n', "line 2: 1 fields instead of 2; line 3: "),
+        ({**PLAIN, "format": "jsonl"}, b'{"sample_id":1}\n{\n[]\n', "line 2: no JSON: "),
+        ({**PLAIN, "format": "jsonl"}, b'{"sample_id":1}\n{\n[]\n', "; line 3: no JSON object"),
+        ({**PLAIN, "format": "json"}, b'[{"sample_id":1},2,3]', "record 2: no JSON object; record 3: no JSON object"),
+    ],
+)
+async def test_every_record_that_can_not_be_read_is_told_at_once(tmp_path, drop, pattern, data, why):
+    journal = Journal()
+    async with running(MesFileDriver(source(tmp_path, {**pattern, "glob": "*"}), TAGS), journal):
+        put(drop, "a", data)
+        await journal.until(lambda: "file-refused" in journal.codes)
+    assert why in journal.findings[0].text
+    assert journal.messages == []
+
+
+@pytest.mark.urs("URS-OBS-03")
+async def test_every_record_with_an_unreadable_value_is_told_with_its_tag(tmp_path, drop):
+    journal = Journal()
+    async with running(MesFileDriver(source(tmp_path, PLAIN), TAGS), journal):
+        put(drop, "a.csv", b"sample_id,lod\nS1,x\nS2,1\nS3,y\n")
+        await journal.until(lambda: "value-unreadable" in journal.codes)
+    text = next(finding.text for finding in journal.findings if finding.code == "value-unreadable")
+    assert "record 1: 'x' in column 'lod'" in text
+    assert "; record 3: 'y' in column 'lod'" in text
+
+
 @pytest.mark.bar("S04")
 async def test_a_gzip_file_that_unpacks_to_too_much_or_is_cut_is_not_read(tmp_path, drop):
     journal = Journal()

@@ -6,12 +6,14 @@ import os
 import pkgutil
 import subprocess
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from kit.commands import called
-from kit.processes import COMMAND
+from kit.drop_line import drop_line
+from kit.processes import COMMAND, running
 
 import gateway.cli
 from gateway.cli import app
@@ -108,3 +110,29 @@ def test_a_shell_completes_commands_and_folders(typed: str, offered: list[str]) 
     environment: dict[str, Any] = {"_EBR_GATEWAY_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     result = subprocess.run([COMMAND], env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     assert result.stdout.splitlines() == offered
+
+
+@pytest.mark.parametrize("words", ["archive", "release-hold", "trace", "recompute", "audit review", "audit reviews"])
+def test_a_batch_is_the_word_behind_the_line_or_an_option_and_is_never_guessed(words: str, tmp_path: Path) -> None:
+    usage = next(line for line in called(*words.split(), "--help").stdout.splitlines() if line.startswith("Usage"))
+    assert usage.rstrip("[]").endswith("LINE BATCH") or usage.endswith("LINE [BATCH]")
+    needed: dict[str, list[Any]] = {
+        "archive": ["--to", tmp_path / "x.zip"],
+        "release-hold": ["--reason", "it was reviewed"],
+        "trace": ["--step", "MIX"],
+    }
+    more = needed.get(words, [])
+    both = called(*words.split(), tmp_path, "B1", "--batch", "B2", *more)
+    assert (both.returncode, "which one is meant?" in both.stderr) == (2, True)
+    neither = called(*words.split(), tmp_path, *more)
+    assert ("which batch?" in neither.stderr) == (words in needed)
+
+
+def test_both_ways_to_name_a_batch_say_the_same(tmp_path: Path) -> None:
+    line = drop_line(tmp_path / "line")
+    with running(line):
+        pass
+    said = [called("archive", line, *batch, "--to", tmp_path / "x.zip") for batch in (["B1"], ["--batch", "B1"], ["B1", "--batch", "B1"])]
+    assert len({(each.returncode, each.stdout, each.stderr) for each in said}) == 1
+    assert said[0].returncode != 2
+    assert "B1" in said[0].stderr

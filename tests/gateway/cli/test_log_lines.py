@@ -20,7 +20,7 @@ from buffer import read_journal
 from drivers import Emit, LinkLost
 from drivers.contract import Finding
 from gateway.cli.base import shown
-from gateway.cli.log_lines import JOURNAL, LONGEST_LINE, handler
+from gateway.cli.log_lines import JOURNAL, LONGEST_LINE, handler, in_zone
 from gateway.entries.printable import printable
 
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -46,7 +46,7 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     logger.removeHandler(to)
 
 
-HEAD = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} (WARNING hostile: |ERROR )")
+HEAD = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}[+-]\d{2}:\d{2} (WARNING hostile: |ERROR )")
 
 
 def test_a_line_has_its_time_but_where_systemd_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +58,21 @@ def test_a_line_has_its_time_but_where_systemd_writes_it(monkeypatch: pytest.Mon
     assert lines[1] == "WARNING hostile: text"
     assert HEAD.match(lines[0])
     assert lines[0].endswith(lines[1])
+
+
+def test_a_time_is_that_of_the_people_at_the_line_with_its_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(JOURNAL, raising=False)
+    root = logging.getLogger()
+    to = handler(io.StringIO())
+    root.addHandler(to)
+    try:
+        for zone, shown in (("Europe/Paris", "2026-11-22 08:03:11+01:00"), ("America/New_York", "2026-11-22 02:03:11-05:00")):
+            in_zone(zone)
+            record = logging.LogRecord("hostile", logging.WARNING, __file__, 1, "text", None, None)
+            record.created = 1_795_330_991.25
+            assert to.format(record) == f"{shown} WARNING hostile: text"
+    finally:
+        root.removeHandler(to)
 
 
 @pytest.mark.bar("S09")

@@ -263,6 +263,27 @@ def test_a_row_that_can_not_be_read_is_said(columns: dict[str, str], reason: str
     assert not plant.of("step")
 
 
+@pytest.mark.urs("URS-OBS-03")
+def test_every_row_that_can_not_be_read_is_said_those_of_one_file_together() -> None:
+    plant = plant_of(BY_STATE, "mes")
+    plant.order(1, "GRN-201", "B1", row_s=1)
+    plant.see(2, "initial", g_step=0, g_speed=0.0, g_state=6)
+    bad = [{"unit_id": "GRN-201", "step": "STEAM", "state": f"S{number}"} for number in range(7)]
+    good = {"unit_id": "GRN-201", "step": "MIX", "state": "START"}
+    rows = [
+        {"key": str(n), "change": "new", "time": time(11), "text": None, "row": row} for n, row in enumerate([*bad[:3], good, *bad[3:]])
+    ]
+    plant.happen(12, type="message", source="mes", name="steps", rows=rows)
+    plant.row(13, "later", time_s=11, step="STEAM", state="START")
+    first, second = plant.of("finding", code="mes-step-unreadable")
+    assert [f"row {key} of mes.steps" in first["text"] for key in "01245678"] == [True] * 5 + [False] * 2 + [False]
+    assert first["text"].endswith("; and 2 more")
+    assert (first["evidence"]["count"], first["evidence"]["keys"]) == (7, ["0", "1", "2", "4", "5", "6", "7"])
+    assert "row later of mes.steps" in second["text"], "within the same minute"
+    assert [step["transition"] for step in plant.of("step")] == ["start"]
+    assert plant.replays()
+
+
 def test_a_local_time_that_happened_twice_is_no_time() -> None:
     plant = plant_of(BY_TIMES, "mes")
     plant.row(12, "1", step="MIX", n="1", began="2026-10-25T02:30:00", ended=None)
