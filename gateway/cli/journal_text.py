@@ -11,7 +11,7 @@ from gateway.alarms import code_of
 from gateway.entries.printable import printable
 from gateway.entries.ticks import from_rfc3339
 
-QUIET = frozenset({"readings", "heartbeat", "checkpoint", "tagset"})
+QUIET = frozenset({"readings", "heartbeat", "checkpoint", "tagset", "stamps"})
 """What is told to people only if they ask for it: there is much of it, and nothing has happened."""
 LONGEST = 600
 """Characters of a line's text; the whole is in `--format jsonl`."""
@@ -270,6 +270,12 @@ def _readings(entry: Mapping[str, Any]) -> str:
     return f"{entry['source']}: {_count(len(entry['readings']), 'reading')}"
 
 
+def _stamps(event: Mapping[str, Any], _: Local) -> str:
+    kept = [f"{sum(one['entries'])} {one['what']}{' by ' + one['uplink'] if 'uplink' in one else ''}" for one in event["runs"]]
+    lost = f"; {event['not_kept']} instants were not kept" if event.get("not_kept") else ""
+    return f"when entries were committed, sent and confirmed: {', '.join(kept) or 'none'}{lost}"
+
+
 _TEXTS: dict[str, Callable[[Mapping[str, Any], Local], str]] = {
     "gap": _gap,
     "source": _source,
@@ -290,6 +296,7 @@ _TEXTS: dict[str, Callable[[Mapping[str, Any], Local], str]] = {
     "context": _context,
     "checkpoint": _checkpoint,
     "tagset": _tagset,
+    "stamps": _stamps,
 }
 
 KINDS = frozenset({*_TEXTS, "readings", "heartbeat"})

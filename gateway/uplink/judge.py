@@ -7,6 +7,7 @@ from collections import deque
 from buffer import Journal, ReceiptRefused
 from config import Uplink
 from gateway.entries.findings import Announcer
+from gateway.entries.stamps import By, Stamps
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.quarantine import Quarantine
 from gateway.uplink.receipt import Receipt, parse
@@ -30,9 +31,12 @@ class Judge:
     others of it, or more, and no proof has come since. contradiction: why the last receipt contradicts the journal, None if it does not.
     """
 
-    def __init__(self, journal: Journal, gateway: str, uplink: Uplink, window: Window, status: Status, announcer: Announcer) -> None:
+    def __init__(
+        self, journal: Journal, gateway: str, uplink: Uplink, window: Window, status: Status, announcer: Announcer,
+        stamps: Stamps | None = None,
+    ) -> None:  # fmt: skip
         self._journal, self._gateway, self._uplink, self._window = journal, gateway, uplink, window
-        self._status, self._announcer = status, announcer
+        self._status, self._announcer, self._stamps = status, announcer, stamps
         self.quarantine = Quarantine(journal, status, announcer)
         self.takes_delivery = not uplink.receipts or uplink.profile == "records"
         self.behind: Position | None = None
@@ -67,6 +71,7 @@ class Judge:
                 self._window.note_delivered(item.position)
             elif isinstance(item, Outcome):
                 await self.quarantine.keep_outcome(item)
+                self._note_reference(item)
             elif not self.takes_delivery and (receipt := self._read(item)) is not None:
                 receipts.setdefault(receipt.epoch, {})[receipt.through, receipt.digest] = receipt
         for _, of_epoch in sorted(receipts.items()):
@@ -135,10 +140,22 @@ class Judge:
         except ReceiptRefused as error:
             self._not_acknowledged(error, position, receipt)
             return False
+        self._note_confirmed(position, receipt)
         if position > self._window.confirmed:
             self._window.confirm(position)
         self.quarantine.tell_passed(self._journal.receipts.take_passed(self._uplink.name))
         return True
+
+    def _note_confirmed(self, position: Position, receipt: Receipt | None) -> None:
+        """Note when the receiver first confirmed what lies up to here, and when it says that it stored it."""
+        if self._stamps is None or position <= self._window.cursor:
+            return
+        by: By = "delivery" if receipt is None else "receipt"
+        self._stamps.confirmed(self._uplink.name, self._window.cursor, position, by, receipt.stored_ticks if receipt else None)
+
+    def _note_reference(self, outcome: Outcome) -> None:
+        if self._stamps is not None and outcome.reference is not None:
+            self._stamps.referred(self._uplink.name, outcome.position, outcome.reference)
 
     def _not_acknowledged(self, error: ReceiptRefused, position: Position, receipt: Receipt | None) -> None:
         """Note what a receipt tells that proves nothing: the place that it names, a claim, or a contradiction."""

@@ -45,11 +45,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The receiver's outcome for one record."""
+    """The receiver's outcome for one record. reference: what it calls the record (`ebr_ref`)."""
 
     outcome: Said
     code: str = "rejected"
     reason: str = ""
+    reference: str | None = None
 
 
 def record_of(entry: Entry) -> Record | None:
@@ -82,7 +83,9 @@ def reply_of(payload: bytes, record_id: str) -> Reply | None:
         return None
     code, reason = item.get("code"), item.get("reason")
     word = code if isinstance(code, str) and CODE.fullmatch(code) else "rejected"
-    return Reply(item["outcome"], word, reason[:MAX_REASON_CHARS] if isinstance(reason, str) else "")
+    reference = item.get("ebr_ref")
+    text = reason[:MAX_REASON_CHARS] if isinstance(reason, str) else ""
+    return Reply(item["outcome"], word, text, reference if isinstance(reference, str) else None)
 
 
 class Records(Transport):
@@ -137,7 +140,7 @@ class Records(Transport):
             if record is not None:
                 reply = self._patient(record, await self.deliver(record))
                 rejected = Rejected(entry.seq, reply.code, _retry(reply.code), reply.reason) if reply.outcome == "rejected" else None
-                self.inbox.append(Outcome((entry.epoch, entry.seq), rejected))
+                self.inbox.append(Outcome((entry.epoch, entry.seq), rejected, reply.reference))
             self.inbox.append(Delivered((entry.epoch, entry.seq), entry.digest))
         return len(entries)
 
