@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.contract import UNFORESEEN, BadReply, DriverError, crashed
+from drivers.exact_json import EXACT
 from drivers.mes_sql import dialects, statement, values
 from drivers.mes_sql.database import Session
 from drivers.mes_sql.settings import Query, Settings
@@ -27,7 +28,7 @@ MOST_TIMES = 16
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row to hand over. given: as the database gave it; plain: as JSON."""
+    """A row to hand over. given: as the database gave it; plain: as JSON; mark: see `values.mark`."""
 
     change: Change
     key: str
@@ -35,6 +36,7 @@ class Row:
     digest: str
     given: Mapping[str, Any]
     plain: dict[str, Any]
+    mark: bytes = b""
 
 
 @dataclass(slots=True)
@@ -144,7 +146,7 @@ class Reader:
         for at in range(0, len(found.changed), rows):
             piece = found.changed[at : at + rows]
             for row in piece:
-                self.window.take(row.key, row.value, row.digest)
+                self.window.take(row.key, row.value, row.digest, row.mark)
             self.window.bound(self._unread(found, at + rows))
             yield piece, at + rows >= len(found.changed)
 
@@ -166,7 +168,9 @@ class Reader:
     def _compare(self, piece: Sequence[Mapping[str, Any]], found: Found) -> None:
         for row in piece:
             found.rows += 1
-            key = None
+            key, mark = None, values.mark(row)
+            if mark and self._stands(row, mark, found):
+                continue
             try:
                 value = self._value(row, found)
                 key = self._key_once(row, found)
@@ -179,7 +183,35 @@ class Reader:
             except UNFORESEEN as error:  # one row's, whatever it is
                 self._refuse(key, crashed(error), found)
                 continue
-            self._take_note(Row("new", key, value, row_hash(plain), row, plain), found)
+            self._take_note(Row("new", key, value, row_hash(plain), row, plain, mark), found)
+
+    def _stands(self, row: Mapping[str, Any], mark: bytes, found: Found) -> bool:
+        """Whether a row is known just as it was given, in its place in the order: then it is seen. In any doubt it is looked at whole."""
+        key = self._key_alone(row)
+        known = None if key is None or key in found.keys else self.window.standing(key, mark)
+        if key is None or known is None or not self._follows(known.value, found):
+            return False
+        found.keys.add(key)
+        self.window.see(key)
+        return True
+
+    def _key_alone(self, row: Mapping[str, Any]) -> str | None:
+        """The key where it is one text or one number; None: `_key` makes it."""
+        value = row[self.query.keys[0]] if len(self.query.keys) == 1 else None
+        return value if type(value) is str else str(value) if type(value) is int and -EXACT < value < EXACT else None
+
+    def _follows(self, value: Any, found: Found) -> bool:
+        """Whether a value that was ordered before is the next one; then it is noted."""
+        if self.query.watermark.column is not None:
+            try:
+                if found.last is not None and value < found.last:
+                    return False
+                if found.last is not None and value > found.last:
+                    found.whole = found.last
+            except TypeError:
+                return False
+            found.last = value
+        return True
 
     def _key_once(self, row: Mapping[str, Any], found: Found) -> str:
         """Return the row's key. Raises Unreadable; BadReply if another row of this look has it, too."""
@@ -223,10 +255,12 @@ class Reader:
 
     def _take_note(self, row: Row, found: Found) -> None:
         self.window.rename(row.key, row.digest)
-        change = self.window.change(row.key, row.value, row.digest)
+        change = self.window.change(row.key, row.value, row.digest, row.mark)
         if change is None:
             return
         if found.recalled and any(found.recalled.get(one) == other for one, other in row_marks(row.key, row.plain)):
-            self.window.take(row.key, row.value, row.digest)  # read before the journal was restored, and it has the row since then
+            self.window.take(
+                row.key, row.value, row.digest, row.mark
+            )  # read before the journal was restored, and it has the row since then
         else:
-            found.changed.append(Row(change, row.key, row.value, row.digest, row.given, row.plain))
+            found.changed.append(Row(change, row.key, row.value, row.digest, row.given, row.plain, row.mark))

@@ -1,8 +1,10 @@
 """A row as a database gave it, as values that JSON holds exactly; what can not be kept as it stands is refused with its reason."""
 
+import pickle
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 from uuid import UUID
@@ -36,6 +38,19 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, Sequence):
         return [_plain(name, item) for item in value]
     raise Unreadable(f"column {name}: a value of type {type(value).__name__} can not be kept as it stands; CAST it to text in the SELECT")
+
+
+def mark(row: Mapping[str, Any]) -> bytes:
+    """What a row is as the database gave it, in 128 bits: two rows with one mark are alike in names, values and their types.
+
+    Empty where a value is of a type that may hide something. It costs a tenth of what `plain` and a hash of its JSON do.
+    """
+    if not _MARKED.issuperset(map(type, row.values())):
+        return b""
+    return blake2b(pickle.dumps((*row, *row.values()), 5), digest_size=16).digest()
+
+
+_MARKED = frozenset({type(None), bool, int, float, str, bytes, datetime, date, time, Decimal, UUID, timedelta})
 
 
 def order_value(column: str, value: Any, than: Sequence[Any]) -> Any:

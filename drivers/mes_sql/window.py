@@ -36,13 +36,17 @@ def row_hash(row: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True)
 class Known:
-    """A row that was read: its hash, its watermark value, when it was first seen (watched seconds), and in which look it was seen last."""
+    """A row that was read: its hash, its watermark value, when it was first seen (watched seconds), and in which look it was seen last.
+
+    mark: of the row as the database gave it, see `values.mark`; empty: it has none, or nothing was seen since the start.
+    """
 
     digest: str
     value: Any
     seen_s: float
     look: int = 0
     missed: int = 0
+    mark: bytes = b""
 
 
 _KINDS: dict[str, Any] = {
@@ -155,18 +159,26 @@ class Window:
                 self._pieces.drop(former)
                 self._pieces.put(key)
 
-    def change(self, key: str, value: Any, digest: str) -> Change | None:
+    def standing(self, key: str, mark: bytes) -> Known | None:
+        """The row of this key if the database gave it before just as it gives it now: nothing of it has to be made again."""
+        known = self._rows.get(key) or self._below.get(key)
+        return known if known is not None and mark and known.mark == mark else None
+
+    def change(self, key: str, value: Any, digest: str, mark: bytes = b"") -> Change | None:
         """What this row is against what was read before: None if it is known as it stands. Raises TypeError: values of two types."""
         known = self._rows.get(key) or self._below.get(key)
         if known is not None:
             known.look, known.missed = self.look, 0
-            return None if known.digest == digest else "changed"
+            if known.digest != digest:
+                return "changed"
+            known.mark = mark
+            return None
         return "late" if self.newest is not None and value is not None and value < self.newest else "new"
 
-    def take(self, key: str, value: Any, digest: str) -> None:
+    def take(self, key: str, value: Any, digest: str, mark: bytes = b"") -> None:
         """Remember a row that is being handed over. Changed in its place it is known as long as before, at another value from now on."""
         before = self._rows.get(key) or self._below.get(key)
-        known = Known(digest, value, self.watched_s, self.look)
+        known = Known(digest, value, self.watched_s, self.look, mark=mark)
         if before is not None and before.value == value:
             known.seen_s = before.seen_s
         else:  # the order is that in which they were first seen

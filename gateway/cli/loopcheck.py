@@ -2,16 +2,22 @@
 
 import sqlite3
 import sys
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli.base import FINDING, FOLDER, GOOD, NOT_REACHED, WRONG_INPUT, data_of, fail, line_folder, people_of
 from gateway.cli.evidence import FORMS, NAME, of_plan, put_by, run_of
 from gateway.cli.persons import credentials, password_option
+
+if TYPE_CHECKING:
+    from config import Line
+    from gateway.validation.loop import Loop
+    from gateway.validation.loop_watch import Receipt, Seen
 
 
 @click.command()
@@ -50,52 +56,80 @@ def loopcheck(
 
     The line's gateway must run, and no batch may be on the equipment. Exit 0: value, receipt and calibration are as they should be; 1: not.
     """
-    from buffer import JournalError
-    from buffer.times import now_ticks, rfc3339
     from gateway.documents import NotADocument
-    from gateway.operation.control import NotRunning, ask, ask_values, tell
     from gateway.runtime import assembly
     from gateway.validation import loop_document
-    from gateway.validation.loop import Unfit, busy, loop_of
-    from gateway.validation.loop_watch import Tail, receipts, watched
+    from gateway.validation.loop import Unfit, loop_of
 
     run = run_of(plan, user, witness)
-    site, data, people = assembly.load(line), data_of(line), people_of(line)
+    site = assembly.load(line)
     known = next((one for one in site.tags if one.tag == tag), None)
     if known is None:
         fail(f"--tag {tag[:60]}: the line has no such tag; `ebr-gateway tags {line}` lists them", WRONG_INPUT)
-    due: date | None = None if calibration_due is None else calibration_due.date()
+    due = None if calibration_due is None else calibration_due.date()
     try:
         loop = loop_of(known, inject, unit, tolerance, instrument or known.instrument, due)
         bundle, loops = (None, []) if to is None else loop_document.opened(to, run)
     except (Unfit, loop_document.NotOpen, NotADocument, FileExistsError) as error:
         fail(str(error), WRONG_INPUT)
     said = {} if to is None else credentials(user, password_file)
-    try:
-        now = ask(data, people)
-        if batches := busy(site, known, now["equipment"]):
-            fail(f"batch {batches[0]} would take the forced value into its record: wait for its end", FINDING)
-        begun = now["time"]
-        row = next((one for one in ask_values(data, people)["tags"] if one["tag"] == tag), {"value": None})
-        before = None if row["value"] is None or isinstance(row["value"], bool) else Fraction(str(row["value"]))
-        tail = Tail(data, site, tag, (now["journal"]["epoch"], now["journal"]["seq"]))
-        click.echo(f"{begun}  now force {loop.injected} at {loop.instrument or tag}: only what is read from now on counts", err=True)
-        seen = watched(loop, tail, lambda: ask(data, people), begun, before, stable_s, within_s, lambda text: click.echo(text, err=True))
-
-        def refused(uplink: str) -> bool:
-            answer = tell(data, "quarantine-list", people=people, uplink=uplink)
-            return any((one["epoch"], one["seq"]) == place for one in answer["entries"])
-
-        place = (0, 0) if seen.reading is None else (seen.reading["epoch"], seen.reading["seq"])
-        told_by = [] if seen.reading is None else receipts(site, data, place, refused, within_s)
-    except (NotRunning, JournalError, FileNotFoundError, sqlite3.Error) as error:
-        fail(str(error), NOT_REACHED)
-    persons = [user, *([witness] if witness else [])]
-    one = loop_document.found(loop, site, seen, told_by, persons, rfc3339(now_ticks()), datetime.now(UTC).date())
+    seen, told_by = _played(line, site, loop, stable_s, within_s)
+    one = _found(loop, site, seen, told_by, [user, *([witness] if witness else [])])
     _show(one)
     if to is not None and bundle is not None:
         _keep(line, loop_document.listed(site, bundle, [*loops, one], run), to, said)
     sys.exit(GOOD if {step["verdict"] for step in one["steps"]} == {"passed"} else FINDING)
+
+
+def _played(line: Path, site: "Line", loop: "Loop", stable_s: float, within_s: float) -> tuple["Seen", list["Receipt"]]:
+    """Ask for the signal to be forced, and wait for its value and the receipts of it. Ends the command where that can not be."""
+    from buffer import JournalError
+    from gateway.operation.control import NotRunning, ask
+
+    data, people = data_of(line), people_of(line)
+    try:
+        seen = _forced(site, loop, data, lambda: ask(data, people), people, stable_s, within_s)
+        return seen, [] if seen.reading is None else _confirmed(site, data, people, seen.reading, within_s)
+    except (NotRunning, JournalError, FileNotFoundError, sqlite3.Error) as error:
+        fail(str(error), NOT_REACHED)
+
+
+def _forced(
+    site: "Line", loop: "Loop", data: Path, asked: Callable[[], dict[str, Any]], people: Path | None, stable_s: float, within_s: float
+) -> "Seen":
+    from gateway.operation.control import ask_values
+    from gateway.validation.loop import busy
+    from gateway.validation.loop_watch import Tail, watched
+
+    now = asked()
+    if batches := busy(site, loop.tag, now["equipment"]):
+        fail(f"batch {batches[0]} would take the forced value into its record: wait for its end", FINDING)
+    begun = now["time"]
+    row = next((one for one in ask_values(data, people)["tags"] if one["tag"] == loop.tag.tag), {"value": None})
+    before = None if row["value"] is None or isinstance(row["value"], bool) else Fraction(str(row["value"]))
+    tail = Tail(data, site, loop.tag.tag, (now["journal"]["epoch"], now["journal"]["seq"]))
+    click.echo(f"{begun}  now force {loop.injected} at {loop.instrument or loop.tag.tag}: only what is read from now on counts", err=True)
+    return watched(loop, tail, asked, begun, before, stable_s, within_s, lambda text: click.echo(text, err=True))
+
+
+def _confirmed(site: "Line", data: Path, people: Path | None, reading: Mapping[str, Any], within_s: float) -> list["Receipt"]:
+    from gateway.operation.control import tell
+    from gateway.validation.loop_watch import receipts
+
+    place = (reading["epoch"], reading["seq"])
+
+    def refused(uplink: str) -> bool:
+        answer = tell(data, "quarantine-list", people=people, uplink=uplink)
+        return any((one["epoch"], one["seq"]) == place for one in answer["entries"])
+
+    return receipts(site, data, place, refused, within_s)
+
+
+def _found(loop: "Loop", site: "Line", seen: "Seen", told_by: list["Receipt"], persons: list[str]) -> dict[str, Any]:
+    from buffer.times import now_ticks, rfc3339
+    from gateway.validation import loop_document
+
+    return loop_document.found(loop, site, seen, told_by, persons, rfc3339(now_ticks()), datetime.now(UTC).date())
 
 
 def _show(one: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from config.credentials import CredentialMissing, server_tls
 from config.sections import PushClient
 from gateway.entries.findings import Announcer, finding
 from gateway.intake.push_tokens import PushTokens, token_of
-from gateway.listening import Bounds, answered, open_port
+from gateway.listening import Bounds, answered, served
 
 MAX_BODY_BYTES = 16_384
 BODY_S = 5.0
@@ -209,12 +209,8 @@ class PushServer:
         """Serve until cancelled; `opened` is called when it listens. Raises OSError if the address is taken."""
         bounds = Bounds()
         app = PushIn(self._line, self._tokens, happened, place, takes).application(bounds)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=15)
-        try:
-            await runner.setup()
+        async with served(app) as serving:
             await self._tokens.looked_at()
-            await open_port(runner, self._listen, bounds, self._tls)
+            await serving.at_port(self._listen, bounds, self._tls)
             opened()
             await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()

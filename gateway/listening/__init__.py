@@ -6,6 +6,6 @@ use them up: connections are bounded per port and per peer, requests have a pace
 
 from gateway.listening.answering import answered
 from gateway.listening.bounds import Bounds, Pace
-from gateway.listening.port import open_port
+from gateway.listening.port import Serving, served
 
-__all__ = ["Bounds", "Pace", "answered", "open_port"]
+__all__ = ["Bounds", "Pace", "Serving", "answered", "served"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from gateway.access import Access, Refused, UsersUnreadable, peer_of
-from gateway.listening import answered
+from gateway.listening import answered, served
 from gateway.operation.command import Command, Declined
 from gateway.operation.control import socket_address
 from gateway.operation.status import Status
@@ -36,17 +36,15 @@ async def serve_control(
     opened: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve a control socket until cancelled; `opened` is called when it listens. group: who may open it too. Raises OSError."""
-    runner = runner_of(_application(status, commands, access))
     _remove(path)
     try:
-        await runner.setup()
-        with socket_address(path) as address:
-            await web.UnixSite(runner, address).start()
-        _let_in(path, group)
-        opened()
-        await asyncio.Event().wait()
+        async with served(_application(status, commands, access)) as serving:
+            with socket_address(path) as address:
+                await serving.at_path(address)
+            _let_in(path, group)
+            opened()
+            await asyncio.Event().wait()
     finally:
-        await runner.cleanup()
         with suppress(OSError):  # a disk that turned read-only: what stays is removed by the next start; why this one ends is told as it is
             _remove(path)
 
@@ -70,11 +68,6 @@ def _let_in(path: Path, group: str | None) -> None:
         raise OSError(f"there is no group {group}") from None
     os.chown(path, -1, gid)
     path.chmod(0o660)
-
-
-def runner_of(application: web.Application) -> web.AppRunner:
-    """Make what serves an application."""
-    return web.AppRunner(application, access_log=None, handle_signals=False, keepalive_timeout=15)
 
 
 def _application(status: Status, commands: Mapping[str, Command], access: Access) -> web.Application:

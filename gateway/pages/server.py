@@ -17,9 +17,9 @@ from config.credentials import CredentialMissing, server_tls
 from config.grammars.listen import host_of, is_loopback
 from config.sections import Web
 from gateway.access import Access
-from gateway.listening import Bounds, answered, open_port
+from gateway.listening import Bounds, answered, served
 from gateway.operation.command import Command
-from gateway.operation.server import MOST_BODY_BYTES, runner_of
+from gateway.operation.server import MOST_BODY_BYTES
 from gateway.operation.status import Status
 from gateway.operation.views import HEADERS, MADE_PER_S, Made, views
 from gateway.pages import assets
@@ -45,15 +45,12 @@ async def serve_page(
     door = None if line.web.read_only_without_login else Door(line.gateway, access, secure=tls is not None, proxy=line.web.proxy)
     bounds = Bounds()
     forms = [] if door is None else _forms(status, line, access, commands, door)
-    runner = runner_of(_application(status, line, door, forms, bounds))
+    application = _application(status, line, door, forms, bounds)
     await asyncio.to_thread(compile_templates)
-    try:
-        await runner.setup()
-        await open_port(runner, line.web.listen, bounds, tls)
+    async with served(application) as serving:
+        await serving.at_port(line.web.listen, bounds, tls)
         opened()
         await (asyncio.Event().wait() if door is None else door.run())
-    finally:
-        await runner.cleanup()
 
 
 def _tls(line: Line, section: Web) -> ssl.SSLContext | None:

@@ -35,6 +35,7 @@ from gateway.uplink import errors as uplink_errors
 
 HEARTBEAT_S = 10.0
 STALLED_S = 60.0
+GOES_ON_S = 10.0
 
 FATAL = JournalError
 """What ends the process: the journal's own failure, and nothing else."""
@@ -172,9 +173,13 @@ async def _raised(fault: Awaitable[None]) -> None:
     await fault
 
 
-async def _supervised(task: Task, _: Done) -> None:
-    """Run a task that tells its failures, and their end, by itself."""
-    await task()
+async def _supervised(task: Task, done: Done) -> None:
+    """Run a task that tells its failures by itself. If it failed as a whole, it is at work again when it has gone on for a while."""
+    seen = asyncio.get_running_loop().call_later(GOES_ON_S, done)
+    try:
+        await task()
+    finally:
+        seen.cancel()
 
 
 async def _backups(backups: Backups) -> None:

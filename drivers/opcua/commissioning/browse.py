@@ -4,15 +4,17 @@ import fnmatch
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from config import Source
 from config.grammars.addresses import MAX_LENGTH, OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
 from drivers.contract import BadReply, Browsed
 from drivers.opcua.asyncua_types import status_name, ua
+from drivers.opcua.commissioning.lasting import LastingSession
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.attributes import HAS_PROPERTY, UNIT_PROPERTIES, BuiltInTypes, references_of, units_by_properties
-from drivers.opcua.session.link import Link, connected, local, plain, plain_errors, status_of
+from drivers.opcua.session.link import Link, local, plain, status_of
 from drivers.opcua.settings import OpcUaSettings
 
 SCALAR, ANY, SCALAR_OR_ARRAY = -1, -2, -3
@@ -78,18 +80,17 @@ async def browse(
     under: an address, or names from the Objects folder on, joined by "/". match: a glob over the path, `*` crosses levels. known: addresses
     that are in the map already, left out. progress: called with what is done so far, in a few words. Raises LinkLost, BadReply.
     """
-    async with connected(source, settings, source.endpoints[0]) as link:
-        with plain_errors("browsing"):
-            start = await _start(link, settings, under)
-            refused: dict[str, str] = {}
-            variables, nodes = await _walk(link, start, refused, progress)
-            matching = [
-                variable for variable in variables if match is None or fnmatch.fnmatchcase("/".join(variable.path).lower(), match.lower())
-            ]
-            described = await _described(link, matching, progress)
-            result = _rows(link, source, settings, described, {_canonical(address) for address in known}, nodes)
-            result.left_out |= refused
-            return result
+    async with LastingSession(source, settings, progress) as session:
+        start = await session.ask("browsing", lambda link: _start(link, settings, under))
+        refused: dict[str, str] = {}
+        variables, nodes = await _walk(session, start, refused, progress)
+        matching = [
+            variable for variable in variables if match is None or fnmatch.fnmatchcase("/".join(variable.path).lower(), match.lower())
+        ]
+        described = await _described(session, matching, progress)
+        result = _rows(session.link, source, settings, described, {_canonical(address) for address in known}, nodes)
+        result.left_out |= refused
+        return result
 
 
 async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tuple[Any, tuple[str, ...]]:
@@ -116,7 +117,7 @@ async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tupl
 
 
 async def _walk(
-    link: Link, start: tuple[Any, tuple[str, ...]], refused: dict[str, str], progress: Callable[[str], None]
+    session: LastingSession, start: tuple[Any, tuple[str, ...]], refused: dict[str, str], progress: Callable[[str], None]
 ) -> tuple[list[BrowsedVariable], int]:
     """Find every variable below `start`, each node once, level by level; sorted by path, so that two runs are alike.
 
@@ -129,7 +130,9 @@ async def _walk(
         below: list[tuple[Any, tuple[str, ...], BrowsedVariable | None]] = []
         for at in range(0, len(level), 1000):
             part = level[at : at + 1000]
-            for (_, path, owner), result in zip(part, await references_of(link, [node for node, _, _ in part]), strict=True):
+            nodes = [node for node, _, _ in part]
+            told = await session.ask("browsing", partial(references_of, nodes=nodes))
+            for (_, path, owner), result in zip(part, told, strict=True):
                 if result.refused:
                     refused["/".join(path) + "/*"] = f"what lies below it is not told: {result.refused}"
                 for reference in result.references:
@@ -175,24 +178,24 @@ class _Described:
     refused: str | None
 
 
-async def _described(link: Link, variables: Sequence[BrowsedVariable], progress: Callable[[str], None]) -> list[_Described]:
+async def _described(session: LastingSession, variables: Sequence[BrowsedVariable], progress: Callable[[str], None]) -> list[_Described]:
     """Read the attributes of all variables, some thousand at a time."""
-    built_ins = BuiltInTypes(link)
+    known: dict[Any, int | None] = {}
     described: list[_Described] = []
     for first in range(0, len(variables), AT_ONCE):
-        described += await _some_described(link, variables[first : first + AT_ONCE], built_ins)
+        described += await session.ask("browsing", partial(_some_described, variables=variables[first : first + AT_ONCE], known=known))
         progress(f"{len(described):,} of {len(variables):,} variables described")
     return described
 
 
-async def _some_described(link: Link, variables: Sequence[BrowsedVariable], built_ins: BuiltInTypes) -> list[_Described]:
+async def _some_described(link: Link, variables: Sequence[BrowsedVariable], known: dict[Any, int | None]) -> list[_Described]:
     wanted = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.AccessLevel, ua.AttributeIds.Description)
     flat = await link.read_pairs([(variable.node, attribute) for variable in variables for attribute in wanted])
     values = [plain(value) for value in flat]
     refused = [_refused(flat[at : at + 3]) for at in range(0, len(flat), 4)]
     columns = zip(
         variables,
-        await built_ins.of(values[0::4]),
+        await BuiltInTypes(link, known).of(values[0::4]),
         await _counts(link, variables, values[1::4]),
         values[2::4],
         values[3::4],

@@ -28,9 +28,10 @@ async def references_of(link: Link, nodes: Sequence[Any]) -> list[Browsed]:
 class BuiltInTypes:
     """Finds the built-in type of a DataType: enumerations are Int32, the others follow their supertypes. Remembers what it has found."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, known: dict[Any, int | None] | None = None) -> None:
+        """known: what was found before, in another session with the same namespaces; what is found now is added."""
         self._link = link
-        self._known: dict[Any, int | None] = {}
+        self._known: dict[Any, int | None] = {} if known is None else known
 
     async def of(self, types: Sequence[Any]) -> list[int | None]:
         """Return the number of the built-in type for each DataType; None for structures and for those that the server does not explain."""

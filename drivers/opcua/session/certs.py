@@ -4,8 +4,8 @@ own/ holds cert.der and key.pem (0600); trusted/ and issuers/ are laid out as `t
 named by its SHA-256, until a person has looked at it and trusts it.
 """
 
-import errno
 import os
+import secrets
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -191,17 +191,16 @@ def _info(kind: Kind, file: Path, certificate: x509.Certificate, now: datetime |
 
 
 def _write(file: Path, content: bytes, mode: int) -> None:
-    """Make a file, whole or not at all: half a certificate would be no certificate to whoever reads the folder, now and later."""
-    if file.exists():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
-    part = file.with_name(f".{file.name}.part")
-    part.unlink(missing_ok=True)
+    """Make a file, whole or not at all: half a certificate would be no certificate to whoever reads the folder, now and later.
+
+    Raises FileExistsError rather than replace one, of two who make it at the same instant for the second.
+    """
+    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as handle:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
-        part.replace(file)
-    except OSError:
+        os.link(part, file)  # as a rename, but never over another
+    finally:
         part.unlink(missing_ok=True)
-        raise

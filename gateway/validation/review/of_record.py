@@ -99,69 +99,54 @@ def incidents(made: Gathered) -> Topic:
 
 def gaps(made: Gathered, months: Sequence[Month]) -> Topic:
     """Gaps and coverage, by source and month."""
-    rows = [
-        (
-            one.source,
-            one.month,
-            f"{one.lists:,}",
-            str(one.gaps),
-            str(one.partly),
-            str(one.filled),
-            hours(one.lost_s),
-            hours(one.longest_s),
-            percent(one.coverage),
-        )
-        for one in months
-    ]
     marked = frozenset(at for at, one in enumerate(months) if one.coverage is None or one.coverage < LEAST_COVERAGE)
-    titles = (
-        "Source",
-        "Month",
-        "Lists of readings",
-        "Gaps of all tags",
-        "of some tags",
-        "Given by history later",
-        "Not observed",
-        "Longest",
-        "Coverage",
-    )
-    text = (
-        "Coverage: share of the time that the journal holds in which no gap of the whole source was open."
-        " Not checked: nothing tells of the source in that month."
-    )
+    known = [one for one in months if one.coverage is not None]
+    verdict = NOT_CHECKED if len(known) < len(months) or made.gaps.unread or not months else LOOK if marked else IN_ORDER
+    worst = min(known, key=lambda one: one.coverage or 0.0, default=None)
+    least = f"least {percent(worst.coverage)}, {worst.source} in {worst.month}" if worst else "none is known"
+    counted = f"{len({one.source for one in months})} sources in {len({one.month for one in months})} months"
+    found = f"coverage of {counted}: {least}; {len(months) - len(known)} not checked"
+    facts = {"months": [_facts_of(one) for one in months]}
+    return Topic("coverage", "Gaps and coverage, by source and month", verdict, found, _coverage(made, months, marked), facts)
+
+
+_COVERAGE = (
+    "Coverage: share of the time that the journal holds in which no gap of the whole source was open."
+    " Not checked: nothing tells of the source in that month."
+)
+_MONTH = (
+    "Source",
+    "Month",
+    "Lists of readings",
+    "Gaps of all tags",
+    "of some tags",
+    "Given by history later",
+    "Not observed",
+    "Longest",
+    "Coverage",
+)
+
+
+def _coverage(made: Gathered, months: Sequence[Month], marked: frozenset[int]) -> list[Block]:
+    unread = f"{made.gaps.unread} gaps closed in part whose beginning lies before what was read; what they hid is in no number here."
     causes = [(source, cause, f"{count:,}") for (source, cause), count in made.gaps.causes.most_common(MOST_ROWS)]
-    blocks: list[Block] = [
-        Text(text),
-        *table(titles, (3, 2, 2, 2, 2, 2, 2, 2, 2), rows, marked),
+    return [
+        Text(_COVERAGE),
+        *([Text(unread, marked=True)] if made.gaps.unread else []),
+        *table(_MONTH, (3, *[2] * (len(_MONTH) - 1)), [_row_of(one) for one in months], marked),
         Heading(2, "Causes"),
         *table(("Source", "Cause", "Gaps"), (4, 4, 2), causes),
     ]
-    if made.gaps.unread:
-        blocks.insert(
-            1,
-            Text(
-                f"{made.gaps.unread} gaps closed in part whose beginning lies before what was read; what they hid is in no number here.",
-                marked=True,
-            ),
-        )
-    known = [one for one in months if one.coverage is not None]
-    worst = min(known, key=lambda one: one.coverage or 0.0, default=None)
-    least = f"least {percent(worst.coverage)}, {worst.source} in {worst.month}" if worst else "none is known"
-    verdict = NOT_CHECKED if len(known) < len(months) or made.gaps.unread or not months else LOOK if marked else IN_ORDER
-    counted = f"{len({one.source for one in months})} sources in {len({one.month for one in months})} months"
-    found = f"coverage of {counted}: {least}; {len(months) - len(known)} not checked"
-    facts = {
-        "months": [
-            {
-                **one._asdict(),
-                "lost_s": f"{one.lost_s:.1f}",
-                "longest_s": f"{one.longest_s:.1f}",
-                "coverage": None if one.coverage is None else f"{one.coverage:.6f}",
-            }
-            for one in months
-        ]
-    }
-    return Topic("coverage", "Gaps and coverage, by source and month", verdict, found, blocks, facts)
+
+
+def _row_of(one: Month) -> tuple[str, ...]:
+    counts = (f"{one.lists:,}", str(one.gaps), str(one.partly), str(one.filled))
+    return (one.source, one.month, *counts, hours(one.lost_s), hours(one.longest_s), percent(one.coverage))
+
+
+def _facts_of(one: Month) -> dict[str, Any]:
+    coverage = None if one.coverage is None else f"{one.coverage:.6f}"
+    return {**one._asdict(), "lost_s": f"{one.lost_s:.1f}", "longest_s": f"{one.longest_s:.1f}", "coverage": coverage}
 
 
 def clock(made: Gathered) -> Topic:

@@ -2,7 +2,9 @@
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -10,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.contract import BadReply
+from drivers.mes_sql import values
 from drivers.mes_sql.reader import Found, Reader
 from drivers.mes_sql.settings import Settings
 from drivers.mes_sql.window import Window
@@ -143,6 +147,99 @@ def test_each_version_of_a_row_is_told_once_and_none_is_lost(seed, grain_s, is_s
     assert {key: newest.get(key) for key in table.rows_by_key} == {key: v for key, (_, v) in table.rows_by_key.items()}
     still = {key for key, v in newest.items() if v != -1} - table.rows_by_key.keys()
     assert all(key not in stage.reader.window for key in still), "a row that went while it was in the window was told as gone"
+
+
+ALIKE = (
+    0,
+    1,
+    True,
+    1.0,
+    -0.0,
+    0.0,
+    "1",
+    "",
+    None,
+    b"1",
+    Decimal(1),
+    Decimal("1.0"),
+    float("nan"),
+    datetime(2026, 1, 1, tzinfo=UTC),
+    [1],
+    {"a": 1},
+)
+"""Values of which many are equal to another one in Python, and are none the less another value."""
+
+
+class Given:
+    """A statement that gives these rows."""
+
+    columns = ("id", "at", "v")
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = rows
+
+    async def rows(self, *_: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        """In two pieces."""
+        for piece in (self._rows[:3], self._rows[3:]):
+            yield [dict(row) for row in piece]
+
+
+def looked(looks: Sequence[Sequence[Mapping[str, Any]]], kind: str) -> Iterator[Any]:
+    """Read tables one after the other; yield what was told of each, or why it could not be read, and what is remembered."""
+    query = QUERY | {"watermark": {"column": "at", "kind": "timestamp", "overlap_s": 3600} if kind == "timestamp" else {"kind": "snapshot"}}
+    settings = Settings.model_validate({"query": [query | ({} if kind == "timestamp" else {"sql": "SELECT id, at, v FROM t"})]})
+    reader = Reader(settings.query[0], settings, "sqlite", Window("q", {}, overlap_s=3600, rows=100), clock=lambda: 0.0)
+    for rows in looks:
+        try:
+            found = settled(reader.look(Given(rows), {}))  # type: ignore[arg-type]
+        except BadReply as error:
+            reader.abandon()
+            yield str(error)
+            continue
+        told = [(row.change, row.key, repr(row.value), row.digest, repr(row.plain)) for row in found.changed]
+        list(reader.pieces(found, 4))
+        for key in found.gone:
+            reader.window.forget(key)
+        reader.handed_over(found)
+        reader.window.age(1)
+        yield told, found.gone, found.refused, found.keyless, repr((found.last, found.whole)), found.rows, repr(reader.window.changes())
+
+
+IDS, PLACES = st.sampled_from(["a", "b", "c", 1, True, 2, None, 1 << 60]), st.sampled_from([1, 1, 2, 2, 3, 3, 3.0, "3", None])
+ROW = st.fixed_dictionaries({"id": IDS, "at": PLACES, "v": st.sampled_from(ALIKE)})
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, 5),
+        st.one_of(st.fixed_dictionaries({"v": st.sampled_from(ALIKE)}), st.fixed_dictionaries({"at": PLACES}), st.none(), st.just({})),
+    ),
+    max_size=2,
+)
+
+
+def edited(rows: Sequence[Mapping[str, Any]], edits: Sequence[tuple[int, Mapping[str, Any] | None]]) -> list[Mapping[str, Any]]:
+    """The table after somebody gave rows other values, wrote them a second time (None), or the database gives them last ({})."""
+    after = list(rows)
+    for at, edit in edits:
+        if at < len(after) and edit is None:
+            after.insert(at, after[at])
+        elif at < len(after) and not edit:
+            after.append(after.pop(at))
+        elif at < len(after):
+            after[at] = {**after[at], **edit}
+    return after
+
+
+@pytest.mark.urs("URS-DAQ-04")
+@given(st.lists(ROW, max_size=6, unique_by=lambda row: row["id"]), st.lists(EDITS, max_size=4), st.sampled_from(["timestamp", "snapshot"]))
+def test_a_row_that_is_passed_over_as_it_stands_is_one_that_a_whole_look_finds_unchanged(rows, edits, kind):
+    """Two readers of the same tables, of which one compares nothing before it has taken each row apart."""
+    tables = [sorted(rows, key=lambda row: float(row["at"] or 9))]
+    for edit in edits:
+        tables += [tables[-1], edited(tables[-1], edit)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(values, "mark", lambda _: b"")
+        whole = list(looked(tables, kind))
+    assert list(looked(tables, kind)) == whole
 
 
 @given(st.integers(1, 400), st.integers(1, 30))

@@ -137,9 +137,14 @@ async def test_a_falseticker_is_named_and_does_not_lead_astray(chronyd, servers,
     clock, _ = made(chronyd)
     servers[0].faults.offset_s = 5.0
     await chronyd.start(servers)
-    await follow(clock, lambda: "127.0.0.2 stratum 1 falseticker" in (clock.describe()["reference"] or {}).get("detail", ""), 40)
-    assert clock.stamp().status == "synchronised"
-    assert clock.stamp().bound_s < 1.0
+
+    def right() -> bool:
+        stamp = clock.stamp()
+        assert stamp.status != "synchronised" or stamp.bound_s < 1.0, "never by the one that is 5 s off"
+        named = "127.0.0.2 stratum 1 falseticker" in (clock.describe()["reference"] or {}).get("detail", "")
+        return named and stamp.status == "synchronised"  # a false one may be named before another is chosen
+
+    await follow(clock, right, 40)
     told = clock.describe()["reference"]
     figures("clock", f"real chronyd, one of three servers 5 s off: {told['detail']}; bound {told['bound_s'] * 1000:.2f} ms")
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession, TCPConnector, web
 from kit.processes import eventually, free_port
 
-from gateway.listening import Bounds, open_port
+from gateway.listening import Bounds, served
 from gateway.listening.bounds import BURST, LAST_AFTER_S, MAX_PEERS, REQUESTS_PER_S, Pace
 from gateway.listening.port import IN_ALL, PER_PEER
 from simulators.pki import Authority
@@ -34,14 +34,31 @@ async def port(bounds: Bounds, **options: object) -> AsyncIterator[int]:
 
     app = web.Application(middlewares=[bounds.middleware()])
     app.add_routes([web.get("/", here)])
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=15)
     number = free_port()
-    try:
-        await runner.setup()
-        await open_port(runner, f"127.0.0.1:{number}", bounds, **options)  # type: ignore[arg-type]
+    async with served(app) as serving:
+        await serving.at_port(f"127.0.0.1:{number}", bounds, **options)  # type: ignore[arg-type]
         yield number
-    finally:
-        await runner.cleanup()
+
+
+@pytest.mark.bar("F44")
+@pytest.mark.urs("URS-OBS-03")
+async def test_who_serves_again_finds_the_address_free_whatever_came_of_ending_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    number = free_port()
+
+    async def serve() -> None:
+        async with served(web.Application()) as serving:
+            await serving.at_port(f"127.0.0.1:{number}", Bounds())
+            assert (await ask(number)).startswith(b"HTTP/1.1 404")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(web.AppRunner, "cleanup", failing)
+        with pytest.raises(OSError, match="while it ended"):
+            await serve()
+    await serve()
+
+
+async def failing(_: web.AppRunner) -> None:
+    raise OSError("while it ended")
 
 
 async def ask(number: int, host: str = "127.0.0.1", source: str = "127.0.0.1") -> bytes:

@@ -122,6 +122,27 @@ async def test_a_part_that_waits_for_its_next_round_is_not_said_to_work_before_i
     ]
 
 
+@pytest.mark.bar("F44")
+@pytest.mark.urs("URS-OBS-03")
+async def test_a_part_that_tells_its_failures_itself_is_no_problem_any_more_when_it_goes_on_after_one_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, mended = tasks._backups, asyncio.Event()
+
+    async def fails(*arguments: Any) -> None:
+        if not mended.is_set():
+            raise RuntimeError("a bug beside the backup")
+        await real(*arguments)
+
+    monkeypatch.setattr(tasks, "_backups", fails)
+    monkeypatch.setattr(tasks, "GOES_ON_S", 0.2)
+    folder = written(tmp_path / "line", more='[backup]\nfolder = "backups"\nevery_h = 24\n')
+    async with alive(folder) as now:
+        await seen(now, lambda state: "a bug beside the backup" in state["broken"].get("backups", ""))
+        mended.set()
+        await seen(now, lambda state: not state["broken"])
+
+
 @pytest.mark.urs("URS-DAQ-11", "URS-OBS-03")
 @pytest.mark.parametrize("kind", ["key", "value", "os", "recursion", "cancelled", "exit", "silent"])
 async def test_who_can_not_act_on_a_record_stops_nobody_else_from_it_and_is_told_once(

@@ -94,4 +94,4 @@ def test_after_a_fault_at_any_await_all_is_at_work_or_the_process_has_ended(tmp_
     figure("what became of the line", dict(Counter(fate.outcome for fate in hit)))
     bad = [fate for fate in hit if not (fate.outcome == "at work again" or fate.outcome.startswith("the process ends"))]
     figure("dead tasks", len(bad))
-    assert bad == []
+    assert not bad, "\n".join(f"{' < '.join(fate.place)} {fate.kind}, in {fate.task}: {fate.outcome}" for fate in bad)

@@ -66,6 +66,20 @@ async def test_a_server_that_is_short_of_continuation_points_is_asked_for_fewer_
         assert found.left_out == {}
 
 
+async def test_a_browse_whose_connection_is_lost_goes_on_where_it_was_and_finds_the_same(tmp_path: Path) -> None:
+    async with in_folders(tmp_path, 12, 12) as bench:
+        whole = await bench.driver.browse()
+        said: list[str] = []
+
+        def progress(text: str) -> None:
+            if not said or "seen" in text:
+                bench.cable.reset()
+            said.append(text)
+
+        assert await bench.driver.browse(progress=progress) == whole
+        assert said.count("the connection was lost, it is made again") >= 2
+
+
 async def test_a_folder_that_does_not_tell_what_lies_below_it_is_left_out_by_name(tmp_path: Path) -> None:
     async with in_folders(tmp_path, 3, 2) as bench:
         bench.plc.switches.browse_refused = {"G1"}

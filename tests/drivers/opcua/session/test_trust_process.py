@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from asyncua import ua
+from cryptography.hazmat.primitives import serialization
 from kit.nearly_full import nearly_full
 from kit.opcua_authority import NOW, Authority
 from kit.opcua_bench import Bench, secured
@@ -278,3 +280,20 @@ def test_a_certificate_of_which_half_could_be_written_is_not_in_the_folder_and_i
     certs.make(tmp_path)
     with pytest.raises(FileExistsError):
         certs.make(tmp_path)
+
+
+@pytest.mark.urs("URS-SEC-03")
+def test_of_two_who_make_a_certificate_at_once_one_does_and_what_it_made_belongs_together(tmp_path: Path) -> None:
+    def made(_: int) -> bool:
+        with contextlib.suppress(FileExistsError):
+            certs.make(tmp_path)
+            return True
+        return False
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(made, range(3))) == 1
+    own = tmp_path / "own"
+    key = serialization.load_pem_private_key((own / "key.pem").read_bytes(), password=None)
+    assert key.public_key() == load(own / "cert.der").public_key()
+    assert sorted(one.name for one in own.iterdir()) == ["cert.der", "key.pem"], "and nothing is left of the others"
+    assert own.joinpath("key.pem").stat().st_mode & 0o777 == 0o600
