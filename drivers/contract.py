@@ -192,8 +192,13 @@ class Emit(Protocol):
     def lost(self, loss: Loss) -> Awaitable[None]:
         """Declare a loss; a gap stands in the journal when the awaitable completes. Order with `emit` calls is kept."""
 
-    def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
-        """Declare a gap filled: the source's history gave everything of this interval, emitted before as kind "backfill"."""
+    def filled(
+        self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "", received: int | None = None
+    ) -> Awaitable[None]:
+        """Declare a gap filled: the source's history gave everything of this interval, emitted before as kind "backfill".
+
+        received: so many readings it gave; None: nobody counted.
+        """
 
     def found(self, finding: Finding) -> Awaitable[None]:
         """Record a finding. The same finding (code and tags) is recorded once until it changes."""
@@ -263,6 +268,14 @@ class Driver(ABC):
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:  # noqa: ARG003 - the default has nothing to add
         """Find problems of this source's settings and addresses that the line folder's own check can not know; no network."""
         return []
+
+    @classmethod
+    def asks(cls, source: Source) -> bool:  # noqa: ARG003 - the default does not
+        """Return True if each tag is asked for at its rate, whatever the source has: then it is known how many samples are due in a gap.
+
+        False: the source sends what it has, or gives rows, and nobody knows how much that would have been. Settings that are wrong: False.
+        """
+        return False
 
     @classmethod
     def row_columns(cls, source: Source, query: str) -> list[str] | None:  # noqa: ARG003 - the default knows none

@@ -116,8 +116,13 @@ def _gap(event: Mapping[str, Any], local: Local) -> str:
         case "open":
             return f"{what}: not observed from {local(event['start'])} on: {because}"
         case "close":
-            return f"{what}: observed again; the gap was {span}" + (f", {event['outcome']}" if event.get("outcome") else "")
-    return f"{what}: the source's history fills {span}"
+            return f"{what}: observed again; the gap was {span}" + (f", {event['outcome']}" if event.get("outcome") else "") + _due(event)
+    return f"{what}: the source's history fills {span}" + (f" by {_count(event['received'], 'reading')}" if "received" in event else "")
+
+
+def _due(event: Mapping[str, Any]) -> str:
+    """Say how many samples were due in a gap, and how many came, where the source is asked at a rate."""
+    return f"; {_count(event['expected'], 'sample')} due, {event.get('received', 0)} came" if event.get("expected") is not None else ""
 
 
 def _source(event: Mapping[str, Any], local: Local) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import CodeTable, Source, Tag
+from drivers import asks
 from drivers.columns import Columns
 from drivers.contract import BEHIND, Finding, Kind, Look, Loss, Message, Reading
 from gateway.clock import Clock, SourceClock
@@ -61,7 +62,7 @@ class Port:
         self._authority = authorities[0] if authorities and authorities.count(authorities[0]) == len(authorities) else None  # of all tags
         self.recent = Recent(authorities, way.remembered)
         self._filter = PollFilter(tags, self._signals, way.codes)
-        self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started)
+        self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started, asks=asks(source))
         asked = Asked(source, tags)
         self._shortest_ns = asked.shortest_ns
         self._asking = Asking(asked, self._observation, self._filter, way.clock, lambda: way.fold.open_gaps(source.name))
@@ -189,9 +190,11 @@ class Port:
         open_gaps = self._way.fold.open_gaps(self.source.name)
         return self._append(self._observation.gaps(loss, open_gaps, self._way.clock.stamp().ticks), urgent=True)
 
-    def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
+    def filled(
+        self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "", received: int | None = None
+    ) -> Awaitable[None]:
         """See Emit."""
-        return self._append([self._observation.filled(tags, since_ticks, until_ticks, detail)], urgent=True)
+        return self._append([self._observation.filled(tags, since_ticks, until_ticks, detail, received)], urgent=True)
 
     def found(self, finding: Finding) -> Awaitable[None]:
         """See Emit."""
