@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from buffer import Rejected
+from gateway.entries.fold_input import EARLIEST_TICKS
 from gateway.entries.ticks import from_rfc3339
 
 MAX_RECEIPT_BYTES = 1_048_576
@@ -15,6 +16,8 @@ MAX_REASON_CHARS = 500
 NOTHING = "0" * 64
 """Digest of a receipt with `through` 0: nothing of this epoch is held."""
 
+_NO_TIME_TICKS = from_rfc3339("2200-01-01T00:00:00Z")
+"""A receiver's stamp from then on is that of no clock."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _RETRY = ("later", "after-change", "never")
@@ -58,11 +61,12 @@ def parse(payload: bytes) -> Receipt:
 
 
 def _stored(text: Any) -> int | None:
-    """Read the receiver's own stamp: it proves nothing, so one that is none takes nothing from the receipt."""
+    """Read the receiver's own stamp: it proves nothing, so one that is none, or of no time that can be, takes nothing from the receipt."""
     try:
-        return from_rfc3339(text) if isinstance(text, str) else None
+        ticks = from_rfc3339(text) if isinstance(text, str) else 0
     except ValueError:
         return None
+    return ticks if EARLIEST_TICKS <= ticks < _NO_TIME_TICKS else None
 
 
 def _count(value: Any, name: str) -> int:

@@ -1,5 +1,6 @@
 """Reads when entries were committed, sent and confirmed from the `stamps` events of a journal, for the entries that are asked for."""
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -55,10 +56,14 @@ class KeptStamps:
     def __init__(self) -> None:
         self.told_through: Position = (0, 0)
         self._wanted: dict[Position, Kept] = {}
+        self._seqs: dict[int, list[int]] = {}  # of the wanted ones, by epoch, sorted
 
     def want(self, position: Position) -> Kept:
         """Ask for an entry; what later events say of it is filled in."""
-        return self._wanted.setdefault(position, Kept())
+        if position not in self._wanted:
+            self._wanted[position] = Kept()
+            insort(self._seqs.setdefault(position[0], []), position[1])
+        return self._wanted[position]
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take a `stamps` event."""
@@ -78,13 +83,17 @@ class KeptStamps:
         through = run["after"] + sum(run["entries"])
         if run["what"] == "committed":
             self.told_through = max(self.told_through, (epoch, through))
-        wanted = {seq: kept for (of, seq), kept in self._wanted.items() if of == epoch and run["after"] < seq <= through}
-        if not wanted:
+        if not self._between(epoch, run["after"] + 1, through):
             return
         for first, last, ticks, theirs_us in _steps(run, theirs):
-            for seq in wanted.keys() & range(first, last + 1):
+            for seq in self._between(epoch, first, last):
                 stated = None if theirs_us is None else ticks + theirs_us * 10
-                _note(wanted[seq], run, ticks, stated, (epoch, last), run.get("references", {}).get(str(seq)))
+                _note(self._wanted[epoch, seq], run, ticks, stated, (epoch, last), run.get("references", {}).get(str(seq)))
+
+    def _between(self, epoch: int, first: int, last: int) -> list[int]:
+        """Return the wanted entries from first to last: a journal of years tells millions of runs, and a batch has few entries."""
+        seqs = self._seqs.get(epoch, [])
+        return seqs[bisect_left(seqs, first) : bisect_right(seqs, last)]
 
 
 def _steps(run: Mapping[str, Any], theirs: list[int | None]) -> Iterator[tuple[int, int, int, int | None]]:
