@@ -159,6 +159,7 @@ class Emit(Protocol):
         resumed: bool = False,
         kept: Collection[int] = (),
         look: Look | None = None,
+        said: Sequence[bytes] = (),
     ) -> Awaitable[None]:
         """Hand over one list, in the source's order. The order is fixed at the call; the awaitable completes when all of it is on disk.
 
@@ -182,6 +183,7 @@ class Emit(Protocol):
         reads on where it ended. Where tags were not asked for in time (`drivers.silence`), the gateway puts their gap before the list;
         of these it closes as filled, of the others as lost.
         look: how the messages were found; all of them are of its name.
+        said: the lines, as they came, that the readings were read from: kept once beside them, where a reading is stored.
         At most 32 calls may be open per source: wait for `room()` before reading more from the source.
         A storage error comes out of the awaitable; a driver lets it pass.
         """

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from config import CodeTable, Source, Tag
@@ -16,7 +16,7 @@ from gateway.entries.printable import printable
 from gateway.entries.set_back import SetBack
 from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
 from gateway.intake.by_column import Stored
-from gateway.intake.drafts import Append, Draft, EventDraft
+from gateway.intake.drafts import Append, Draft, EventDraft, ReadingsDraft
 from gateway.intake.findings import Findings, NotAsked
 from gateway.intake.flow import Flow
 from gateway.intake.observation import Observation, observed_through
@@ -119,6 +119,7 @@ class Port:
         resumed: bool = False,
         kept: Collection[int] = (),
         look: Look | None = None,
+        said: Sequence[bytes] = (),
     ) -> Awaitable[None]:
         """See Emit."""
         if self._room.is_full:
@@ -137,6 +138,8 @@ class Port:
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
         rows, unchanged, undocumented = self._readings(readings, kind, io, before.rows, drafts)
+        if said:
+            drafts = [replace(draft, said=tuple(said)) if isinstance(draft, ReadingsDraft) else draft for draft in drafts]
         if watermark is not None and not drafts:
             drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))

@@ -165,7 +165,7 @@ def readings_of(
         at = event_ticks(authority, times["source"], times["server"], times["requested"], times["received"], trusted=trusted)  # type: ignore[arg-type]
         shown = {f"{name}_time": None if ticks is None else rfc3339(ticks) for name, ticks in times.items()}
         more = {name: cells.get(name) for name in ("value", "raw", "status", "native", "kind")}
-        yield known["tag"], {"seq": held.seq, "digest": held.digest, "event_time": rfc3339(at), **more, **shown}
+        yield known["tag"], {"seq": held.seq, "digest": held.digest, "event_time": rfc3339(at), **more, **shown, "said": entry.get("said")}
 
 
 def _time(cells: Mapping[str, Any], name: str, base: int) -> int | None:
