@@ -139,6 +139,7 @@ def test_uninstalling_leaves_the_folder_and_the_journal_and_they_go_on_with_the_
     assert running.run("cd /var/lib/ebr-gateway/mixer-1; ls segments/*.db | wc -l") == before
     running.run("systemctl stop sim ebr", check=False)
     if running.run("ls /root/media/ebr-gateway.deb || true"):
+        running.run(": >/var/lib/dpkg/statoverride")  # names groups of this PC's packages, which that machine has not
         running.run("dpkg -i --force-depends /root/media/ebr-gateway.deb")
     else:
         install(running, OLD)
