@@ -275,8 +275,12 @@ def _readings(entry: Mapping[str, Any]) -> str:
     return f"{entry['source']}: {_count(len(entry['readings']), 'reading')}"
 
 
+def _uplink(run: Mapping[str, Any]) -> str:
+    return "" if "uplink" not in run else f" {'by' if run['what'] == 'confirmed' else 'to'} {run['uplink']}"
+
+
 def _stamps(event: Mapping[str, Any], _: Local) -> str:
-    kept = [f"{sum(one['entries'])} {one['what']}{' by ' + one['uplink'] if 'uplink' in one else ''}" for one in event["runs"]]
+    kept = [f"{sum(one['entries'])} {one['what']}{_uplink(one)}" for one in event["runs"]]
     lost = f"; {event['not_kept']} instants were not kept" if event.get("not_kept") else ""
     return f"when entries were committed, sent and confirmed: {', '.join(kept) or 'none'}{lost}"
 

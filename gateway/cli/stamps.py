@@ -35,6 +35,7 @@ def stamps(
     """
     from buffer import JournalError
     from gateway.cli.documents import publish
+    from gateway.cli.tables import write_csv
     from gateway.entries.printable import printable_all
     from gateway.runtime import assembly
     from gateway.validation import tracing
@@ -51,7 +52,7 @@ def stamps(
     if as_json:
         print_json(found)
     elif as_csv:
-        click.echo(clock_pages.as_csv(printable_all(found)), nl=False)
+        write_csv(clock_pages.COLUMNS, clock_pages.rows(found))
     elif to is None:
         click.echo(clock_pages.text(printable_all(found)))
     if to is not None:

@@ -1,7 +1,5 @@
-"""The three clocks of a batch as a document for people, as text for a terminal, and as CSV. Pure."""
+"""The three clocks of a batch as a document for people, as text for a terminal, and as rows of a table. Pure."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,37 +52,33 @@ def blocks(found: Mapping[str, Any]) -> Iterator[Block]:
     yield from _missing(rows)
 
 
-def as_csv(found: Mapping[str, Any]) -> str:
-    """Write one line for each event and uplink; what is not known is empty."""
-    written = io.StringIO()
-    lines = csv.writer(written, lineterminator="\n")
-    lines.writerow(
-        (
-            *("event", "record", "revision", "equipment", "stated", "basis", "window_s", "epoch", "seq", "digest"),
-            *("source", "source_event", "source_epoch", "source_seq", "source_stamp", "source_offset_s", "source_offset_bound_s"),
-            *("mes_event", "mes_basis", "mes_stamp", "gateway_received", "gateway_bound_s", "committed", "committed_bound_s"),
-            *("uplink", "sent", "last_sent", "sendings", "tried", "confirmed", "confirmed_bound_s", "by", "through_epoch", "through_seq"),
-            *("ebr_stored", "ebr_reference", *DIFFERENCES, "unknown"),
-        )
-    )
+COLUMNS = (
+    *("event", "record", "revision", "equipment", "stated", "basis", "window_s", "epoch", "seq", "digest"),
+    *("source", "source_event", "source_epoch", "source_seq", "source_stamp", "source_offset_s", "source_offset_bound_s"),
+    *("mes_event", "mes_basis", "mes_stamp", "gateway_received", "gateway_bound_s", "committed", "committed_bound_s"),
+    *("uplink", "sent", "last_sent", "sendings", "tried", "confirmed", "confirmed_bound_s", "by", "through_epoch", "through_seq"),
+    *("ebr_stored", "ebr_reference", *DIFFERENCES, "unknown"),
+)
+
+
+def rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield one row of COLUMNS for each event and uplink; what is not known is None."""
     for row in found["events"]:
         at, source, mes, ebr = (row[name] or {} for name in ("at", "source", "mes", "ebr"))
         gateway, apart = row["gateway"], row["differences"]
-        lines.writerow(
-            (
-                *(row["event"], row["record"], row["revision"], row["equipment"], at.get("time"), at.get("basis"), at.get("window_s")),
-                *(row["entry"][name] for name in ("epoch", "seq", "digest")),
-                *(source.get("source"), source.get("event"), *source.get("entry", (None, None)), source.get("stamp")),
-                *(source.get("offset_s"), source.get("offset_bound_s"), mes.get("event"), row["mes_basis"], mes.get("stamp")),
-                *(gateway["received"], source.get("bound_s"), gateway["committed"], gateway["committed_bound_s"], row["uplink"]),
-                *(ebr[name] for name in ("sent", "last_sent", "sendings", "tried", "confirmed", "confirmed_bound_s", "by")),
-                *(ebr["through"] or (None, None)),
-                *(ebr["stored"], ebr["reference"]),
-                *(None if apart[name] is None else apart[name]["s"] for name in DIFFERENCES),
-                "; ".join(row["unknown"]),
-            )
+        cells = (
+            *(row["event"], row["record"], row["revision"], row["equipment"], at.get("time"), at.get("basis"), at.get("window_s")),
+            *(row["entry"][name] for name in ("epoch", "seq", "digest")),
+            *(source.get("source"), source.get("event"), *source.get("entry", (None, None)), source.get("stamp")),
+            *(source.get("offset_s"), source.get("offset_bound_s"), mes.get("event"), row["mes_basis"], mes.get("stamp")),
+            *(gateway["received"], source.get("bound_s"), gateway["committed"], gateway["committed_bound_s"], row["uplink"]),
+            *(ebr[name] for name in ("sent", "last_sent", "sendings", "tried", "confirmed", "confirmed_bound_s", "by")),
+            *(ebr["through"] or (None, None)),
+            *(ebr["stored"], ebr["reference"]),
+            *(None if apart[name] is None else apart[name]["s"] for name in DIFFERENCES),
+            "; ".join(row["unknown"]),
         )
-    return written.getvalue()
+        yield dict(zip(COLUMNS, cells, strict=True))
 
 
 def _identity(number: int, row: Mapping[str, Any]) -> list[str]:
