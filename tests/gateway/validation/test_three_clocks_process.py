@@ -130,13 +130,14 @@ def test_each_event_of_a_batch_has_the_stamps_of_mes_gateway_and_ebr_and_how_far
         assert made <= instants[1]
         apart = row["differences"]
         assert apart["mes_to_gateway_s"]["s"] == (instants[0] - from_rfc3339(row["mes"]["stamp"])) / 1e7
-        assert apart["mes_to_gateway_s"]["s"] >= MES_BEHIND_S - 1, "the MES's clock is behind, and writes whole seconds"
         assert apart["gateway_to_committed_s"] == {"s": (instants[1] - instants[0]) / 1e7, "bound_s": 0.0}
         assert apart["committed_to_ebr_s"]["s"] == (from_rfc3339(row["ebr"]["stored"]) - instants[1]) / 1e7
         assert apart["committed_to_ebr_s"]["s"] > EBR_AHEAD_S
-        assert apart["mes_to_ebr_s"]["s"] > EBR_AHEAD_S + MES_BEHIND_S - 1
+        assert apart["mes_to_ebr_s"]["s"] == (from_rfc3339(row["ebr"]["stored"]) - from_rfc3339(row["mes"]["stamp"])) / 1e7
         assert row["ebr"]["by"] == "receipt"
         assert row["ebr"]["through"][1] >= row["entry"]["seq"], "the receipt that spoke of it"
+    assert start["differences"]["mes_to_gateway_s"]["s"] >= MES_BEHIND_S, "its row was written before the step began"
+    assert start["differences"]["mes_to_ebr_s"]["s"] > EBR_AHEAD_S + MES_BEHIND_S
     (clock,) = found["receivers"]
     low, high = clock["ahead_s"]
     assert clock["consistent"]
