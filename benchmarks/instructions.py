@@ -55,13 +55,14 @@ def decode(count: Callgrind) -> list[Any]:
 async def way_in(count: Callgrind, folder: Path, changes: Sequence[Any]) -> None:
     """Take lists of changes and of polls in, into a real journal, and forward its entries."""
     import config
-    from buffer import Journal
+    from buffer import Journal, store
     from config import Tag, Uplink, examples
     from drivers.columns import Columns
     from gateway.clock import system_clock
     from gateway.context import Fold
     from gateway.intake import Intake
 
+    store.SAVE_EVERY_S = 3_600  # what the writer's thread saves each second is no reading's, and falls into one stop or another
     examples.copy("granulation-2", folder)
     line = config.load(folder)
     source = line.sources[0].name
@@ -146,6 +147,7 @@ async def forward(count: Callgrind, journal: Any, line: Any, uplink: Any) -> Non
     journal.acknowledge("ebr", *(last := journal.recent((journal.last[0], journal.last[1] - LISTS - 1), max_bytes=1 << 20)[0])[:3])
     forwarder._window.confirm((last.epoch, last.seq))  # noqa: SLF001 - as if it had been running
     forwarder.status.receipts = 1
+    forwarder._looked_at += 3_600  # noqa: SLF001 - nor is what it looks at each second, in a thread
     running = asyncio.create_task(forwarder.run())
     with count.counting("forward"):
         while journal.cursor("ebr") < journal.last:

@@ -220,8 +220,10 @@ def _move_end_to(store: Store, segment: Segment) -> None:
     # A full segment is one subtree, so its root is enough: the tree is known without reading a closed segment.
     if segment.root is not None and store.tree.size == segment.first - 1 and segment.last == segments.last_of(segment.first):
         store.tree.append(segment.root, segments.ENTRIES)
-    store.digest = segment.digest or bytes(32)
-    store.view.begin(segment.epoch, segment.last, segment.total)
+    is_empty = segment.last < segment.first  # none of its entries is whole: the end is that of what stands before it
+    digest, total = (segment.previous, segment.before) if is_empty else (segment.digest, segment.total)
+    store.digest = digest or bytes(32)
+    store.view.begin(segment.epoch, segment.last, total)
 
 
 def _take_open(store: Store, segment: Segment, losses: Losses) -> None:

@@ -178,8 +178,8 @@ class Writer:
         group: list[Append | Job] = []
         try:
             while (group := self._next_group()) or not (self._closing or self.fault):
-                self._work_through(group)
-                self._maintain()  # also when idle
+                if not self._work_through(group):
+                    self._maintain()  # also when idle
             self._raise_fault()
             self._store.refuse_read_only()  # nor may a clean stop be claimed where nothing reaches the disk
             self._store.close(clean=True)
@@ -226,8 +226,12 @@ class Writer:
             group, self._queue, self._now = self._queue, [], False
         return group
 
-    def _work_through(self, group: list[Append | Job]) -> None:
-        """Commit runs of appends and do the jobs between them, in order; each leaves `group` when it is done."""
+    def _work_through(self, group: list[Append | Job]) -> bool:
+        """Commit runs of appends and do the jobs between them, in order; each leaves `group` when it is done.
+
+        Returns whether the last thing done was to look after space, cursors and segments.
+        """
+        is_maintained = False
         while group:
             self._raise_fault()  # what is left in the group then fails as well
             if isinstance(first := group[0], Job):
@@ -236,6 +240,8 @@ class Writer:
             else:
                 self._persist(group)
                 self._maintain()
+            is_maintained = not isinstance(first, Job)
+        return is_maintained
 
     def _run_job(self, job: Job) -> None:
         """Do a job and complete its future. Raises an error that stops the journal, after the future has it too."""

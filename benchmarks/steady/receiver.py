@@ -8,11 +8,12 @@ import re
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 HEAD = re.compile(rb'\{"schema":"[^"]*","gateway":("[^"]*"),"epoch":(\d+),"seq":(\d+),"previous":"([0-9a-f]{64})"')
 EVERY_S = 0.02
@@ -48,12 +49,15 @@ def main(port: int, topic: str, file: Path) -> None:
     receiver = Receiver(topic, file)
     client = paho.Client(CallbackAPIVersion.VERSION2, "receiver", protocol=paho.MQTTv5)
     client.on_message = lambda _, __, message: receiver.took(message.payload)
+    client.on_connect = lambda *_: client.subscribe(f"{topic}/entries", qos=1)
+    client.on_subscribe = lambda *_: print("serving", flush=True)
     client.connect("127.0.0.1", port)
-    client.subscribe(f"{topic}/entries", qos=1)
-    print("serving", flush=True)
     due_s = 0.0
     while True:
-        client.loop(EVERY_S)
+        if client.loop(EVERY_S) != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            time.sleep(EVERY_S)
+            with suppress(OSError):  # the broker is away: asked again at once, so that what is measured is the gateway's return
+                client.reconnect()
         if receiver.told < receiver.seq and time.monotonic() >= due_s:
             due_s = time.monotonic() + EVERY_S
             client.publish(f"{topic}/receipts", receiver.receipt(), qos=1)

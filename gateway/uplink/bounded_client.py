@@ -16,7 +16,10 @@ class BoundedClient(paho.Client):
 
     def _sock_recv(self, bufsize: int) -> bytes:
         """Read from the socket: paho asks for all that a packet still lacks. Raises ConnectionError for a packet that is too large."""
+        self._refuse_oversize(bufsize)
+        return super()._sock_recv(bufsize)  # type: ignore[no-untyped-call,no-any-return,unused-ignore]
+
+    def _refuse_oversize(self, bufsize: int) -> None:
         if bufsize > MAX_PACKET_BYTES:
             self.oversize_bytes = bufsize
             raise ConnectionAbortedError(f"a packet of {bufsize} bytes")
-        return super()._sock_recv(bufsize)  # type: ignore[no-untyped-call,no-any-return,unused-ignore]

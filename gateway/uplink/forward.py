@@ -179,6 +179,7 @@ class Forwarder:
         self.status.state, self.status.detail = "forwarding", ""
         self._judge.forget_places()
         self._doubt.connected()
+        self._patience.connected()
 
     def _remark(self) -> None:
         """Say what is to be said of certificates: they end under a connection that stands, too."""
@@ -194,7 +195,7 @@ class Forwarder:
         else:
             left_s = self._patience.left_s()
             if left_s is not None and left_s <= 0 and not self._judge.takes_delivery:
-                self._resend()
+                self._hurry() if self._patience.hurries else self._resend()
             sent = await self._send()
             await self._send_live()
             sent = await self._send_replay() or sent
@@ -206,7 +207,7 @@ class Forwarder:
     # -- out
 
     async def _send(self) -> bool:
-        """Send the next page, as far as window, transport and bandwidth have room. True if anything went."""
+        """Send the next page, as far as window, transport and bandwidth have room. True if anything went, and there is more."""
         room = self._transport.room()
         size_bytes = min(self._window.room_bytes, room.bytes, PAGE_BYTES)
         if self._patience.stalls > 1:  # nothing answers: ask with one entry, any receipt tells the rest
@@ -234,7 +235,7 @@ class Forwarder:
         self._live.earn(sent_bytes)
         self.status.sent_entries += len(taken)
         self.status.sent_bytes += sent_bytes
-        return True
+        return self._window.sent < self._journal.last  # what is committed from here on wakes the next turn
 
     async def _hand_over(self, entries: Sequence[Entry]) -> int:
         """Send entries, and note when they went out: at the instant at which the transport was given them. Returns how many were taken."""
@@ -277,6 +278,12 @@ class Forwarder:
         sent_bytes = await self.replay.turn(self._transport, self._hand_over, self._read, self._take_arrivals)
         self._pace.spend(sent_bytes)
         return sent_bytes > 0
+
+    def _hurry(self) -> None:
+        """Send again at once what a receiver that has just come back seems to lack; it says nothing about the receiver, whatever comes."""
+        self._patience.sent_again()
+        self.status.resends += 1
+        self._window.again()
 
     def _resend(self) -> None:
         """Send again what got no receipt; if every receipt since the last resend lay behind that, from where the receiver says it is.
@@ -326,8 +333,10 @@ class Forwarder:
 
     async def _take_arrivals(self) -> None:
         """Have everything judged that came in, and note what it means for this uplink."""
-        before = self._window.advances
+        before, repeated = self._window.advances, self._judge.repeated
         await self._judge.take(self._transport.inbox)
+        if self._judge.repeated > repeated:
+            self._patience.speaks()
         if self._window.advances > before:
             self._advanced()
 
@@ -386,11 +395,11 @@ class Forwarder:
         pause_s = min(TICK_S, self._pace.wait_s() or TICK_S)
         if (left_s := self._patience.left_s()) is not None:
             pause_s = min(pause_s, max(0.01, left_s))
+        alarm = asyncio.get_running_loop().call_later(pause_s, self._woken.set)
         try:
-            async with asyncio.timeout(pause_s):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
+            await self._woken.wait()
+        finally:
+            alarm.cancel()
 
     async def _refresh_status(self) -> None:
         """See once a second to the transport's health, how far behind we are, rejected entries whose turn has come, new certificates."""

@@ -29,6 +29,7 @@ class Judge:
     receipt since then, if every one lay behind what had been confirmed; is_proved: whether its digest shows it. An empty receiver can
     prove nothing, so a mere word counts too, but less than any proof. claimed: an epoch that has ended, if the receiver says that it holds
     others of it, or more, and no proof has come since. contradiction: why the last receipt contradicts the journal, None if it does not.
+    repeated: how many proofs have come that stand where the last one stood.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Judge:
         self.is_proved = self.here = False
         self.claimed: int | None = None
         self.contradiction: str | None = None
+        self.repeated = 0
 
     def forget_places(self) -> None:
         """Begin anew to note where the receiver stands."""
@@ -126,6 +128,7 @@ class Judge:
         if standing == "behind":  # its list of rejected entries is as old: only the place is kept, for a resend
             self._lies_behind(position, is_proved=True)
             return True
+        self.repeated += standing == "here"
         self._stands_here()
         await self.quarantine.keep(receipt.epoch, receipt.rejected)
         return True

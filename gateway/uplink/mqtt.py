@@ -7,7 +7,6 @@ which blocks in paho, happens in a worker thread. There is one paho client per c
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,10 @@ from buffer import Entry
 from config import Uplink
 from drivers.os_words import in_words, is_refused
 from gateway.uplink import tls, topics
-from gateway.uplink.bounded_client import MAX_PACKET_BYTES, BoundedClient
+from gateway.uplink.bounded_client import MAX_PACKET_BYTES
 from gateway.uplink.errors import NobodyListens, Refused, Unreachable, UplinkError
 from gateway.uplink.pubacks import Pubacks
+from gateway.uplink.quick_client import QuickClient
 from gateway.uplink.records import Record, Records, Reply, reply_of
 from gateway.uplink.transport import Answer, Online, Room, Transport
 
@@ -65,7 +65,7 @@ class Mqtt(Transport):
         self._identity = tls.Identity(uplink.tls if self._secure else None, folder, uplink.password)
         self._retains = True
         self._leave_queue = False  # the broker's queue for us holds a message that is too large, and would deliver it again
-        self._client: BoundedClient | None = None
+        self._client: QuickClient | None = None
         self._failure: UplinkError | None = None
         self._reset()
 
@@ -172,9 +172,9 @@ class Mqtt(Transport):
 
     # -- making the connection
 
-    def _make(self, online: Online) -> BoundedClient:
+    def _make(self, online: Online) -> QuickClient:
         five = self._uplink.version == "5"
-        client = BoundedClient(
+        client = QuickClient(
             CallbackAPIVersion.VERSION2, self._client_id, protocol=paho.MQTTv5 if five else paho.MQTTv311,
             clean_session=None if five else self._leave_queue, reconnect_on_failure=False,
         )  # fmt: skip
@@ -209,18 +209,18 @@ class Mqtt(Transport):
 
     def _opened(self, client: paho.Client, sock: Any) -> None:
         """Watch the socket of a connection that is still wanted; runs in the loop."""
-        if client is not self._client:
+        if client is not self._client or self._client is None:
             sock.close()
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEPALIVE_S * 1_000)
-        asyncio.get_running_loop().add_reader(sock, self._readable, client, sock)
+        asyncio.get_running_loop().add_reader(sock, self._readable, self._client, sock)
 
-    def _readable(self, client: paho.Client, sock: Any) -> None:
-        """Read packets until neither the socket nor the TLS layer above it holds more: TLS keeps decrypted bytes that no selector sees."""
+    def _readable(self, client: QuickClient, sock: Any) -> None:
+        """Read packets until neither client nor TLS layer hold more: both keep bytes that no selector sees."""
         try:
             client.loop_read()
-            while isinstance(sock, ssl.SSLSocket) and client.is_connected() and sock.fileno() >= 0 and sock.pending():
+            while client.has_more:
                 client.loop_read()
         except Exception as error:  # paho's parser raises all kinds on bytes that are no MQTT; nothing may be lost in a callback
             log.exception("%s:%d: reading failed", self._host, self._port)
@@ -266,7 +266,7 @@ class Mqtt(Transport):
         self._connected.set()
 
     def _on_disconnect(self, client: paho.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
-        if isinstance(client, BoundedClient) and client.oversize_bytes:
+        if isinstance(client, QuickClient) and client.oversize_bytes:
             self._leave_queue = True  # receipts alone can be in it: the receiver answers again
             text = f"a message of {client.oversize_bytes} bytes on {self._topic}/receipts: no receipt, not read"
             self._fail(Unreachable(f"{text}; connecting again without what the broker has queued"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kit.own_kernel import DISK, NEEDED, in_a_kernel_of_its_own
+from kit.processes import DEADLINE_S
 from kit.repository import ROOT
 
 pytestmark = [pytest.mark.timeout(400), NEEDED]
@@ -20,6 +21,7 @@ import json, os, subprocess, sys, time
 from pathlib import Path
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
 DISK = Path({DISK!r})
+DEADLINE_S = {DEADLINE_S!r}
 
 def say(what, **more):
     print("TOLD " + json.dumps({{"what": what, **more}}), flush=True)

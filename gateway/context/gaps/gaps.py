@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from gateway.context.gaps import belonging
 from gateway.context.plan import Plan
 from gateway.context.state import OpenGap, State
-from gateway.entries.fold_input import ReadingsInput
+from gateway.entries.fold_input import ReadingsInput, SeenColumns
 from gateway.entries.samples_due import due
 from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Cut
@@ -40,6 +40,7 @@ class Gaps:
         self._state, self._plan = state, plan
         self._signals = frozenset[str]().union(*(unit.tags for unit in plan.units.values()))
         self._watched = frozenset[str]().union(*(tags for unit in plan.units.values() for tags in unit.watched.values()))
+        self._apart: dict[tuple[str, int, int], tuple[tuple[int, ...], list[str], bool]] = {}
         self.begun: list[str] = []
         """gaps that the entry which is decided told first"""
 
@@ -69,7 +70,8 @@ class Gaps:
 
     def observed(self, item: ReadingsInput) -> Closed:
         """A readings entry came: its tags have been observed, through the latest of their times (history proves nothing)."""
-        if not any(gap.source == item.source for gap in self._state.gaps):
+        gaps = [gap for gap in self._state.gaps if gap.source == item.source]
+        if not gaps or self._are_apart(item, gaps):
             return Closed({}, [])
         names = self._plan.names.get(item.source, [])
         times: dict[str, int] = {}
@@ -78,6 +80,28 @@ class Gaps:
                 old = kind == "initial" and self._plan.places[names[index]].authority == "device"
                 times[names[index]] = item.ticks if old else event
         return self._seen(item.source, times, "lost")
+
+    def _are_apart(self, item: ReadingsInput, gaps: Iterable[OpenGap]) -> bool:
+        """Return True if a list in columns is known to have no tag that is in a gap.
+
+        Found once for a tuple of tags and what is left of a gap: a part of a source may be in a gap for months, and the lists of the others
+        come ten times a second.
+        """
+        tags = item.readings.tags if isinstance(item.readings, SeenColumns) else None
+        if not isinstance(tags, tuple):
+            return False
+        return all(gap.left is not None and self._is_apart(item.source, tags, gap.left) for gap in gaps)
+
+    def _is_apart(self, source: str, tags: tuple[int, ...], left: list[str]) -> bool:
+        key = source, id(tags), id(left)
+        known = self._apart.get(key)
+        if known is None:
+            if len(self._apart) >= MOST_REMEMBERED:
+                self._apart.clear()
+            names = self._plan.names.get(source, [])
+            found = {names[tag] for tag in tags if tag < len(names)}.isdisjoint(left)
+            known = self._apart[key] = tags, left, found  # held: no other gets their ids, and neither is ever changed in place
+        return known[2]
 
     def resumed(self, event: Mapping[str, Any]) -> Closed:
         """A source went on without loss: what it had queued is still to come, so its life proves nothing beyond the gap's start yet."""
@@ -140,6 +164,7 @@ class Gaps:
             if outcome == "lost" and name in self._signals:
                 self._state.lost[name] = _remembered([*self._state.lost.get(name, []), (gap.start, end)])
         closing = set(names)
+        self._apart.clear()  # of what was left before nobody asks again
         if outcome == "filled" and closing & self._watched:
             self._state.back[gap.source] = self._state.now
         gap.left = [name for name in self._names(gap) if name not in closing]

@@ -95,6 +95,51 @@ def test_a_flipped_bit_is_found_set_aside_and_the_rest_is_delivered(tmp_path: Pa
     assert list((tmp_path / "damaged" / "damaged").iterdir())
 
 
+SMALL = """
+import os, sys
+from pathlib import Path
+import buffer.segment
+from buffer import Body, Journal
+buffer.segment.ENTRIES = 64
+journal = Journal.open(Path(sys.argv[1]), "lyon/granulation-2", commit_interval_s=0.001, retain_s=1e9, max_bytes=1 << 40)
+body = Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z","n":1}')
+journal.append([body] * 64, urgent=True).result()
+journal.append([body] * 3, urgent=True).result()
+os._exit(137)
+"""
+
+
+FRAME = 24 + 4096
+"""Of a write-ahead log, behind its 32 bytes of head (SQLite, "WAL file format")."""
+
+
+@pytest.mark.bar("F04", "F10")
+@pytest.mark.urs("URS-BUF-07")
+def test_a_segment_of_which_nothing_is_whole_ends_where_the_one_before_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many frames of its log reached the disk when the power was cut; what follows them is torn."""
+    monkeypatch.setattr("buffer.segment.ENTRIES", 64)
+    monkeypatch.setattr("buffer.verify.SEGMENT", 64)
+    original = tmp_path / "original"
+    subprocess.run([sys.executable, "-c", SMALL, str(original)], check=False)
+    (whole,) = (original / "segments").glob("*-65.db-wal")
+    cuts = [cut_at(shutil.copytree(original, tmp_path / str(left)), whole.name, left) for left in range(whole.stat().st_size // FRAME)]
+    assert {last for last, _ in cuts} == {64}, cuts
+    assert sum(is_salvaged for _, is_salvaged in cuts) >= 3, "but where no frame of the torn transaction is there any more"
+
+
+def cut_at(folder: Path, name: str, left: int) -> tuple[int, bool]:
+    """Start on a disk with a torn log: (the last entry that is held, whether a new epoch began). Gone on with, the journal verifies."""
+    log = folder / "segments" / name
+    log.write_bytes(log.read_bytes()[: 32 + FRAME * left].ljust(log.stat().st_size, b"\xa5"))
+    journal = opened(folder, retain_s=1e9)
+    event, last = journal.opened.epoch_event, max(held(journal))[1]
+    journal.append([Body("ebr-gateway/event/1", b'"time":"2026-11-22T07:15:03.5Z","event":%s}' % json.dumps(event).encode())]).result()
+    journal.close()
+    assert event is None or (event["reason"], event["last_seq"], event["tail"]) == ("salvaged", last, "unknown")
+    assert verify(folder).bad is None, list(verify(folder).lines())
+    return last, event is not None
+
+
 @pytest.mark.urs("URS-BUF-07")
 def test_a_vanished_segment_is_declared_lost_and_the_rest_is_kept(tmp_path: Path) -> None:
     original = crashed(tmp_path, 118)

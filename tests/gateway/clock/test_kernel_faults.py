@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kit.own_kernel import NEEDED, in_a_kernel_of_its_own
+from kit.processes import DEADLINE_S
 from kit.repository import ROOT
 
 pytestmark = [pytest.mark.timeout(180), NEEDED]
@@ -20,7 +21,8 @@ import orjson
 from gateway.clock import Clock, Limits
 from gateway.clock.daemon_reading import Evidence
 from gateway.clock.kernel import KernelReader, Timex, evidence_from, kernel_clock
-from gateway.clock.clock_set_timer import Alarm
+from gateway.clock.clock_set_timer import ClockSetWatch
+DEADLINE_S = {deadline_s!r}
 
 def set_clock(utc_s):
     time.clock_settime(time.CLOCK_REALTIME, utc_s)
@@ -32,7 +34,7 @@ class Sure:
         now = time.monotonic_ns()
         return Evidence("sure", now, True, 0.001, updated_ns=now, update=now / 1e9, interval_s=1.0, reference="r")
 
-class Deaf(Alarm):
+class Deaf(ClockSetWatch):
     "Hears nothing of the kernel: the one-second check alone has to find the step."
     def arm(self):
         return False
@@ -73,7 +75,7 @@ async def main(alarm, name):
         say(name, step_s=step_s, found_s=event["step_s"], after_s=found - at, last_seq=event["last_seq"])
     watch.cancel()
 
-asyncio.run(main(Alarm, "by the kernel's timer"))
+asyncio.run(main(ClockSetWatch, "by the kernel's timer"))
 asyncio.run(main(Deaf, "by the one-second check"))
 """
 
@@ -154,7 +156,7 @@ asyncio.run(main())
 
 async def in_a_kernel(folder: Path, script: str) -> list[dict[str, Any]]:
     """Run a script with a clock that it may set. What it told."""
-    return await in_a_kernel_of_its_own(folder, COMMON.format(repository=str(ROOT)) + script)
+    return await in_a_kernel_of_its_own(folder, COMMON.format(repository=str(ROOT), deadline_s=DEADLINE_S) + script)
 
 
 @pytest.mark.bar("F39", "S18")

@@ -261,6 +261,49 @@ def test_the_oldest_entry_is_owed_its_receipt_whatever_later_ones_do() -> None:
     assert (patience.left_s(), patience.stalls) == (None, 1)
 
 
+@pytest.mark.urs("URS-UPL-03")
+def test_a_receiver_that_speaks_and_lacks_what_was_delivered_gets_it_soon_and_once() -> None:
+    clock, window = Clock(), Window((1, 0), (1, 0), 10_000)
+    patience = Patience(window, 10.0, clock)
+    patience.connected()
+    patience.speaks()  # before anything was delivered: it can not lack anything yet
+    window.note_sent(entries(1, 2))
+    window.note_delivered((1, 2))
+    assert (patience.left_s(), patience.hurries) == (10.0, False)
+    clock.now += 0.25
+    patience.speaks()
+    assert (patience.left_s(), patience.hurries) == (0.25, True)
+    clock.now += 0.5
+    assert patience.left_s() == -0.25
+    patience.sent_again()
+    window.again()
+    assert patience.stalls == 0, "it says nothing about the receiver"
+    for _ in range(3):  # whatever it says from now on: it is waited for as long as a silent one
+        window.note_sent(entries(1, 2))
+        window.note_delivered((1, 2))
+        assert patience.left_s() == 10.0
+        patience.speaks()
+        assert (patience.left_s(), patience.hurries) == (10.0, False)
+    clock.now += 10.0
+    assert patience.left_s() == 0.0
+    patience.sent_again()
+    assert patience.stalls == 1
+    assert patience.left_s() == 10.0
+    patience.speaks()
+    assert patience.left_s() == 0.5, "after a long wait once more"
+
+
+def test_a_receiver_that_gets_on_is_never_sent_to_in_a_hurry() -> None:
+    clock, window = Clock(), Window((1, 0), (1, 0), 10_000)
+    patience = Patience(window, 10.0, clock)
+    window.note_sent(entries(1, 2))
+    window.note_delivered((1, 2))
+    patience.left_s()
+    patience.speaks()
+    window.confirm((1, 1))
+    assert (patience.left_s(), patience.hurries) == (10.0, False)
+
+
 def test_after_the_receiver_went_back_all_that_it_takes_is_progress() -> None:
     clock, window = Clock(), Window((1, 9), (1, 9), 10_000)
     patience = Patience(window, 10.0, clock)

@@ -91,6 +91,25 @@ async def test_a_receiver_that_takes_and_never_answers_is_an_alarm_and_loses_not
     assert bench.stored_alike()
 
 
+@pytest.mark.urs("URS-UPL-02", "URS-UPL-03")
+async def test_what_a_broker_had_nobody_to_give_to_is_sent_again_when_the_receiver_is_back(bench: Bench) -> None:
+    await bench.start("mqtt")
+    forward = bench.forward(bench.uplink("mqtt", resend_after_s=3_600))
+    connection = bench.run(forward)
+    bench.append(20)
+    await eventually(lambda: bench.delivered("mqtt"))
+    await bench.stop(connection)
+    bench.script.lose = 1.0  # on the next connection the gateway is there before the receiver
+    bench.run(forward)
+    bench.append(5)
+    await eventually(lambda: forward._window.delivered == bench.journal.last)
+    bench.script.lose = 0.0
+    bench.append(1)
+    await eventually(lambda: bench.delivered("mqtt"))
+    assert bench.stored_alike()
+    assert bench.findings == []
+
+
 async def test_a_silent_receiver_is_asked_with_one_entry_not_with_the_whole_window_again_and_again(bench: Bench) -> None:
     bench.script.silent = True
     bench.append(200)
