@@ -197,6 +197,10 @@ class Receipts:
         self._tell_confirmed()
         return seq
 
+    def compare(self, name: str, epoch: int, through: int, digest: str) -> None:
+        """Compare a receipt as `acknowledge` does, and move nothing. Raises ReceiptRefused unless it proves what it says."""
+        self._check(name, self.cursor(name), epoch, through, digest)
+
     def claim(self, name: str, epoch: int) -> bool:
         """Note that a receiver says it holds others or more of an epoch; return whether that one has ended, else nothing is noted."""
         with self._lock:

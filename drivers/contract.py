@@ -211,6 +211,9 @@ class Emit(Protocol):
         unread: what the source has and the driver does not read, in words; the status names it as a problem until it is empty.
         """
 
+    def not_taken(self) -> None:
+        """Count a line of the source that is no answer and that the line folder does not name: the gap that it opens says what it was."""
+
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """Report the source's clock against ours as last estimated: positive when the source is ahead."""
 

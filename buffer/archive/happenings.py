@@ -11,7 +11,7 @@ from buffer.times import TICKS_PER_S, from_rfc3339
 class Happening(NamedTuple):
     """One event of an entry. seqs: of its entries, several if it was cut into parts. environment: where it was made.
 
-    exceptions: what the line did that production refuses, because QA had accepted it.
+    exceptions: what the line did that production refuses, because QA had accepted it. simulated: a source of it was a simulator.
     """
 
     epoch: int
@@ -20,6 +20,7 @@ class Happening(NamedTuple):
     event: dict[str, Any]
     environment: str | None = None
     exceptions: tuple[str, ...] = ()
+    simulated: bool = False
 
     @property
     def where(self) -> str:
@@ -41,7 +42,8 @@ def happenings(entries: Iterable[Entry]) -> list[Happening]:
             continue
         item = json.loads(entry.payload)
         event = item["event"]
-        now = Happening(entry.epoch, (entry.seq,), item["time"], event, item.get("environment"), tuple(item.get("exceptions", ())))
+        where = (item.get("environment"), tuple(item.get("exceptions", ())), bool(item.get("simulated")))
+        now = Happening(entry.epoch, (entry.seq,), item["time"], event, *where)
         if "sliced" not in event:
             joined_events.append(now)
             continue

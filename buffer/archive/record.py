@@ -8,6 +8,7 @@ from buffer.archive.corrections import audit_trail, corrections, review
 from buffer.archive.happenings import Happening, corrected, happenings, latest, names_gone, steps_of
 from buffer.archive.incidents import incidents
 from buffer.archive.texts import (
+    SIMULATED,
     computed_text,
     counted_text,
     deed_text,
@@ -98,6 +99,7 @@ class Record:
             *self._made_by(),
             ("Gateway", self.gateway),
             ("Environment", self.environment),
+            *self._simulated(),
             *self._exceptions(),
             ("Batch", self.batch),
             ("Order", self._every("order")),
@@ -116,6 +118,10 @@ class Record:
         """Name every value that the batch's records say: that there is more than one is what a reader must see."""
         said = {value_text(happening.event.get(name)) for happening in self._mine}
         return ", ".join(sorted(said - {""}))
+
+    def _simulated(self) -> list[tuple[str, str]]:
+        """Say that values come from simulators, as those say of themselves; nothing if none said so."""
+        return [("Simulated", SIMULATED)] if any(happening.simulated for happening in self._mine) else []
 
     def _exceptions(self) -> list[tuple[str, str]]:
         """Name what the line did that production refuses, because QA had accepted it; nothing if there is nothing."""

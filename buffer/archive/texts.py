@@ -171,6 +171,9 @@ def clock_size_text(event: Mapping[str, Any]) -> str:
     return ""
 
 
+SIMULATED = "yes: values of this record come from simulators"
+
+
 def environment_text(names: Collection[str]) -> str:
     """Format where a record was made; whatever is no production says so."""
     told = ", ".join(sorted(names)) or "not stated"

@@ -65,6 +65,9 @@ class Head(Open):
 
     exceptions: what production refuses and this line does all the same, by rows of dispositions.csv in the approved configuration, as
     `security:granulator-plc`.
+
+    simulated: the entry's source says of itself that it is a simulator (`ebr-gateway simulate`); of an entry without a source, a step or
+    batch for example, at least one source of the line does, or did when it was connected last. Absent: none says so, which is no proof.
     """
 
     gateway: Gateway
@@ -76,6 +79,7 @@ class Head(Open):
     config: ConfigReference | None = None
     environment: Literal["development", "validation", "production"] | None = None
     exceptions: list[Name] = []
+    simulated: Literal[True] | None = None
 
 
 Column = Literal[

@@ -137,6 +137,7 @@ class Session:
         await self._lose(cause, self._give_up_printout(error) or str(error))
         if self._dialect.may_be_silent:  # what else it says is no fault of the port, and closing it would lose what comes meanwhile
             if cause in _ADVICE:
+                self._emit.not_taken()
                 await self._tell("line-not-taken", f"{error}; {_ADVICE[cause]}")
             return
         self._talk.lose_step()

@@ -1,5 +1,6 @@
 """Defines the commands that make, check, run and simulate a line."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -171,14 +172,19 @@ def simulate(
 @click.option("--page", type=PORT, help="port of the page with the batch records, plain HTTP on loopback")
 @click.option("--tls", type=FOLDER, help="folder with ca.crt, server.crt, server.key, client.crt, client.key")
 @click.option("--key", type=PATH, multiple=True, help="a gateway's checkpoint-key.pub: its checkpoints must be signed by it")
-def ebr(store: Path, http: int | None, mqtt: str | None, page: int | None, tls: Path | None, key: tuple[Path, ...]) -> None:
+@click.option("--accepts", multiple=True, metavar="SCHEMA", help="take this schema and version alone (repeat): ebr-gateway/event/1")
+def ebr(
+    store: Path, http: int | None, mqtt: str | None, page: int | None, tls: Path | None, key: tuple[Path, ...], accepts: tuple[str, ...]
+) -> None:
     """Run the reference EBR: receives, dedupes, checks the chain, builds batch records."""
     from simulators import ebr as reference
 
     logging_to_stderr(verbose=False)
+    if wrong := [schema for schema in accepts if not re.fullmatch(r"ebr-gateway/(readings|event)/\d+", schema)]:
+        fail(f"--accepts {wrong[0]}: no schema with its version; write for example ebr-gateway/readings/1", WRONG_INPUT)
     if http is None and mqtt is None:
         fail("give --http PORT or --mqtt URL, or both", WRONG_INPUT)
-    sys.exit(reference.main(store, http, mqtt, tls=tls, page=page, keys=key))
+    sys.exit(reference.main(store, http, mqtt, tls=tls, page=page, keys=key, accepts=accepts))
 
 
 @click.command()

@@ -55,9 +55,15 @@ def quarantine_show(line: Path, uplink: str, seq: int, epoch: int | None) -> Non
 def quarantine_resend(
     line: Path, uplink: str, seq: int | None, epoch: int | None, reason: str, user: str | None, password_file: Path | None
 ) -> None:
-    """Have entries offered to the receiver once more, after what they were refused for was changed. Its next receipt tells."""
+    """Have entries offered to the receiver once more, after what they were refused for was changed. Its next receipt tells.
+
+    An uplink that is held because the receiver does not accept a schema or version asks it again at once.
+    """
     answer = told(line, "quarantine-resend", user, password_file, reason=reason, uplink=uplink, **_place(seq, epoch))
-    click.echo(f"{uplink}: {answer['count']} offered again; `quarantine list` shows what the receiver still does not take")
+    if answer["schema_asked"]:
+        click.echo(f"{uplink}: the receiver is asked again whether it accepts the schema; `status` shows whether the uplink is still held")
+    if answer["count"] or not answer["schema_asked"]:
+        click.echo(f"{uplink}: {answer['count']} offered again; `quarantine list` shows what the receiver still does not take")
 
 
 @quarantine.command(name="dispose", short_help="Take one entry as dealt with by a person")

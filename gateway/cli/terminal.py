@@ -117,6 +117,7 @@ def _sources(now: dict[str, Any]) -> Table:
         state = Text(
             s["state"] if s["state"] in _GOOD else f"{s['state']}: {s['detail']}", style="green" if s["state"] in _GOOD else "yellow"
         )
+        state.append("; a simulator" if s["simulated"] else "")
         counts = (str(s["tags"]), f"{s['readings_per_s']:,}", wording.taken(s), str(s["open_gaps"]), wording.late(s["late"]))
         table.add_row(s["name"], s["driver"], state, *counts, _clock(s["clock"]))
     return table

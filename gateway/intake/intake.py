@@ -36,6 +36,8 @@ from gateway.intake.flow import Flow, flow_event
 from gateway.intake.port import Port, WayIn
 from gateway.intake.preamble import config_events, tagset_events
 from gateway.intake.recent import share
+from gateway.intake.simulators import Simulators
+from gateway.intake.unmapped import Mapped
 from gateway.interfaces import digests, whole
 
 STATE_EVERY_S = 60.0
@@ -66,6 +68,7 @@ class Intake:
         self._registered = registered or Registered()
         self.interfaces = digests(line)
         self._fixed: dict[str, Any] = {}  # what ends the head of every entry of this run
+        self._fixed_simulated: dict[str, Any] = {}  # the same, of a simulator
         self._tables = {source.name: tagset_of(line.tags_of(source.name)) for source in line.sources}
         self._change: dict[str, Any] | None = None  # what this configuration changes, while it begins
         self._stated = 0  # first seq of the segment in which the configuration and the tag tables stand; 0 before `begin`
@@ -75,7 +78,8 @@ class Intake:
         self.last_append_s = self.last_heartbeat_s = time.monotonic()
         self._waiting: deque[float] = deque()
         self.flow = Flow(journal, self._flow_turned)
-        way = WayIn(self.append, clock, fold, self.flow, line.codes, journal.watermark, clock.stamp().ticks, share(len(line.sources)))
+        of_line = (clock.stamp().ticks, share(len(line.sources)), Simulators(line), Mapped(line))
+        way = WayIn(self.append, clock, fold, self.flow, line.codes, journal.watermark, *of_line)
         self.ports = {source.name: Port(source, line.tags_of(source.name), self._tables[source.name][0], way) for source in line.sources}
 
     def begin(self) -> None:
@@ -89,6 +93,7 @@ class Intake:
         self._fixed = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
         if accepted := exceptions.accepted(self.line):
             self._fixed["exceptions"] = [each.deviation.name for each in accepted]
+        self._fixed_simulated = {**self._fixed, "simulated": True}
         self._stated = segment_of(max(self.journal.next_seq - 1, 1))
         if self.journal.opened.epoch_event is not None:
             self.happened({"type": "epoch", **self.journal.opened.epoch_event})
@@ -173,16 +178,21 @@ class Intake:
         stamp = self.clock.stamp()
         if isinstance(draft, EventDraft):
             draft = numbered(draft, seq)
-            body = event_entry(draft, stamp, self._fixed)  # before the fold: what can not be stored has changed nothing
+            body = event_entry(draft, stamp, self._fixed_of(draft.source))  # before the fold: what can not be stored has changed nothing
             self._fold_is_ahead = True
             return body, self.fold.decide(event_input(draft, seq, stamp))
         self._fold_is_ahead = True
         caused = self.fold.decide(readings_input(draft, seq, stamp))
-        return readings_entry(draft, stamp, self._fixed, self.fold.contexts(draft.source)), caused
+        return readings_entry(draft, stamp, self._fixed_of(draft.source), self.fold.contexts(draft.source)), caused
+
+    def _fixed_of(self, source: str | None) -> Mapping[str, Any]:
+        """Give what ends the head of an entry: with a mark where its source is a simulator, or, of the line's own, where any source is."""
+        ports = self.ports.values() if source is None else [self.ports[source]]
+        return self._fixed_simulated if any(port.is_simulated for port in ports) else self._fixed
 
     def _caused(self, events: Iterable[dict[str, Any]], seq: int) -> Iterator[Body]:
         """Encode what the fold answered, and hand it on to who acts on it. seq: of the first."""
-        begun = head(self.clock.stamp(), self._fixed)
+        begun = head(self.clock.stamp(), self._fixed_of(None))
         for place, event in enumerate(events, seq):
             self._on_caused(place, event)
             yield event_body(begun, event)

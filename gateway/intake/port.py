@@ -26,9 +26,13 @@ from gateway.intake.readings import Instants, Origin, column_drafts, in_time, re
 from gateway.intake.recent import Recent
 from gateway.intake.room import MOST_OPEN_CALLS, Room
 from gateway.intake.row_events import found_by, row_drafts
+from gateway.intake.simulators import Simulators
 from gateway.intake.source_clock import ClockWatch
+from gateway.intake.unmapped import Mapped, Unmapped
 
 LONGEST_ERROR = 4_000
+_SIMULATED = {True: "it says of itself that it is a simulator", False: "it does not say any more that it is a simulator"}
+LINES = "lines that are no answer"
 _HELD_BACK = "the journal took nothing for a while: the polls after this one were held back"
 
 
@@ -36,7 +40,8 @@ _HELD_BACK = "the journal took nothing for a while: the polls after this one wer
 class WayIn:
     """What all ports of a line share. watermark: what was committed last under a source's name. started: in ticks, when this run began.
 
-    remembered: how many of its latest readings each source keeps in memory, for who looks.
+    remembered: how many of its latest readings each source keeps in memory, for who looks. simulators: which sources say that they are.
+    mapped: which rows something uses.
     """
 
     append: Append
@@ -47,6 +52,8 @@ class WayIn:
     watermark: Callable[[str], Mapping[str, Any]]
     started: int
     remembered: int
+    simulators: Simulators
+    mapped: Mapped
 
 
 class Port:
@@ -70,10 +77,13 @@ class Port:
         self._not_asked = NotAsked(source)
         self._ranges = RangeWatch(tags)
         self._clock_watch = ClockWatch(source, tags)
+        self.unmapped = Unmapped(source.name, lambda message: way.mapped.kind(source.name, message))
         self._room = Room(way.flow)
         self.polled = self.undocumented = False
         self._has_rows = False
         self.state, self.detail, self.since_s = "starting", "", time.monotonic()
+        self._said_simulated = bool(way.watermark("gateway").get(f"simulated:{source.name}"))
+        self.is_simulated = self._said_simulated  # as it said of itself when it was connected last
         self.unread = ""  # what the source has and is not read, in words
         self.readings = self.rows = self.unchanged = self.lists = 0
 
@@ -140,6 +150,7 @@ class Port:
         rows, unchanged, undocumented = self._readings(readings, kind, io, before.rows, drafts)
         if said:
             drafts = [replace(draft, said=tuple(said)) if isinstance(draft, ReadingsDraft) else draft for draft in drafts]
+        drafts += map(self._findings.draft, self.unmapped.rows(messages))
         if watermark is not None and not drafts:
             drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))
@@ -210,7 +221,14 @@ class Port:
     def connected(self, detail: str = "", unread: str = "") -> None:
         """See Emit."""
         self.unread = printable(unread)
+        self._way.simulators.check(self.source)
+        self.is_simulated = self._way.simulators.is_one(self.source)
         self._turn("connected", detail)
+        self.identify()
+
+    def not_taken(self) -> None:
+        """See Emit."""
+        self.unmapped.take(LINES)
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """See Emit."""
@@ -271,8 +289,24 @@ class Port:
         return self.state == "connected" and not self._has_rows and self._asking.is_hung()
 
     def begins(self) -> None:
-        """Hear that the driver begins anew."""
+        """Hear that the driver begins anew. Raises DriverMisconfigured for a simulator in production."""
+        self._way.simulators.check(self.source)
+        self.is_simulated = self.is_simulated or self._way.simulators.is_one(self.source)
         self._asking.begins()
+
+    def identify(self) -> None:
+        """Note whether a connected source says now that it is a simulator, and have it stand in the record when that is news.
+
+        Raises DriverMisconfigured for one in production.
+        """
+        if self.state != "connected":
+            return
+        self._way.simulators.check(self.source)
+        self.is_simulated = self._way.simulators.is_one(self.source)
+        if self.is_simulated != self._said_simulated:
+            self._said_simulated = self.is_simulated
+            event = {"type": "source", "source": self.source.name, "state": "connected", "detail": _SIMULATED[self.is_simulated]}
+            self._append([self._event(event)], ("gateway", {f"simulated:{self.source.name}": self.is_simulated or None}), urgent=True)
 
     # inside
 

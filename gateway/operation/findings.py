@@ -14,7 +14,7 @@ from gateway.operation.finding_wording import every, what, when
 TOLD_LIVE = frozenset({"backup-failed", "checkpoint-refused", "clock-unverified", "disk-full", "journal-full", "journal-locked"}) | {
     *("journal-hindered", "journal-space", "uplink-gone", "witness-away", "witness-contradicts", "uplink-rejected"),
     *("uplink-no-receipts", "uplink-two-histories", "uplink-unreachable", "uplink-conflict", "uplink-credentials"),
-    *("uplink-address", "uplink-not-taken", "uplink-protocol", "uplink-too-large", "uplink-too-small"),
+    *("uplink-address", "uplink-not-taken", "uplink-protocol", "uplink-too-large", "uplink-too-small", "uplink-schema-unsupported"),
 }
 """Alarms whose state the snapshot has by itself, as it is now: it has a sentence for them, and a second one would say it twice."""
 MOST_PROBLEMS = 5

@@ -90,6 +90,7 @@ def _sources(sources: Iterable[dict[str, Any]]) -> Iterator[Metric]:
     readings = CounterMetricFamily("ebr_gateway_source_readings", "Readings taken since the start", labels=["source"])
     gaps = GaugeMetricFamily("ebr_gateway_source_open_gaps", "Open gaps", labels=["source"])
     hidden = GaugeMetricFamily("ebr_gateway_source_hidden_tags", "Tags that are not observed now", labels=["source"])
+    unmapped = CounterMetricFamily("ebr_gateway_source_unmapped", "Rows, events and lines of no use in the map", labels=["source"])
     late = CounterMetricFamily("ebr_gateway_source_late_polls", "Polls later than two periods after the last", labels=["source"])
     longest = GaugeMetricFamily("ebr_gateway_source_longest_silence_seconds", "Longest time without a poll", labels=["source"])
     offset = GaugeMetricFamily("ebr_gateway_source_clock_offset_seconds", "How far the source's clock is ahead of UTC", labels=["source"])
@@ -99,11 +100,12 @@ def _sources(sources: Iterable[dict[str, Any]]) -> Iterator[Metric]:
         readings.add_metric(name, source["readings"])
         gaps.add_metric(name, source["open_gaps"])
         hidden.add_metric(name, source["tags_hidden"])
+        unmapped.add_metric(name, source["unmapped"]["count"])
         late.add_metric(name, source["late"]["count"])
         longest.add_metric(name, source["late"]["longest_s"])
         if source["clock"].get("offset_s") is not None:
             offset.add_metric(name, source["clock"]["offset_s"])
-    yield from (connected, readings, gaps, hidden, late, longest, offset)
+    yield from (connected, readings, gaps, hidden, unmapped, late, longest, offset)
 
 
 def _uplinks(uplinks: Iterable[dict[str, Any]]) -> Iterator[Metric]:

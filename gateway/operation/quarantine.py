@@ -31,12 +31,16 @@ def quarantine_commands(parts: Parts) -> dict[str, Command]:
 
     async def resend(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         forwarder = served(parts, arguments)
-        held = [one for one in _chosen(parts, arguments, one=False) if one.state == "held"]
-        if not held:
+        asks = forwarder.unaccepted.refusal is not None and number(arguments, "seq") is None
+        held = [one for one in _chosen(parts, arguments, one=False, may_lack=asks) if one.state == "held"]
+        if not held and not asks:
             raise Declined("nothing of it is held: what was disposed of is not offered again")
-        what = {"uplink": forwarder.status.name, "entries": [[one.epoch, one.seq] for one in held[:MOST_LISTED]], "count": len(held)}
+        what: dict[str, Any] = {"uplink": forwarder.status.name, "count": len(held)}
+        what |= {"entries": [[one.epoch, one.seq] for one in held[:MOST_LISTED]], "schema_asked": asks}
         await parts.audit.record("quarantine-resend", what, by, target=f"uplink {forwarder.status.name}", old="held", new="offered again")
         forwarder.quarantine.offer([(one.epoch, one.seq) for one in held])
+        if asks:
+            forwarder.ask_again()
         return what
 
     async def dispose(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
@@ -52,14 +56,14 @@ def quarantine_commands(parts: Parts) -> dict[str, Command]:
     return {"quarantine-list": listed, "quarantine-show": shown, "quarantine-resend": resend, "quarantine-dispose": dispose}
 
 
-def _chosen(parts: Parts, arguments: Mapping[str, Any], *, one: bool) -> list[Quarantined]:
-    """Return the entries that the arguments name. Raises Declined if there is none, or if it had to be one and is not."""
+def _chosen(parts: Parts, arguments: Mapping[str, Any], *, one: bool, may_lack: bool = False) -> list[Quarantined]:
+    """Return the entries that the arguments name. Raises Declined if there is none and has to be, or if it had to be one and is not."""
     uplink, epoch, seq = needed(arguments, "uplink"), number(arguments, "epoch"), number(arguments, "seq")
     if one and seq is None:
         raise Declined("a seq is needed")
     found = parts.journal.receipts.quarantined(uplink)
     found = [item for item in found if seq in (None, item.seq) and epoch in (None, item.epoch)]
-    if not found:
+    if not found and not may_lack:
         raise Declined(f"uplink {uplink} has no such entry in quarantine")
     if one and len(found) > 1:
         raise Declined(f"entry {seq} is in quarantine of epochs {', '.join(str(item.epoch) for item in found)}: which epoch?")

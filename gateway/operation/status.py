@@ -15,6 +15,7 @@ from gateway import interfaces
 from gateway.context import Gap
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
+from gateway.intake.unmapped import described
 from gateway.operation import findings, periodic
 from gateway.operation.ages import age_s
 from gateway.operation.parts import Parts
@@ -157,11 +158,13 @@ class Status:
             "endpoint": ", ".join(map(shown_endpoint, port.source.endpoints)),
             "state": port.state,
             "detail": port.detail,
+            "simulated": port.is_simulated,
             "unread": port.unread,
             "for_s": round(time.monotonic() - port.since_s, 1),
             "tags": len(port.tags),
             "readings": port.readings,
             "rows": port.rows,
+            "unmapped": {"count": port.unmapped.count, "kinds": described(port.unmapped.counts)},
             "unchanged": port.unchanged,
             "readings_per_s": self._rates.per_s(f"source {name}", port.readings),
             "observed": None if port.observed is None else rfc3339(port.observed),

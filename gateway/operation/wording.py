@@ -57,7 +57,9 @@ def late(cycles: Mapping[str, Any]) -> str:
 def taken(source: Mapping[str, Any]) -> str:
     """Write how much a source has given since the start: readings, and rows where it tells some."""
     rows = _of(source["rows"], "row", "rows")
-    return f"{source['readings']:,}" if not source["rows"] else f"{source['readings']:,} + {rows}" if source["readings"] else rows
+    unmapped = f", {source['unmapped']['count']:,} of no use in the map" if source["unmapped"]["count"] else ""
+    told = f"{source['readings']:,}" if not source["rows"] else f"{source['readings']:,} + {rows}" if source["readings"] else rows
+    return told + unmapped
 
 
 def not_applicable(ended: Mapping[str, Any]) -> str:

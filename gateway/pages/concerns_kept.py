@@ -13,6 +13,7 @@ STATES = {
     "unreachable": ("can not be reached", "uplink-unreachable"),
     "stalled": ("confirms nothing", "uplink-no-receipts"),
     "refused": ("refuses this gateway", "uplink-credentials"),
+    "held": ("does not accept the version of what it is sent", "uplink-schema-unsupported"),
     "crashed": ("is not served: a fault of the gateway", "uplink-crashed"),
 }
 """State of an uplink -> what the receiver does, and the code whose answer holds where no alarm says more."""

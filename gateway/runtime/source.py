@@ -46,6 +46,7 @@ class SourceWork:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            self._port.identify()
             if self._port.is_hung():
                 raise DriverError("its driver did not ask any more for what it had asked for; it is started again")
 

@@ -28,9 +28,17 @@ class Refused(UplinkError):
     """The receiver refuses, and waiting alone will not help: an alarm is raised and a person decides.
 
     code: a stable word for the finding and the status page: credentials, certificate, too-small, too-large, address, conflict, protocol,
-    not-taken.
+    not-taken, schema-unsupported.
     """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class NotAccepted(Refused):
+    """The receiver does not accept the schema or version of one record, (epoch, seq), and so of all like it. reason: its own words."""
+
+    def __init__(self, position: tuple[int, int], reason: str) -> None:
+        super().__init__("schema-unsupported", f"the receiver does not accept the schema of entry {position[1]}: {reason}".rstrip(": "))
+        self.position, self.reason = position, reason

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from buffer import Entry, Journal
@@ -11,7 +12,8 @@ from gateway.entries.findings import Announcer, Report
 from gateway.entries.stamps import Stamps
 from gateway.uplink import held
 from gateway.uplink.doubt import WAY_OUT, Doubt
-from gateway.uplink.errors import Awaited, Refused, Unreachable, UplinkError
+from gateway.uplink.errors import Awaited, NotAccepted, Refused, Unreachable, UplinkError
+from gateway.uplink.hold import Hold
 from gateway.uplink.judge import Judge
 from gateway.uplink.kinds import transport_of
 from gateway.uplink.live_copies import PAGE_BYTES as LIVE_BYTES
@@ -23,6 +25,7 @@ from gateway.uplink.replay import Replay
 from gateway.uplink.status import Status
 from gateway.uplink.told import Told, finding_of
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
+from gateway.uplink.unaccepted import Unaccepted
 from gateway.uplink.window import Window
 
 PAGE_BYTES = 1_048_576
@@ -63,7 +66,8 @@ class Forwarder:
         self._announcer = Announcer(report, partial(finding_of, uplink.name), clock)
         # What stands in the journal now may have been sent before a restart: a receipt for it is no surprise.
         self._window = Window(journal.cursor(uplink.name), journal.last, uplink.window_bytes)
-        self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer, stamps)
+        self.unaccepted = Unaccepted(clock)
+        self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer, self.unaccepted, stamps)
         self._stamps = stamps
         self.quarantine = self._judge.quarantine
         self._patience, self._standstill = Patience(self._window, uplink.resend_after_s, clock), Standstill(clock)
@@ -74,6 +78,9 @@ class Forwarder:
         self._wait_s = 0.0
         self._doubt = Doubt(uplink.resend_after_s, clock)
         self._told = Told(self._announcer)
+        self._hold = Hold(
+            journal, self._transport, self._window, self._patience, self._standstill, self._told, self.status, self.unaccepted
+        )
         self._not_held = held.NotHeld(self._announcer, clock)
         answers = not self._judge.takes_delivery
         self.replay = Replay(self._window, self.status, self._announcer, clock, uplink.resend_after_s, has_receipts=answers)
@@ -155,7 +162,7 @@ class Forwarder:
         waiting = self._journal.cursor(self._uplink.name) < self._journal.last
         stood_s = self._standstill.seconds(self._window.advances, waiting=waiting)
         state, detail = self.status.state, self.status.detail
-        if stood_s <= ALARM_AFTER_S or state in ("refused", "two-histories", "crashed", "stopped"):  # those have told it themselves
+        if stood_s <= ALARM_AFTER_S or state in ("refused", "held", "two-histories", "crashed", "stopped"):  # those have told it themselves
             return
         code = "unreachable" if state in ("unreachable", "connecting", "starting") else "no-receipts"
         if state == "forwarding":
@@ -179,6 +186,7 @@ class Forwarder:
         self.status.state, self.status.detail = "forwarding", ""
         self._judge.forget_places()
         self._doubt.connected()
+        self.unaccepted.ask_now()
         self._patience.connected()
 
     def _remark(self) -> None:
@@ -192,6 +200,8 @@ class Forwarder:
         await self._take_arrivals()
         if self._whose_is_open():
             sent = await self._ask_whose()
+        elif self._hold.look():
+            sent = await self._hold.ask()
         else:
             left_s = self._patience.left_s()
             if left_s is not None and left_s <= 0 and not self._judge.takes_delivery:
@@ -223,6 +233,10 @@ class Forwarder:
         self._not_held.note(held.missing(self._window.sent, entries[0], self._journal.receipts.ends()))
         try:
             taken = entries[: await self._hand_over(entries)]
+        except NotAccepted as error:
+            await self._take_arrivals()  # what had its answer before counts
+            self.unaccepted.refuse(error.position, error.reason)
+            return True
         except UplinkError as error:
             await self._take_arrivals()  # what had its answer before counts
             if not self._judge.is_claim(error, entries[0].epoch):
@@ -293,6 +307,7 @@ class Forwarder:
         behind, is_proved, here = self._judge.behind, self._judge.is_proved, self._judge.here
         claimed = self._judge.claimed
         self._judge.forget_places()
+        self.unaccepted.forget_excuses()
         self._patience.sent_again()
         self.status.resends += 1
         if behind is not None and self._patience.stalls > 1:
@@ -338,6 +353,8 @@ class Forwarder:
         if self._judge.repeated > repeated:
             self._patience.speaks()
         if self._window.advances > before:
+            if self._judge.takes_delivery:
+                self.unaccepted.accept()
             self._advanced()
 
     def _advanced(self) -> None:
@@ -346,6 +363,11 @@ class Forwarder:
         self._told.progress()
         if self._window.confirmed == self._window.cursor:
             self._announcer.over("receiver-went-back", "the receiver holds again what it had confirmed")
+
+    def ask_again(self) -> None:
+        """Have a receiver that does not accept a schema asked at once, for a person."""
+        self.unaccepted.ask_now()
+        self.wake()
 
     # -- two histories
 
@@ -415,6 +437,15 @@ class Forwarder:
         self.status.entries, self.status.bytes, self.status.oldest_ticks = depth.entries, depth.bytes, depth.oldest_ticks
         age_s = None if depth.oldest_ticks is None else time.time_ns() / 1e9 - depth.oldest_ticks / 1e7
         self._live.behind(age_s, self._journal.last)
+        if not self._hold.stands:
+            await self._offer_rejected()
+        if self._transport.stale():
+            await self._transport.close()
+            self._window.again()
+            await self._connect()
+
+    async def _offer_rejected(self) -> None:
+        """Offer again what the receiver wanted later, and what a person wants offered."""
         if self._clock() - self._asked_at >= ASK_AGAIN_S:
             self._asked_at = self._clock()
             for position in self.quarantine.later()[:ASK_AGAIN_ENTRIES]:
@@ -423,10 +454,6 @@ class Forwarder:
             if (asked := self.quarantine.next_offered()) is None or not await self._offer(asked):
                 break
             self.quarantine.was_offered(asked)
-        if self._transport.stale():
-            await self._transport.close()
-            self._window.again()
-            await self._connect()
 
     async def _offer(self, position: Position) -> bool:
         """Offer an entry once more: the answer's list tells whether the receiver took it. False if there is no room for it now."""
@@ -435,5 +462,6 @@ class Forwarder:
         if not self._transport.room().entries:
             return False
         if entries and (entries[0].epoch, entries[0].seq) == position:
-            await self._hand_over(entries)
+            with suppress(NotAccepted):  # it stays where it is; the stream has gone on behind it
+                await self._hand_over(entries)
         return True

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections import deque
 
+import orjson
+
 from buffer import Journal, ReceiptRefused
 from config import Uplink
 from gateway.entries.findings import Announcer
@@ -13,6 +15,7 @@ from gateway.uplink.quarantine import Quarantine
 from gateway.uplink.receipt import Receipt, parse
 from gateway.uplink.status import Status
 from gateway.uplink.transport import Answer, Arrival, Delivered, Outcome, Position
+from gateway.uplink.unaccepted import Unaccepted
 from gateway.uplink.window import Window
 
 CONTRADICTS = frozenset({"digest-mismatch", "beyond-last", "beyond-sent"})
@@ -29,15 +32,24 @@ class Judge:
     receipt since then, if every one lay behind what had been confirmed; is_proved: whether its digest shows it. An empty receiver can
     prove nothing, so a mere word counts too, but less than any proof. claimed: an epoch that has ended, if the receiver says that it holds
     others of it, or more, and no proof has come since. contradiction: why the last receipt contradicts the journal, None if it does not.
+    unaccepted: the schemas that the receiver does not accept.
     repeated: how many proofs have come that stand where the last one stood.
     """
 
     def __init__(
-        self, journal: Journal, gateway: str, uplink: Uplink, window: Window, status: Status, announcer: Announcer,
+        self,
+        journal: Journal,
+        gateway: str,
+        uplink: Uplink,
+        window: Window,
+        status: Status,
+        announcer: Announcer,
+        unaccepted: Unaccepted,
         stamps: Stamps | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._journal, self._gateway, self._uplink, self._window = journal, gateway, uplink, window
-        self._status, self._announcer, self._stamps = status, announcer, stamps
+        self._status, self._announcer, self.unaccepted = status, announcer, unaccepted
+        self._stamps = stamps
         self.quarantine = Quarantine(journal, status, announcer)
         self.takes_delivery = not uplink.receipts or uplink.profile == "records"
         self.behind: Position | None = None
@@ -51,6 +63,7 @@ class Judge:
         self.behind, self.is_proved, self.here, self.claimed = None, False, False, None
 
     def _lies_behind(self, position: Position, *, is_proved: bool) -> None:
+        self.unaccepted.accept()  # another place than that before what it refused: whether it still does, the next entries show
         if not self.here and (is_proved or not self.is_proved):
             self.behind, self.is_proved = position, is_proved
 
@@ -120,18 +133,37 @@ class Judge:
             why = f"a receipt for entry {receipt.through} of epoch {receipt.epoch}, which was never sent"
             self._refuse("beyond-sent" if known else "unknown-epoch", why, receipt)
             return False
-        if not await self._acknowledge(position, receipt.digest, receipt):
+        unaccepted = self.unaccepted.of(receipt.epoch, receipt.rejected, self._window.confirmed)
+        holds = self._acknowledge_before(receipt, unaccepted[0].seq) if unaccepted else self._acknowledge(position, receipt.digest, receipt)
+        if not await holds:
             return False
         self._status.receipts += 1
         self._status.last_receipt_ticks = time.time_ns() // 100
         self.contradiction = None
-        if standing == "behind":  # its list of rejected entries is as old: only the place is kept, for a resend
+        if not unaccepted and standing == "behind":  # its list of rejected entries is as old: only the place is kept, for a resend
             self._lies_behind(position, is_proved=True)
             return True
         self.repeated += standing == "here"
         self._stands_here()
-        await self.quarantine.keep(receipt.epoch, receipt.rejected)
+        self.unaccepted.look(receipt.epoch, unaccepted)
+        end = unaccepted[0].seq if unaccepted else receipt.through + 1  # what lies behind comes once more, and is judged then
+        await self.quarantine.keep(receipt.epoch, [one for one in receipt.rejected if one.seq < end])
         return True
+
+    async def _acknowledge_before(self, receipt: Receipt, seq: int) -> bool:
+        """Take a receipt that proves more than is to be confirmed: the cursor stays before entry `seq`. False if it proves nothing."""
+        receipts, name, before = self._journal.receipts, self._uplink.name, (receipt.epoch, seq - 1)
+        try:
+            await asyncio.to_thread(receipts.compare, name, receipt.epoch, receipt.through, receipt.digest)
+        except ReceiptRefused as error:
+            self._not_acknowledged(error, (receipt.epoch, receipt.through), receipt)
+            return False
+        if before <= self._window.confirmed or seq == 1:
+            return True
+        held = await asyncio.to_thread(self._journal.read, before, max_bytes=1, max_entries=1)
+        if not held or (held[0].epoch, held[0].seq) != (receipt.epoch, seq):
+            return True  # not held here any more, so that nothing states the digest of the one before: the cursor stays where it is
+        return await self._acknowledge(before, str(orjson.loads(held[0].payload)["previous"]))
 
     async def _acknowledge(self, position: Position, digest: str, receipt: Receipt | None = None) -> bool:
         """Have the journal compare the digest and move its cursor, then move the window. False if it refuses: nothing has moved."""

@@ -15,10 +15,11 @@ import orjson
 
 from buffer import Entry, Rejected
 from drivers.contract import UNFORESEEN, crashed
-from gateway.uplink.errors import Awaited, Refused, Unreachable
+from gateway.uplink.errors import Awaited, NotAccepted, Refused, Unreachable
 from gateway.uplink.receipt import CODE, MAX_REASON_CHARS
 from gateway.uplink.tls import Remark
 from gateway.uplink.transport import Delivered, Online, Outcome, Room, Transport
+from gateway.uplink.unaccepted import SCHEMA_UNSUPPORTED
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class Records(Transport):
         return Room(PAGE_ENTRIES, PAGE_BYTES)
 
     async def send(self, entries: Sequence[Entry]) -> int:
-        """Deliver the records among the entries, in order. Outcomes received before an error count."""
+        """Deliver the records among the entries, in order. Outcomes received before an error count. Raises NotAccepted, too."""
         for entry in entries:
             try:
                 record = record_of(entry)
@@ -139,6 +140,8 @@ class Records(Transport):
                 continue
             if record is not None:
                 reply = self._patient(record, await self.deliver(record))
+                if reply.outcome == "rejected" and reply.code == SCHEMA_UNSUPPORTED:
+                    raise NotAccepted((entry.epoch, entry.seq), reply.reason)
                 rejected = Rejected(entry.seq, reply.code, _retry(reply.code), reply.reason) if reply.outcome == "rejected" else None
                 self.inbox.append(Outcome((entry.epoch, entry.seq), rejected, reply.reference))
             self.inbox.append(Delivered((entry.epoch, entry.seq), entry.digest))

@@ -4,36 +4,52 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents import draft
 from gateway.documents.deviations import blocks_of_deviations, deviations_of
 from gateway.validation.bundle import Bundle
-from gateway.validation.check import RESULT, Verdict, listed
-from gateway.validation.pq_stage import Stage
+from gateway.validation.check import RESULT, Verdict
 from gateway.validation.run import Run, evidence_blocks, sign_off
 from gateway.validation.steps import Step, Told
 
+Outcome = Verdict | Literal["not executed", "not applicable"]
 NotExecuted = tuple[str, str, tuple[str, ...], str]
 """Id, title, requirements, and why it was not executed."""
 
 
+class NotPlayed(Exception):
+    """A case can not be played here; the text says why, and what would be needed. applies: False where the line has nothing of the kind."""
+
+    def __init__(self, text: str, *, applies: bool = True) -> None:
+        super().__init__(text)
+        self.applies = applies
+
+
 class Case(NamedTuple):
-    """A case. seconds: how long the line runs in it."""
+    """A case. play: takes the copy that it is played on, what takes the steps, and how many seconds the line runs.
+
+    Of operational qualification alone: faults, of its list (`gateway.validation.oq.fault_list`), that it plays. timed: times are judged in
+    it, so that the site's own rule on a clock that is not verified holds in the copy. outside: the copy sends to the site's own EBR.
+    """
 
     id: str
     title: str
     urs: tuple[str, ...]
     risk: str
     objective: str
-    play: Callable[[Stage, Told, float], Awaitable[None]]
+    play: Callable[[Any, Told, float], Awaitable[None]]
+    faults: tuple[str, ...] = ()
+    timed: bool = False
+    outside: bool = False
 
 
 class Played(NamedTuple):
-    """A case that was played. steps: with the verdict of each. why: it came to no end, and how; None: it did.
+    """A case that was played, or could not be.
 
-    interrupted: a person ended it: nothing that was left is good, and nothing of it is the program's failure.
+    steps: with the verdict of each. why: it came to no end, and how; or why it was not played; None: it came to its end. not_played: it was
+    not. interrupted: a person ended it: nothing that was left is good, and nothing of it is the program's failure.
     """
 
     case: Case
@@ -43,10 +59,13 @@ class Played(NamedTuple):
     begun: str
     ended: str
     interrupted: bool = False
+    not_played: Literal["not executed", "not applicable"] | None = None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Outcome:
         """Passed only if every step passed, there is one, and the case came to its end."""
+        if self.not_played is not None:
+            return self.not_played
         verdicts = {step.verdict for step in self.steps}
         if "failed" in verdicts or (self.why is not None and not self.interrupted):
             return "failed"
@@ -69,7 +88,7 @@ class Subject(NamedTuple):
     of_journal: bool = False
 
 
-def play(case: Case, stage_of: Callable[[], Stage], seconds: float, within_s: float) -> Played:
+def play(case: Case, stage_of: Callable[[], Any], seconds: float, within_s: float) -> Played:
     """Play a case on a stage of its own. One that breaks, or does not end in time, is a finding of its own, and never raises.
 
     A KeyboardInterrupt (Ctrl-C, SIGTERM) ends what was started, in order; the case is then `interrupted`.
@@ -92,38 +111,18 @@ def play(case: Case, stage_of: Callable[[], Stage], seconds: float, within_s: fl
     except TimeoutError:
         why = f"it did not end within {within_s:.0f} s"
     except Exception as error:  # noqa: BLE001 - a case that breaks is a finding of its own, and the next one is played
-        text = " ".join(str(error).split())[:400]
-        why = f"it came to no end: {type(error).__name__}: {text}"
+        why = broken(error)
     return Played(case, told.steps, {**told.files, **logs}, why, begun, now(), interrupted)
+
+
+def broken(error: Exception) -> str:
+    """Say how a case came to no end."""
+    return f"it came to no end: {type(error).__name__}: {' '.join(str(error).split())[:400]}"
 
 
 def now() -> str:
     """Return the time, to the second."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def states(stage: Stage) -> str:
-    """Write the state of each source that is served."""
-    return listed([f"{name}: {state}" for name, state in sorted(stage.states().items())])
-
-
-def all_connected(stage: Stage) -> bool:
-    """Return whether every source that is served is connected."""
-    found = stage.states()
-    return found.keys() == stage.served and set(found.values()) == {"connected"}
-
-
-async def proved(stage: Stage, told: Told) -> None:
-    """Have journal and store prove themselves."""
-    for what, place in (("journal", stage.line.data), ("EBR's store", stage.folder / "ebr")):
-        status, text = await stage.verified(place)
-        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {end_of(text)}", status == 0)
-
-
-def end_of(text: str) -> str:
-    """Shorten what a command printed to its first lines."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("note:")]
-    return "; ".join(lines[:3])[:400] or "nothing was printed"
 
 
 def left_out(cases: Sequence[Case], played: Sequence[Played], why: str) -> list[NotExecuted]:
@@ -147,7 +146,7 @@ def drafted(found: Subject, bundle: Bundle, played: Sequence[Played], missing: S
     counts, checks = counted(played, missing), [*_checks(played, missing), *map(dict, found.open_)]
     deviations = deviations_of(checks)
     facts = {
-        "cases": [_plain(one) for one in played],
+        "cases": [plain(one) for one in played],
         "not_executed": [{"id": name, "title": title, "urs": list(urs), "reason": why} for name, title, urs, why in missing],
         "counts": counts,
         "checks": checks,
@@ -164,7 +163,7 @@ def drafted(found: Subject, bundle: Bundle, played: Sequence[Played], missing: S
         *found.head,
         *blocks_of_deviations(deviations),
         *found.blocks,
-        *_chapters(played),
+        *(block for one in played for block in chapter(one)),
         *_missing(missing),
         *evidence_blocks(sums),
         *sign_off(),
@@ -173,7 +172,8 @@ def drafted(found: Subject, bundle: Bundle, played: Sequence[Played], missing: S
     return draft(found.kind, found.title, blocks, told, result=result, journal=None if found.of_journal else [])
 
 
-def _plain(one: Played) -> dict[str, Any]:
+def plain(one: Played) -> dict[str, Any]:
+    """Write a case as the document's facts hold it."""
     case = one.case
     told = {"id": case.id, "title": case.title, "urs": list(case.urs), "risk": case.risk, "objective": case.objective}
     return {
@@ -206,22 +206,22 @@ def _of_end(one: Played) -> Verdict:
     return "not checked" if one.interrupted else "failed"
 
 
-def _chapters(played: Sequence[Played]) -> Iterator[Block]:
-    for one in played:
-        case = one.case
-        yield Heading(1, f"{case.id} {case.title}: {one.verdict}")
-        head = [
-            ("Objective", case.objective),
-            ("Requirements", ", ".join(case.urs)),
-            ("Risk", case.risk),
-            ("Begun, ended", f"{one.begun}, {one.ended}"),
-        ]
-        yield NamedValues(head)
-        rows = [[str(number), *step[:4], step.evidence] for number, step in enumerate(one.steps, 1)]
-        marked = frozenset(number for number, step in enumerate(one.steps) if step.verdict != "passed")
-        yield Table(("No.", "Action", "Expected", "Actual", "Verdict", "Evidence"), (1, 6, 5, 9, 2, 4), rows, marked)
-        if one.why is not None:
-            yield Text(f"Deviation: {one.why}", marked=True)
+def chapter(one: Played) -> Iterator[Block]:
+    """Yield what people read of a case: what it is for, each step, and whether it came to its end."""
+    case = one.case
+    yield Heading(1, f"{case.id} {case.title}: {one.verdict}")
+    head = [
+        ("Objective", case.objective),
+        ("Requirements", ", ".join(case.urs)),
+        ("Risk", case.risk),
+        ("Begun, ended", f"{one.begun}, {one.ended}"),
+    ]
+    yield NamedValues(head)
+    rows = [[str(number), *step[:4], step.evidence] for number, step in enumerate(one.steps, 1)]
+    marked = frozenset(number for number, step in enumerate(one.steps) if step.verdict != "passed")
+    yield Table(("No.", "Action", "Expected", "Actual", "Verdict", "Evidence"), (1, 6, 5, 9, 2, 4), rows, marked)
+    if one.why is not None:
+        yield Text(f"Deviation: {one.why}", marked=True)
 
 
 def _missing(missing: Sequence[NotExecuted]) -> Iterator[Block]:

@@ -10,8 +10,9 @@ from functools import partial
 from typing import NamedTuple
 
 from gateway.demo.truth import read
-from gateway.validation.cases import Case, all_connected, end_of, proved, states
+from gateway.validation.cases import Case
 from gateway.validation.check import listed
+from gateway.validation.line_copy import all_connected, end_of, proved, states
 from gateway.validation.pq_judge import Judge
 from gateway.validation.pq_limits import Limits
 from gateway.validation.pq_profile import Profile

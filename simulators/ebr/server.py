@@ -114,12 +114,13 @@ def main(
     page: int | None = None,
     keys: Sequence[Path] = (),
     obeys: Callable[[InjectedFaults], Coroutine[Any, Any, None]] | None = None,
+    accepts: Sequence[str] = (),
 ) -> int:
     """Run the command `ebr-gateway ebr` until SIGINT or SIGTERM. 0: ended as asked; 2: a key file holds no keys; 3: the port is taken.
 
     tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
     page: see `serve`. keys: files with the public keys of gateways (`checkpoint-key.pub`).
-    obeys: runs beside it, and may change its faults.
+    obeys: runs beside it, and may change its faults. accepts: schemas with their versions; all that it reads if none is given.
     """
     try:
         trusted = [key for path in keys for key in given(path)]
@@ -138,7 +139,7 @@ def main(
             loop.add_signal_handler(number, task.cancel)
         for line in _told(store, http, mqtt, page, secure=tls is not None):
             print(line, flush=True)  # noqa: T201 - the command's own output
-        script = InjectedFaults()
+        script = InjectedFaults(accepts=accepts or None)
         listening = None if obeys is None else asyncio.create_task(obeys(script))
         said: dict[str, Any] = {"say": partial(print, flush=True)}
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config import Line, Source
+from simulators.announced import announced
 from simulators.device import TICKS_PER_S, Device, NotSimulated, Truth
 from simulators.line.beyond import Beyond
 from simulators.line.endpoints import free_ports
@@ -115,6 +116,7 @@ async def served(
                 if how not in (None, "gone"):
                     its, cable = behind_cable(source, next(ports))
                     stack.push_async_callback(cable.stop)
+                stack.enter_context(announced(source))
                 device = made(line, its, log, **_secured(its))
                 stack.push_async_callback(device.stop)
                 with _told(source.name, source.endpoints[0]):

@@ -255,7 +255,7 @@ def kill_rounds(folder: Path, rounds: int) -> dict[str, float]:
         assert int(opened[2]) > promised, f"round {number}: {promised} were promised, it goes on at {opened[2]}"
         assert len(said) >= promises
         promised = max([promised, *(int(line) for line in said)])
-        if number % 10 == 5:
+        if number % 10 == 5 and (number < 60 or number % 100 == 95):  # seldom as it grows: it is read from its first entry each time
             dead = verify(folder)
             assert dead.exit_code != 1, f"round {number}: an honest journal is accused: {dead.problems}"
     begun = time.monotonic()

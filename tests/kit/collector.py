@@ -26,7 +26,7 @@ class Collector:
         self.losses: list[Loss] = []
         self.findings: list[Finding] = []
         self.connections: list[str] = []
-        self.unread = ""
+        self.unread, self.lines_not_taken = "", 0
         self.changed = asyncio.Event()
 
     def __call__(self, *lists: Any, **_: Any) -> Awaitable[None]:
@@ -48,6 +48,9 @@ class Collector:
         self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "", received: int | None = None
     ) -> Awaitable[None]:
         raise NotImplementedError  # no driver of these tests has a history
+
+    def not_taken(self) -> None:
+        self.lines_not_taken += 1
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         pass

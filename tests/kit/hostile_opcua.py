@@ -48,6 +48,7 @@ class Journal:
     async def room(self): pass
     lost = filled = found = _done
     def connected(self, *_, **__): pass
+    def not_taken(self): pass
     def source_offset(self, *_): pass
 
 async def ticking():

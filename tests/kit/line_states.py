@@ -1,4 +1,4 @@
-"""Fourteen states of one line, as a technician meets them at the panel: (what is wrong) -> its snapshot."""
+"""Fifteen states of one line, as a technician meets them at the panel: (what is wrong) -> its snapshot."""
 
 import math
 from collections.abc import Callable
@@ -136,6 +136,16 @@ def two_histories() -> dict[str, Any]:
     return now
 
 
+def version_not_accepted() -> dict[str, Any]:
+    now = good()
+    detail = (
+        "the receiver does not accept ebr-gateway/readings/1 (this EBR takes readings/2), since 2026-11-22T06:41:00Z; nothing more is sent"
+    )
+    now["uplinks"] = [uplink(state="held", detail=detail, entries=812, oldest_s=1_200.0)]
+    now["findings"]["standing"] = [finding("uplink-schema-unsupported", f"uplink ebr: {detail}", subject="ebr")]
+    return now
+
+
 STATES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "source-down": ("bad", source_down),
     "all-down": ("bad", all_down),
@@ -150,6 +160,7 @@ STATES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "certificate-ending": ("warn", certificate_ending),
     "unapproved-configuration": ("warn", unapproved_configuration),
     "two-histories": ("bad", two_histories),
+    "version-not-accepted": ("warn", version_not_accepted),
     "good": ("good", good),
 }
 """Name of a state -> the kind that its banner has to be of, and its snapshot."""

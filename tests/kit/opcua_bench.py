@@ -61,6 +61,9 @@ class Disk:
     def connected(self, detail: str = "", unread: str = "") -> None:
         self.connections += 1
 
+    def not_taken(self) -> None:
+        pass
+
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         self.offset = (offset_s, bound_s)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from gateway.entries.stamps import Instant, Stamps
 from gateway.uplink.judge import Judge
 from gateway.uplink.status import Status
 from gateway.uplink.transport import Answer, Arrival
+from gateway.uplink.unaccepted import Unaccepted
 from gateway.uplink.window import Window
 
 GATEWAY = "lyon/granulation-2"
@@ -39,7 +41,7 @@ class ReceiptRig:
         epoch, last = journal.last
         self.window = Window(journal.cursor("ebr"), (epoch, last if sent is None else sent), uplink.window_bytes)
         announcer = Announcer(self.findings.append, finding)
-        self.judge = Judge(journal, GATEWAY, uplink, self.window, self.status, announcer, self.stamps)
+        self.judge = Judge(journal, GATEWAY, uplink, self.window, self.status, announcer, Unaccepted(time.monotonic), self.stamps)
 
     @classmethod
     @contextlib.contextmanager

@@ -70,7 +70,16 @@ def source(name: str = "lims", driver: str = "mes_file", **other: Any) -> dict[s
     clock = {"offset_s": None, "above": False, "told_by": None, "authority": "gateway"}
     counts = {"tags": 12, "readings": 86_400, "unchanged": 0, "readings_per_s": 12.0, "open_gaps": 0, "tags_hidden": 0, "for_s": 4_321.0}
     plain = {"name": name, "driver": driver, "endpoint": "", "state": "connected", "detail": "", "unread": "", "clock": clock}
-    return {**plain, **counts, "hidden_since": None, "rows": 0, "late": late, **other}
+    return {
+        **plain,
+        "simulated": False,
+        **counts,
+        "hidden_since": None,
+        "rows": 0,
+        "unmapped": {"count": 0, "kinds": []},
+        "late": late,
+        **other,
+    }
 
 
 def uplink(**other: Any) -> dict[str, Any]:

@@ -69,6 +69,9 @@ class CountingEmit:
         del detail, unread
         self.ready.set()
 
+    def not_taken(self) -> None:
+        """Count nothing; see Emit."""
+
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """Ignore the clock's offset; see Emit."""
 

@@ -11,7 +11,7 @@ from gateway.demo.recompute import recomputed
 from gateway.demo.truth import read
 from gateway.validation.check import listed
 from gateway.validation.oq.case import Told
-from gateway.validation.oq.proofs import all_connected, compared, end, proved, states
+from gateway.validation.oq.proofs import all_connected, compared, end_of, proved, states
 from gateway.validation.oq.stage import Stage
 
 PARAMETERS = "compute parameters from the devices' logs"
@@ -31,7 +31,7 @@ async def delivery(stage: Stage, told: Told, seconds: float) -> None:
     compared(stage, told, every=True)
     await proved(stage, told)
     status, text = await stage.command("recompute", str(stage.line.folder))
-    told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {end(text)}", status == 0)
+    told.step("decide everything again from the readings", "no difference, exit status 0", f"exit {status}: {end_of(text)}", status == 0)
     again = recomputed(stage.line, read(stage.folder / "truth"), stage.received())
     differ = [f"{one.record} {one.parameter}: {one.recorded} and {one.computed}" for one in again if not one.agrees]
     text = listed(differ) or (f"{len(again)} agree" if again else "no parameter was recorded that follows from the logs alone")
@@ -141,15 +141,15 @@ async def tampering(stage: Stage, told: Told, seconds: float) -> None:
         await stage.at_rest()
     copy = stage.folder / "copy"
     status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
-    told.step("copy the journal", "the copy verifies", f"exit {status}: {end(text)}", status == 0)
+    told.step("copy the journal", "the copy verifies", f"exit {status}: {end_of(text)}", status == 0)
     for name, how in (("one digit of one entry", _one_digit), ("one entry taken out", _one_gone)):
         forged = stage.folder / name.replace(" ", "-")
         shutil.copytree(copy, forged)
         where = how(forged)
         status, text = await stage.verified(forged)
-        told.step(f"change the copy: {name} ({where})", "verify: exit status 1", f"exit {status}: {end(text)}", status == 1)
+        told.step(f"change the copy: {name} ({where})", "verify: exit status 1", f"exit {status}: {end_of(text)}", status == 1)
     status, text = await stage.verified(copy)
-    told.step("look at the copy that nobody changed", "verify: good", f"exit {status}: {end(text)}", status == 0)
+    told.step("look at the copy that nobody changed", "verify: good", f"exit {status}: {end_of(text)}", status == 0)
 
 
 async def restored(stage: Stage, told: Told, seconds: float) -> None:
@@ -158,14 +158,14 @@ async def restored(stage: Stage, told: Told, seconds: float) -> None:
         await stage.passes(seconds / 3)
         copy = stage.folder / "copy"
         status, text = await stage.command("backup", str(stage.line.folder), "--to", str(copy))
-        told.step("make a backup while it runs", "exit status 0", f"exit {status}: {end(text)}", status == 0)
+        told.step("make a backup while it runs", "exit status 0", f"exit {status}: {end_of(text)}", status == 0)
         await stage.passes(seconds / 3)
         await stage.at_rest()
         held = stage.store.last()
         stage.line.data.rename(stage.folder / "lost")
         words = ("restore", str(stage.line.folder), "--from", str(copy), "--ebr", str(stage.folder / "ebr"))
         status, text = await stage.command(*words, "--reason", "operational qualification, the journal was lost")
-        told.step("lose the journal, restore it with what the EBR has", "exit status 0", f"exit {status}: {end(text)}", status == 0)
+        told.step("lose the journal, restore it with what the EBR has", "exit status 0", f"exit {status}: {end_of(text)}", status == 0)
         await stage.gateway.start()
         await stage.connected()
         after = stage.last()
@@ -176,7 +176,7 @@ async def restored(stage: Stage, told: Told, seconds: float) -> None:
     doubled = list(_doubles(stage.folder / "ebr" / "ebr.db"))
     told.step("read what the EBR holds", "no entry twice", listed(doubled) or "none twice", not doubled)
     status, text = await stage.verified(stage.line.data)
-    told.step("verify the journal", "good", f"exit {status}: {end(text)}", status == 0, verify=text.splitlines())
+    told.step("verify the journal", "good", f"exit {status}: {end_of(text)}", status == 0, verify=text.splitlines())
 
 
 def _is_of_network(stage: Stage, name: str) -> bool:

@@ -125,7 +125,7 @@ CASES = (
     Case(
         "OQ-15",
         "EBR that loses, delays, refuses",
-        ("URS-UPL-02", "URS-UPL-04"),
+        ("URS-UPL-02", "URS-UPL-04", "URS-UPL-07"),
         "high",
         "everything comes once, what is refused waits",
         receiver.tricks,

@@ -4,7 +4,6 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,12 +13,13 @@ from config import Line
 from gateway.documents import draft
 from gateway.documents.deviations import blocks_of_deviations, deviations_of
 from gateway.validation.bundle import Bundle
-from gateway.validation.check import RESULT, Verdict, listed
-from gateway.validation.oq.case import Case, NotPlayed, Step, Told
+from gateway.validation.cases import Case, NotPlayed, Outcome, Played, broken, chapter, now, plain
+from gateway.validation.check import RESULT, listed
 from gateway.validation.oq.cases import CASES
 from gateway.validation.oq.fault_list import FAULTS, Fault
 from gateway.validation.oq.stage import How, Stage
 from gateway.validation.run import Run, evidence_blocks, sign_off
+from gateway.validation.steps import Told
 from simulators.line.drive import unserved
 
 KIND = "operational-qualification"
@@ -30,32 +30,6 @@ RECORD_ENTRY = (
     ("URS-MAP-03",),
     "what the site's EBR makes of a record a person reads there, beside the record of the parallel run",
 )
-Outcome = Verdict | Literal["not executed", "not applicable"]
-
-
-class Played(NamedTuple):
-    """A case that was played, or could not be.
-
-    steps: with the verdict of each. why: it came to no end, and how; or why it was not played. not_played: it was not.
-    """
-
-    case: Case
-    steps: Sequence[Step]
-    files: Mapping[str, bytes]
-    why: str | None
-    begun: str
-    ended: str
-    not_played: Literal["not executed", "not applicable"] | None = None
-
-    @property
-    def verdict(self) -> Outcome:
-        """Passed only if every step passed, there is one, and the case came to its end."""
-        if self.not_played is not None:
-            return self.not_played
-        verdicts = {step.verdict for step in self.steps}
-        if self.why is not None or "failed" in verdicts:
-            return "failed"
-        return "passed" if verdicts == {"passed"} else "not checked"
 
 
 class Asked(NamedTuple):
@@ -69,11 +43,11 @@ class Asked(NamedTuple):
 
 def qualified(site: Line, bundle: Bundle, asked: Asked, say: Callable[[str], None]) -> dict[str, Any]:
     """Play the cases one after the other and return the draft of the document. say: takes a line of progress."""
-    begun, work = _now(), bundle.folder / "work"
+    begun, work = now(), bundle.folder / "work"
     cases = [case for case in CASES if not asked.wanted or case.id in asked.wanted]
     played = []
     for number, case in enumerate(cases, 1):
-        say(f"{case.id} {case.title} ({number} of {len(cases)}, begun {_now()})")
+        say(f"{case.id} {case.title} ({number} of {len(cases)}, begun {now()})")
         one = asyncio.run(_play(case, site, work / case.id, asked, say))
         say(f"{case.id} {one.verdict}{'' if one.why is None else f': {one.why}'}")
         for name, content in one.files.items():
@@ -81,11 +55,11 @@ def qualified(site: Line, bundle: Bundle, asked: Asked, say: Callable[[str], Non
         played.append(one)
         shutil.rmtree(work / case.id, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
-    return _draft(site, bundle, played, {"begun": begun, "ended": _now()}, asked)
+    return _draft(site, bundle, played, {"begun": begun, "ended": now()}, asked)
 
 
 async def _play(case: Case, site: Line, folder: Path, asked: Asked, say: Callable[[str], None]) -> Played:
-    told, begun, why, logs = Told(lambda step: say(f"   {step.verdict}: {step.action}")), _now(), None, {}
+    told, begun, why, logs = Told(lambda step: say(f"   {step.verdict}: {step.action}")), now(), None, {}
     outcome: Literal["not executed", "not applicable"] | None = None
     try:
         stage = Stage(site, folder, 1, max(asked.seconds / 2, 20.0), How(case.timed, asked.ebr if case.outside else None))
@@ -101,15 +75,10 @@ async def _play(case: Case, site: Line, folder: Path, asked: Asked, say: Callabl
     except Exception as error:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError from error  # somebody ends the run, and ending something on the way has failed
-        text = " ".join(str(error).split())[:400]
-        why = f"it came to no end: {type(error).__name__}: {text}"
+        why = broken(error)
     if "failed" in {step.verdict for step in told.steps}:
         outcome = None
-    return Played(case, told.steps, {**told.files, **logs}, why, begun, _now(), outcome)
-
-
-def _now() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return Played(case, told.steps, {**told.files, **logs}, why, begun, now(), not_played=outcome)
 
 
 class Missing(NamedTuple):
@@ -176,7 +145,7 @@ def _draft(site: Line, bundle: Bundle, played: Sequence[Played], times: Mapping[
     checks = _checks(played, open_, unplayed)
     deviations = deviations_of(checks)
     facts = {
-        "cases": [_plain(one) for one in played],
+        "cases": [plain(one) for one in played],
         "not_executed": [{"id": one.id, "title": one.title, "urs": list(one.urs), "reason": one.why} for one in open_],
         "not_applicable": [
             {"id": one.id, "title": one.title, "urs": list(one.urs), "reason": one.why} for one in missing if not one.applies
@@ -201,7 +170,7 @@ def _draft(site: Line, bundle: Bundle, played: Sequence[Played], times: Mapping[
         *_summary(site, counts, unplayed, times, asked.seconds),
         *blocks_of_deviations(deviations),
         *_overview(played),
-        *(block for one in played if one.not_played is None for block in _chapter(one)),
+        *(block for one in played if one.not_played is None for block in chapter(one)),
         *_missing(missing),
         *_faults(played),
         *evidence_blocks(sums),
@@ -209,19 +178,6 @@ def _draft(site: Line, bundle: Bundle, played: Sequence[Played], times: Mapping[
     ]
     title = f"Operational qualification of {site.gateway}"
     return draft(KIND, title, blocks, {**facts, "evidence": sums}, result=result, journal=[])
-
-
-def _plain(one: Played) -> dict[str, Any]:
-    case = one.case
-    told = {"id": case.id, "title": case.title, "urs": list(case.urs), "risk": case.risk, "objective": case.objective}
-    return {
-        **told,
-        "begun": one.begun,
-        "ended": one.ended,
-        "verdict": one.verdict,
-        "why": one.why,
-        "steps": [step._asdict() for step in one.steps],
-    }
 
 
 def _checks(played: Sequence[Played], missing: Sequence[Missing], unplayed: Mapping[str, str]) -> list[dict[str, str]]:
@@ -267,23 +223,6 @@ def _overview(played: Sequence[Played]) -> Iterator[Block]:
     found = by_requirement(played)
     marked = frozenset(number for number, (_, _, verdict) in enumerate(found) if verdict not in GOOD)
     yield Table(("Requirement", "Cases", "Verdict"), (4, 9, 4), [list(row) for row in found], marked)
-
-
-def _chapter(one: Played) -> Iterator[Block]:
-    case = one.case
-    yield Heading(1, f"{case.id} {case.title}: {one.verdict}")
-    head = [
-        ("Objective", case.objective),
-        ("Requirements", ", ".join(case.urs)),
-        ("Risk", case.risk),
-        ("Begun, ended", f"{one.begun}, {one.ended}"),
-    ]
-    yield NamedValues(head)
-    rows = [[str(number), *step[:4], step.evidence] for number, step in enumerate(one.steps, 1)]
-    marked = frozenset(number for number, step in enumerate(one.steps) if step.verdict != "passed")
-    yield Table(("No.", "Action", "Expected", "Actual", "Verdict", "Evidence"), (1, 6, 5, 9, 2, 4), rows, marked)
-    if one.why is not None:
-        yield Text(f"Deviation: {one.why}", marked=True)
 
 
 def _missing(missing: Sequence[Missing]) -> Iterator[Block]:

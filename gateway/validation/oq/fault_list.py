@@ -83,7 +83,7 @@ FAULTS = (
     Fault("unstored", "uplink", "answered, and not stored"),
     Fault("http-errors", "uplink", "answers 4xx and 5xx"),
     Fault("poison", "uplink", "one record that is refused"),
-    Fault("schema-refusal", "uplink", "schema that is refused"),
+    Fault("schema-refusal", "uplink", "schema or version that is refused"),
     Fault("wrong-ca", "uplink", "certificate of another authority"),
     Fault("alters", "uplink", "EBR that drops what it answered for, or answers for something else"),
     Fault("persons", "persons", "commands by nobody, by a wrong password, by a role that may not"),

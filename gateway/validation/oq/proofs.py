@@ -6,19 +6,9 @@ from dataclasses import asdict
 from gateway.demo.compare import compare
 from gateway.demo.truth import read
 from gateway.validation.check import listed
+from gateway.validation.line_copy import all_connected, end_of, proved, states
 from gateway.validation.oq.case import Told
 from gateway.validation.oq.stage import Stage
-
-
-def states(stage: Stage) -> str:
-    """Write the state of each source."""
-    return listed([f"{name}: {state}" for name, state in sorted(stage.states().items())])
-
-
-def all_connected(stage: Stage) -> bool:
-    """Return whether the gateway reads every source that is served."""
-    states = stage.states()
-    return states.keys() == stage.served and set(states.values()) == {"connected"}
 
 
 def compared(stage: Stage, told: Told, only: Collection[str] | None = None, *, every: bool = False, without: Collection[str] = ()) -> None:
@@ -50,14 +40,4 @@ def compared(stage: Stage, told: Told, only: Collection[str] | None = None, *, e
         )
 
 
-async def proved(stage: Stage, told: Told) -> None:
-    """Have the program prove the journal and the EBR's store."""
-    for what, place in (("journal", stage.line.data), ("EBR's store", stage.folder / "ebr")):
-        status, text = await stage.verified(place)
-        told.step(f"verify the {what}", "good, exit status 0", f"exit {status}: {end(text)}", status == 0)
-
-
-def end(text: str) -> str:
-    """Write the first lines of what a command printed."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("note:")]
-    return "; ".join(lines[:3])[:400] or "nothing was printed"
+__all__ = ["all_connected", "compared", "end_of", "proved", "states"]

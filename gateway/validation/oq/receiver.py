@@ -16,6 +16,7 @@ from gateway.validation.oq.stage import Stage
 
 TOLD_WITHIN_S, DRAINED_WITHIN_S = 90.0, 180.0
 POISONED_AHEAD = 40
+EVENTS, NOT_ACCEPTED = "ebr-gateway/event/1", "uplink-schema-unsupported"
 REASON = "operational qualification of quarantine"
 
 
@@ -47,7 +48,7 @@ async def tricks(stage: Stage, told: Told, seconds: float) -> None:
         for trick in TRICKS:
             await _played(stage, told, trick, seconds / len(TRICKS))
         await _poisoned(stage, told, "value-out-of-format")
-        await _poisoned(stage, told, "schema-unsupported")
+        await _another_version(stage, told)
         await stage.at_rest()
     compared(stage, told)
     await proved(stage, told)
@@ -109,6 +110,31 @@ def judge_poisoned(told: Told, action: str, seq: int, waiting: Sequence[int], *,
         f"{text}; {'uplink-rejected' if told_it else 'no uplink-rejected'}",
         list(waiting) == [seq] and went_on and told_it,
     )
+
+
+async def _another_version(stage: Stage, told: Told) -> None:
+    """Accept events alone: the uplink holds as a whole. Then accept readings too, and a person has it asked at once."""
+    await stage.fault(accepts=[EVENTS])
+    held = await stage.seen(lambda: stage.uplink_state() == "held" or None, TOLD_WITHIN_S)
+    reached, goal = stage.store.last(), stage.last()
+    stored_on = await stage.seen(lambda: stage.last() > goal or None, TOLD_WITHIN_S)
+    waiting, stood = quarantine(stage), stage.store.last() == reached
+    judge_held(told, waiting, held=bool(held), stored_on=bool(stored_on), stood=stood, told_it=NOT_ACCEPTED in codes(stage))
+    await stage.fault(accepts=None)
+    desk, goal = Desk(stage), stage.last()
+    answer = await desk.give(desk.sockets[0], "quarantine-resend", uplink=stage.line.uplinks[0].name)
+    came = await stage.seen(lambda: stage.store.last() >= goal > (0, 0) or None, DRAINED_WITHIN_S)
+    text = str(answer.get("error") or f"{stage.uplink_state()}; entry {goal[1]} of the journal, {stage.store.last()[1]} of the EBR")
+    told.step("accept it, and have it asked", "it goes on, and everything comes", text, bool(came) and "error" not in answer)
+
+
+def judge_held(told: Told, waiting: Sequence[int], *, held: bool, stored_on: bool, stood: bool, told_it: bool) -> None:
+    """Say whether the uplink held as a whole, nothing more went out or into quarantine, storing went on, and an alarm says so."""
+    sent = "nothing more sent" if stood else "more was sent"
+    text = f"{'held' if held else 'not held'}; {sent}; storing {'went on' if stored_on else 'stood'}; "
+    text += f"quarantine: {listed(list(map(str, waiting))) or 'nothing'}; {NOT_ACCEPTED if told_it else f'no {NOT_ACCEPTED}'}"
+    expected = f"the uplink is held, nothing more is sent, storing goes on, nothing in quarantine, {NOT_ACCEPTED}"
+    told.step(f"accept {EVENTS} alone", expected, text, held and stood and stored_on and not waiting and told_it)
 
 
 def quarantine(stage: Stage) -> list[int]:

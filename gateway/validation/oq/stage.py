@@ -5,7 +5,6 @@ import grp
 import json
 import os
 import re
-import sys
 import tomllib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -15,23 +14,17 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from config import Line, Source, load
-from gateway.demo.processes import COMMAND, Child, Died, ending
-from gateway.demo.received import Received
+from gateway.demo.processes import Child, Died, ending
 from gateway.demo.store import Store
-from gateway.demo.story import TooSlow, until
-from gateway.operation.control import NotRunning, ask
+from gateway.demo.story import TooSlow
+from gateway.validation.line_copy import OF_UPLINK, STILL_S, WITHIN_S, LineCopy, settings, uplinks
 from simulators import pki
-from simulators.line.drive import unserved
 from simulators.line.endpoints import free_ports, moved
 from simulators.line.place import copied
-from simulators.line.toml import NotEditable, Place, Setting, edited
+from simulators.line.toml import NotEditable, Setting, edited
 
 T = TypeVar("T")
-WITHIN_S = 300.0
-"""For each state that must come: a start of a large line on a small machine."""
-STILL_S, LOOKS_EVERY_S = 3.0, 0.7
-CLIENT = {"ca": "../tls/ca.crt", "cert": "../tls/client.crt", "key": "../tls/client.key"}
-OF_UPLINK = ("topic", "version", "client_id", "user", "password", "max_bytes_per_s")
+LOOKS_EVERY_S = 0.7
 DIRECTORY = "disk/data"
 """Of each copy's journal: below a folder of its own, so that a case can put a file system of its own there."""
 PEOPLE = "people.sock"
@@ -52,43 +45,26 @@ class How(NamedTuple):
     uplink: Mapping[str, Setting] | None = None
 
 
-class Stage:
-    """One copy in a folder of its own.
-
-    served: names of the sources that have a simulated device. data: the journal's folder, as this process sees it. inside: words before
-    the commands that must see what the gateway sees.
-    """
+class Stage(LineCopy):
+    """One copy in a folder of its own."""
 
     def __init__(self, site: Line, folder: Path, seed: int, batch_s: float, how: How | None = None) -> None:
         """Write the copy. Raises NotEditable, ConfigError where line.toml can not be rewritten safely."""
         self.how, folder = how or How(), folder.absolute()  # a program in another mount namespace begins at its root
-        how = self.how
         (folder / "logs").mkdir(parents=True)
-        self.folder, ports = folder, free_ports()
+        ports = free_ports()
         pki.make(folder / "tls", ended=folder / "tls-ended")
-        self.http, self.page, ntp = next(ports), next(ports), next(ports)
+        http, page, ntp = next(ports), next(ports), next(ports)
         endpoints = {source.name: moved(source, next(ports)) for source in site.sources}
-        more = _others(site, folder, ntp, ports) | _uplink_settings(site, how)
-        copied(site, folder / "line", endpoints, *_uplinks(site, self.http, next(ports), how), more)
-        self.line = _with_tables(folder / "line", ntp, how)
-        self.data, self.inside = self.line.data, list[str]()
-        self.served = frozenset(source.name for source in site.sources) - unserved(self.line).keys()
-        truth = ["--truth", str(folder / "truth"), "--seed", str(seed), "--batch-s", str(batch_s), "--ntp-port", str(ntp)]
-        plant = [sys.executable, "-P", "-m", "gateway.demo.plant", str(folder / "line"), *truth]
-        self.plant = Child("the simulated devices", plant, folder / "logs" / "devices.log")
-        self.gateway = Child("the gateway", [*COMMAND, "run", str(folder / "line")], folder / "logs" / "gateway.log")
-        self.ebr = self._receiver("ebr", folder / "tls")
-        self.store = Store(folder / "ebr")
+        addresses, more = uplinks(site, http, next(ports)), settings(site, folder, ntp, ports, DIRECTORY)
+        if (outside := self.how.uplink) is not None:
+            addresses[site.uplinks[0].name] = str(outside["endpoint"])
+            own = {key: one for key, one in outside.items() if key != "endpoint"}
+            more["uplink", 0] = {**dict.fromkeys(OF_UPLINK), "tls": None, **own}
+        copied(site, folder / "line", endpoints, addresses, more)
+        plant = ["--truth", str(folder / "truth"), "--seed", str(seed), "--batch-s", str(batch_s), "--ntp-port", str(ntp)]
+        super().__init__(_with_tables(folder / "line", ntp, self.how), folder, http, page, plant, Store(folder / "ebr"))
         self._orders, self._ports = 0, ports
-
-    def _receiver(self, name: str, tls: Path) -> Child:
-        words = [str(self.folder / name), str(tls), str(self.page), f"http={self.http}"]
-        return Child("the reference EBR", [sys.executable, "-P", "-m", "gateway.demo.ebr", *words], self.folder / "logs" / f"{name}.log")
-
-    def stranger(self) -> Child:
-        """Make a receiver at the EBR's port whose certificate another authority signed."""
-        pki.make(self.folder / "tls-of-another")
-        return self._receiver("stranger", self.folder / "tls-of-another")
 
     def move_devices(self, names: Collection[str]) -> dict[str, int]:
         """Have these devices listen at other ports than those at which the gateway looks for them; return the ports."""
@@ -101,7 +77,7 @@ class Stage:
 
     def ended_receiver(self) -> Child:
         """Make a receiver at the EBR's port whose certificate has ended, of the right authority."""
-        return self._receiver("ended", self.folder / "tls-ended")
+        return self.receiver("ended", self.folder / "tls-ended")
 
     @asynccontextmanager
     async def running(self, receiver: Child | None = None, *, receives: bool = True) -> AsyncIterator["Stage"]:
@@ -113,10 +89,7 @@ class Stage:
         async with ending([self.plant, self.ebr, first, self.gateway]):
             if receives:
                 await first.start()
-            await self.plant.start()
-            await self.until(lambda: "serving" in self.plant.log.read_text(errors="replace"), "the simulated devices")
-            await self.gateway.start()
-            await self.connected()
+            await self.begun()
             await self.plant.say("go")
             yield self
 
@@ -125,16 +98,6 @@ class Stage:
         with (self.line.folder / "line.toml").open("a", encoding="utf-8") as file:
             file.write(more)
         return "line.toml"
-
-    async def until(self, fact: Callable[[], bool], what: str, within_s: float = WITHIN_S, every_s: float = 0.1) -> None:
-        """Wait for a fact, and see that no part dies meanwhile. Raises TooSlow, Died."""
-
-        def looked() -> bool:
-            for child in (self.plant, self.ebr, self.gateway):
-                child.check()
-            return fact()
-
-        await until(looked, within_s, what, every_s)
 
     async def order(self, **order: Any) -> dict[str, Any]:
         """Give the simulated devices an order (`simulators.line.orders`), and return its answer. Raises NotObeyed, TooSlow, Died."""
@@ -175,36 +138,10 @@ class Stage:
             return None
         return found[0]
 
-    def now(self) -> dict[str, Any] | None:
-        """Return the gateway's snapshot; None while it gives none."""
-        try:
-            told = ask(self.data)
-        except (NotRunning, OSError):
-            return None
-        return told if "sources" in told else None
-
     def uplink_state(self) -> str:
         """Return the state of the first uplink; nothing while the gateway does not answer."""
         now = self.now()
         return "" if not now or not now["uplinks"] else str(now["uplinks"][0]["state"])
-
-    def states(self) -> dict[str, str]:
-        """Return the state of each source that is served."""
-        now = self.now()
-        return {} if now is None else {one["name"]: one["state"] for one in now["sources"] if one["name"] in self.served}
-
-    async def connected(self) -> None:
-        """Wait until the gateway reads every source that is served."""
-        await self.until(lambda: set(self.states().values()) == {"connected"}, "the gateway to connect to every source")
-
-    def last(self) -> tuple[int, int]:
-        """Return (epoch, seq) of the newest entry of the gateway; zeros where it does not answer."""
-        now = self.now()
-        return (0, 0) if now is None else (now["journal"]["epoch"], now["journal"]["seq"])
-
-    async def passes(self, seconds: float) -> None:
-        """Let the line run."""
-        await asyncio.sleep(seconds)
 
     async def at_rest(self) -> None:
         """Have nothing change any more, wait until the EBR holds what the journal held then, and stop the gateway."""
@@ -224,38 +161,11 @@ class Stage:
 
         return bool(await self.seen(everything, WITHIN_S))
 
-    async def drained(self) -> None:
-        """Wait until the EBR holds what the journal holds now."""
-        goal = self.last()
-        if goal == (0, 0):
-            raise Died("the gateway does not answer")
-        await self.until(lambda: self.store.last() >= goal, f"the EBR to receive entry {goal[1]}")
-
-    async def command(self, *words: str) -> tuple[int, str]:
-        """Run a command of the installed program; return exit status and what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            *self.inside, *COMMAND, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        told, _ = await process.communicate()
-        return process.returncode or 0, told.decode(errors="replace").strip()
-
-    async def verified(self, path: Path) -> tuple[int, str]:
-        """Have the program prove a journal or a store, with the line's own key."""
-        return await self.command("verify", str(path), "--key", str(self.line.data / "checkpoint-key.pub"))
-
-    def received(self) -> Received:
-        """Decode everything that the EBR holds."""
-        return Received().feed(self.store.entries())
-
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of a type that the EBR holds, in their order."""
         sign = f'"type":"{kind}"'.encode()
         found = (json.loads(payload).get("event") for payload in self.store.entries() if sign in payload)
         return [event for event in found if event and event["type"] == kind]
-
-    def logs(self) -> dict[str, bytes]:
-        """Return the ends of the logs of all parts."""
-        return {path.name: path.read_bytes()[-100_000:] for path in sorted((self.folder / "logs").glob("*.log"))}
 
 
 def _reaches(observed: str | None, moment: str) -> bool:
@@ -271,41 +181,6 @@ def _at(source: Source, folder: Path, port: int | None) -> str:
     if scheme.startswith("sqlite"):
         return f"{scheme}:///{folder / place.removeprefix('/')}"
     return endpoint if urlsplit(endpoint).port else f"{scheme}://{folder / place}"
-
-
-def _uplinks(site: Line, http: int, nobody: int, how: How) -> tuple[dict[str, str]]:
-    """Choose the endpoint of each uplink: the first is the reference EBR or what `how` says, at the others' nobody listens."""
-    addresses = [f"https://127.0.0.1:{http if index == 0 else nobody}" for index in range(len(site.uplinks))]
-    if how.uplink is not None:
-        addresses[0] = str(how.uplink["endpoint"])
-    return (dict(zip((uplink.name for uplink in site.uplinks), addresses, strict=True)),)
-
-
-def _uplink_settings(site: Line, how: How) -> dict[Place, dict[str, Setting]]:
-    """Give the settings of each uplink but its endpoint."""
-    ours: dict[str, Setting] = {"kind": "https", "tls": dict(CLIENT), "profile": "entries", **dict.fromkeys(OF_UPLINK)}
-    more: dict[Place, dict[str, Setting]] = {("uplink", index): dict(ours) for index in range(len(site.uplinks))}
-    if how.uplink is not None:
-        more["uplink", 0] = {**dict.fromkeys(OF_UPLINK), "tls": None, **{key: one for key, one in how.uplink.items() if key != "endpoint"}}
-    return more
-
-
-def _others(site: Line, folder: Path, ntp: int, ports: Any) -> dict[Place, dict[str, Setting]]:
-    """Give the settings of the copy that keep it on this machine, and from sending messages to anybody."""
-    toml = site.files["line.toml"].decode("utf-8-sig")
-    more: dict[Place, dict[str, Setting]] = {("line", None): {"environment": "validation"}}
-    for index in range(len(site.witnesses)):
-        (folder / "witness").mkdir(exist_ok=True)
-        more["witness", index] = {"endpoint": f"file://{folder / 'witness'}", "tls": None}
-    places: dict[str, dict[str, Setting]] = {
-        "web": {"listen": f"127.0.0.1:{next(ports)}", "tls": None},
-        "push": {"listen": f"127.0.0.1:{next(ports)}", "tls": None},
-        "backup": {"folder": str(folder / "backup")},
-        "clock": {"servers": [f"127.0.0.1:{ntp}"], "smeared_servers": []},
-        "buffer": {"directory": DIRECTORY},
-    }
-    more |= {(name, None): settings for name, settings in places.items() if f"[{name}]" in toml}
-    return more
 
 
 def _with_tables(folder: Path, ntp: int, how: How) -> Line:

@@ -21,6 +21,7 @@ from gateway.uplink.patience import ALARM_AFTER_S
 from gateway.uplink.receipt import MAX_RECEIPT_BYTES, MAX_REJECTED
 from gateway.uplink.records import ORDER_AGAIN_S, ORDER_PATIENCE_S, TYPES
 from gateway.uplink.transport import MAX_ENTRY_BYTES, MAX_RUNS
+from gateway.uplink.unaccepted import ASK_EVERY_S, SCHEMA_UNSUPPORTED
 
 __all__ = ["KINDS", "SOURCE", "Kind"]
 
@@ -92,7 +93,9 @@ _UPLINK_RETRY = (
 )
 _UPLINK_QUARANTINE = (
     f"an entry that a receipt lists in `rejected` (at most {MAX_REJECTED:,}) waits here, and keeps its segment from being pruned, until a "
-    "receipt no longer lists it, or a person has it sent again or disposes of it (`ebr-gateway quarantine`); its batch stays incomplete"
+    "receipt no longer lists it, or a person has it sent again or disposes of it (`ebr-gateway quarantine`); its batch stays incomplete. "
+    f"One with the code `{SCHEMA_UNSUPPORTED}` is no quarantine: nothing more is sent, what is read is stored, the receiver is asked with "
+    f"that entry every {ASK_EVERY_S:.0f} s, and from there on all comes when it is accepted"
 )
 _UPLINK_REASSESS = (
     ("a schema", "the receiver's parser, and every computation on the members that changed"),
@@ -105,6 +108,10 @@ _UPLINK_TESTS = (
     ("run one batch", "the receiver holds every entry; `ebr-gateway status` shows 0 entries without a receipt"),
     ("cut the link for longer than `resend_after_s`, restore it", "nothing lost, nothing twice in the record; live copies meanwhile"),
     ("have the receiver reject one entry", "alarm `uplink-rejected`, `ebr-gateway quarantine list` shows it, later entries flow"),
+    (
+        f"have the receiver refuse one schema and version (`{SCHEMA_UNSUPPORTED}`), then accept it",
+        f"alarm `uplink-{SCHEMA_UNSUPPORTED}`, the uplink is `held`, storing goes on; then everything comes, once",
+    ),
     ("send a receipt with a wrong digest", "alarm `uplink-receipt-digest-mismatch`, nothing moves"),
     ("show a certificate that the other side does not trust", "alarm `uplink-certificate`, nothing is sent"),
     ("send the same page twice", "success, held once"),

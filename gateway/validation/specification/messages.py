@@ -91,7 +91,8 @@ class SourceNow(Open):
     """One source. rows: rows, records and events that it told, beside readings. for_s: how long in this state. late: polls that came late.
 
     observed: through when it was observed. endpoint: its address, without a user. tags_hidden: of its tags, how many are in a gap now.
-    hidden_since: when the first of these began.
+    hidden_since: when the first of these began. simulated: it says of itself that it is a simulator.
+    unmapped: what it told and no part of the map uses, since the start: `count`, and `kinds` with the count of each.
     """
 
     name: str
@@ -99,11 +100,13 @@ class SourceNow(Open):
     endpoint: str
     state: str
     detail: str
+    simulated: bool
     unread: str
     for_s: float
     tags: int
     readings: int
     rows: int
+    unmapped: dict[str, Any]
     unchanged: int
     readings_per_s: float
     observed: str | None

@@ -163,9 +163,11 @@ def readings_of(
         assert times["received"] is not None, "every reading has a received time"
         authority = known.get("time_authority") or default
         at = event_ticks(authority, times["source"], times["server"], times["requested"], times["received"], trusted=trusted)  # type: ignore[arg-type]
+        simulated = {"simulated": True} if entry.get("simulated") else {}
         shown = {f"{name}_time": None if ticks is None else rfc3339(ticks) for name, ticks in times.items()}
         more = {name: cells.get(name) for name in ("value", "raw", "status", "native", "kind")}
-        yield known["tag"], {"seq": held.seq, "digest": held.digest, "event_time": rfc3339(at), **more, **shown, "said": entry.get("said")}
+        told = {"seq": held.seq, "digest": held.digest, "event_time": rfc3339(at), **more, **shown, **simulated}
+        yield known["tag"], told | {"said": entry.get("said")}
 
 
 def _time(cells: Mapping[str, Any], name: str, base: int) -> int | None:

@@ -77,6 +77,8 @@ def _parameter(told: Mapping[str, Any]) -> Iterator[Block]:
         rows = [[_shown(reading[name]) for name in _READING] for reading in told["readings"]]
         outside = frozenset(number for number, reading in enumerate(told["readings"]) if reading["status"])
         yield Table([name.replace("_", " ") for name in _READING], (1, 4, 2, 2, 2, 2, 4, 4, 4, 1), rows, outside)
+    if any(reading.get("simulated") for reading in told["readings"]):
+        yield Text("Readings of a simulator are among them, as it says of itself.", marked=True)
     if told["not_listed"]:
         yield Text(f"{told['not_listed']:,} more readings are not listed: ebr-gateway log", marked=True)
 

@@ -126,7 +126,7 @@ def _described(record: Mapping[str, Any]) -> str:
     recipe = " version ".join(filter(None, (", ".join(header["recipe"]), ", ".join(header["recipe_version"]))))
     parts = [f"order {', '.join(header['order'])}" if header["order"] else "", f"recipe {recipe}" if recipe else ""]
     parts += [f"{edge} {record[edge]['time']}" for edge in ("start", "end") if record[edge]]
-    parts += [f"environment {environment(record['environments'])}", counted(done)]
+    parts += [f"environment {environment(record['environments'])}", "simulated" if record.get("simulated") else "", counted(done)]
     return "; ".join(filter(None, parts))
 
 

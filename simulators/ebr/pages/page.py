@@ -91,6 +91,7 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         ("Equipment", shown(equipment)),
         ("Line", shown(", ".join(record["gateways"]))),
         ("Environment", escape(environment(record["environments"]))),
+        *([("Simulated", "yes: values of this record come from simulators")] if record.get("simulated") else []),
         *[("Accepted exceptions", escape(", ".join(names))) for names in [record.get("accepted_exceptions")] if names],
         ("Times", f"local, {escape(header['zone'])}"),
     ]

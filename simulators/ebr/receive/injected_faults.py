@@ -2,9 +2,9 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from simulators.ebr.entry import Entry, Refusal
 
@@ -21,6 +21,7 @@ class InjectedFaults:
     page_status: HTTP status (with Retry-After page_retry_after) for the next page_times pages; page_body: its body instead of a
     receipt. largest_page_bytes: answers 413 above. poison_422: a page with a refused entry is answered 422 whole, until that entry comes
     alone. refuse_types: types of single records that are not taken. unknown_orders: orders that the EBR does not know yet.
+    accepts: schemas with their versions that are taken, as `ebr-gateway/event/1`; None: all that it reads.
     """
 
     refuse: dict[int, Refusal] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class InjectedFaults:
     poison_422: bool = False
     refuse_types: dict[str, Refusal] = field(default_factory=dict)
     unknown_orders: set[str] = field(default_factory=set)
+    accepts: Sequence[str] | None = None
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -49,10 +51,19 @@ class InjectedFaults:
 
     def rule(self, entry: Entry) -> Refusal | None:
         """Refuse an entry; None to take it."""
-        return self.refuse.get(entry.seq)
+        return self._version(entry) or self.refuse.get(entry.seq)
 
-    def record_rule(self, event: dict[str, Any]) -> Refusal | None:
+    def _version(self, entry: Entry) -> Refusal | None:
+        schema = str(entry.item.get("schema"))
+        if self.accepts is None or schema in self.accepts:
+            return None
+        return Refusal("schema-unsupported", "after-change", f"this EBR takes {', '.join(self.accepts) or 'nothing'}")
+
+    def record_rule(self, entry: Entry) -> Refusal | None:
         """Refuse a single record; None to take it."""
+        if (no := self._version(entry)) is not None:
+            return no
+        event = entry.item.get("event") or {}
         if event.get("order") in self.unknown_orders:
             return Refusal("unknown-order", "later", f"order {event['order']} is not known")
         return self.refuse_types.get(str(event.get("type")))

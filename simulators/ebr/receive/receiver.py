@@ -74,7 +74,7 @@ class Receiver:
             entry = read(payload)
         except Unreadable as error:
             return {"id": record_id, "outcome": "rejected", "code": "type-mismatch", "reason": str(error)}
-        no = self.script.record_rule(entry.item.get("event") or {}) or entry.unsupported()
+        no = self.script.record_rule(entry) or entry.unsupported()
         if no is not None:
             return {"id": record_id, "outcome": "rejected", "code": no.code, "reason": no.reason}
         async with self._order:

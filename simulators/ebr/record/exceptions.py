@@ -61,6 +61,8 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _exception("open", "warning", None, "batch", "The batch has no end record yet.")
     elif record["status"] != "complete":
         yield _exception("incomplete", "alarm", None, "batch", f"The batch ended with status {record['status']}.")
+    if record.get("simulated") and "production" in record["environments"]:
+        yield _exception("identity", "alarm", None, "batch", "A production record with values of a simulator.")
     if len(record["environments"]) > 1:
         yield _exception("identity", "alarm", None, "batch", f"More than one environment: {', '.join(record['environments'])}.")
     for name in ("order", "product", "recipe", "recipe_version"):

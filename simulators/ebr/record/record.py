@@ -35,6 +35,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         events = _of_batch(books, batch)
         heads = [(item.get("environment") or "", item.get("exceptions", ())) for item in books.of_batch(batch, _OF_BATCH)]
         environments = sorted({environment for environment, _ in heads} - {""})
+        is_simulated = any(item.get("simulated") for item in books.of_batch(batch, _OF_BATCH))
         every_end = joined(event for event in events if event["type"] == "batch" and event["transition"] == "end")
         steps, ends = _steps(events), _ends(every_end)
         gateways = sorted({event["gateway"] for event in events} | set(books.gateways(batch)))
@@ -70,6 +71,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "gaps_not_received": gaps_not_received(gaps, ends),
         "clock": _clock(facts, with_running(inside(line, "clock", window, events), events), unverified_times),
         "environments": environments,
+        **({"simulated": True} if is_simulated or facts["simulated"] else {}),
         **({"accepted_exceptions": accepted} if (accepted := sorted({name for _, names in heads for name in names})) else {}),
         **({"reviews": reviews} if reviews else {}),
         "findings": findings_of([*line, *(event for event in events if event["type"] == "rebind")], window, batch, events),
@@ -140,7 +142,7 @@ def _readings(
     By time, whatever context the entries bear: readings that a source had queued, and those from before the id was known, belong to it too.
     """
     series: Series = {}
-    facts: dict[str, Any] = {"clock": {}, "bound": None, "tables": set(), "entries": {}, "tags": {}, "offsets": {}}
+    facts: dict[str, Any] = {"clock": {}, "bound": None, "tables": set(), "entries": {}, "tags": {}, "offsets": {}, "simulated": False}
     if window["start"] is None or window["end"] is None:
         return series, facts
     first, last = ticks_of(window["start"]), ticks_of(window["end"])
@@ -191,6 +193,7 @@ def _facts_of(tag: Mapping[str, Any], table: Tagset) -> dict[str, Any]:
 def _note(item: Mapping[str, Any], facts: dict[str, Any]) -> None:
     status, bound = item.get("clock", {}).get("status", "unknown"), item.get("clock", {}).get("bound_s")
     facts["clock"][status] = facts["clock"].get(status, 0) + 1
+    facts["simulated"] = facts["simulated"] or bool(item.get("simulated"))
     facts["bound"] = max(filter(None, (facts["bound"], bound)), default=None)
     _note_source(item, facts["offsets"])
     key = f"{item['gateway']} {item['epoch']}"

@@ -383,3 +383,12 @@ def test_what_production_did_because_it_was_accepted_stands_on_the_record() -> N
     for held, expected in (([plain], None), ([plain, weak], "security:granulator-plc")):
         (facts,) = [block for block in list(Record(BATCH, GATEWAY, held, []).blocks())[:6] if isinstance(block, NamedValues)][:1]
         assert dict(facts.rows).get("Accepted exceptions") == expected
+
+
+@pytest.mark.urs("URS-CFG-07")
+def test_that_a_simulator_was_read_stands_on_the_record() -> None:
+    plain, of_simulator = entries([step("WET_MASS"), step("DRY")])
+    of_simulator = Entry(of_simulator.epoch, of_simulator.seq, "", of_simulator.payload[:-1] + b',"simulated":true}')
+    for held, expected in (([plain], None), ([plain, of_simulator], "yes: values of this record come from simulators")):
+        (facts,) = [block for block in list(Record(BATCH, GATEWAY, held, []).blocks())[:6] if isinstance(block, NamedValues)][:1]
+        assert dict(facts.rows).get("Simulated") == expected

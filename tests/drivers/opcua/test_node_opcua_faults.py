@@ -66,6 +66,7 @@ class Journal:
     def filled(self, *_): return self.add({})
     def found(self, finding): return self.add({"finding": finding.code})
     def connected(self, detail=""): self.add({"connected": detail})
+    def not_taken(self): pass
     def source_offset(self, *_): pass
 
 async def main():

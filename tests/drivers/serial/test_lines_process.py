@@ -192,6 +192,7 @@ async def test_lines_that_do_not_match_are_a_gap_and_the_port_stays_open(tmp_pat
         assert not task.done()
         assert {loss.cause for loss in emit.losses} == {"bad-reply"}
         assert [finding.code for finding in emit.findings].count("line-not-taken") == 1
+        assert emit.lines_not_taken >= len(emit.losses) > 0, "each is counted; of those in a row the first stands in a gap"
     instrument.close()
 
 

@@ -61,7 +61,16 @@ COMPUTED = {
         *(f"uplink-{code}-over" for code in ("unreachable", "no-receipts", "credentials", "certificate", "too-small", "too-large")),
         *(
             f"uplink-{code}-over"
-            for code in ("address", "conflict", "protocol", "not-taken", "crashed", "certificate-ends", "not-retained")
+            for code in (
+                "address",
+                "conflict",
+                "protocol",
+                "not-taken",
+                "crashed",
+                "certificate-ends",
+                "not-retained",
+                "schema-unsupported",
+            )
         ),
         "uplink-certificate-ends",
     ),

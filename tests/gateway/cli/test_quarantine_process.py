@@ -82,3 +82,23 @@ def test_what_the_ebr_did_not_take_is_seen_offered_again_and_disposed_of(folder:
         ]
     with running(folder):
         assert listed(folder) == [(3, "record-closed", "disposed")]
+
+
+@pytest.mark.urs("URS-UPL-07")
+def test_an_uplink_that_is_held_for_a_version_is_asked_at_once_when_a_person_wants_it(folder: Path, script: InjectedFaults) -> None:
+    script.accepts = ["ebr-gateway/event/9"]
+    script.refuse.clear()
+    with running(folder):
+        until(lambda: json.loads(called("status", folder, "--json").stdout)["uplinks"][0]["state"] == "held")
+        text = called("status", folder)
+        assert "uplink ebr: held (the receiver does not accept ebr-gateway/" in text.stdout
+        assert listed(folder) == []
+        again = ("quarantine", "resend", folder, "--uplink", "ebr")
+        assert called(*again, "--seq", "2", "--reason", "an entry that is not there").returncode == 2
+        script.accepts = None
+        told = called(*again, "--reason", "the EBR has been updated")
+        assert (told.returncode, told.stderr) == (0, "")
+        assert "ebr: the receiver is asked again whether it accepts the schema" in told.stdout
+        assert "offered again" not in told.stdout
+        until(lambda: json.loads(called("status", folder, "--json").stdout)["uplinks"][0]["state"] == "forwarding")
+        assert [(one["action"], one["reason"]) for one in audits(folder)] == [("quarantine-resend", "the EBR has been updated")]

@@ -90,7 +90,7 @@ async def test_one_call_appends_what_it_resumed_then_rows_readings_and_findings_
     await port(readings, received_ns=time.monotonic_ns(), messages=[Message("orders", "17", {"n": 1})], watermark={"n": 17}, resumed=True)
 
     (call,) = line.taken()
-    assert call.kinds == ["source", "message", "readings", "finding"]
+    assert call.kinds == ["source", "message", "readings", "finding", "finding"]  # of a value that does not fit, of a row that nothing uses
     assert (call.watermark, call.urgent) == (("granulator-plc", {"n": 17}), False)
     (drafted,) = [draft for draft in call.drafts if isinstance(draft, ReadingsDraft)]
     assert (drafted.source, drafted.source_clock, drafted.tagset) == ("granulator-plc", {"authority": "device"}, port.tagset)

@@ -35,6 +35,7 @@ TOLD = {
     "certificate-ending": {"EbrGatewayWarnings"},
     "unapproved-configuration": {WAITS},
     "two-histories": {"EbrGatewayUplinkStands", WAITS},
+    "version-not-accepted": {"EbrGatewayUplinkStands", WAITS},
     "good": set[str](),
 }
 """State of a line -> the rules that tell of it."""

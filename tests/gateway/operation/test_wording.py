@@ -220,4 +220,10 @@ def test_the_page_says_which_version_runs_and_who_approved_it() -> None:
     ("readings", "rows", "told"), [(8_123, 0, "8,123"), (0, 1, "1 row"), (0, 1_035, "1,035 rows"), (70, 2, "70 + 2 rows"), (0, 0, "0")]
 )
 def test_what_a_source_has_given_counts_its_rows(readings: int, rows: int, told: str) -> None:
-    assert wording.taken({"readings": readings, "rows": rows}) == told
+    assert wording.taken({"readings": readings, "rows": rows, "unmapped": {"count": 0}}) == told
+
+
+@pytest.mark.urs("URS-MAP-04")
+def test_what_no_part_of_the_map_uses_stands_beside_the_rows() -> None:
+    assert wording.taken({"readings": 0, "rows": 12, "unmapped": {"count": 3}}) == "12 rows, 3 of no use in the map"
+    assert wording.taken({"readings": 70, "rows": 0, "unmapped": {"count": 1_200}}) == "70, 1,200 of no use in the map"

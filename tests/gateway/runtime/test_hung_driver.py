@@ -40,6 +40,9 @@ class AtTheSeam:
     def is_hung(self) -> bool:
         return self.hung
 
+    def identify(self) -> None:
+        """It is no simulator."""
+
     def begins(self) -> None:
         self.begun += 1
 

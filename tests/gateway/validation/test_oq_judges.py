@@ -377,6 +377,26 @@ def test_a_poisoned_entry_must_wait_alone(waiting: list[int], went_on: bool, tol
     assert verdicts(told) == [verdict]
 
 
+@pytest.mark.urs("URS-UPL-07")
+@pytest.mark.parametrize(
+    ("waiting", "held", "stored_on", "stood", "told_it", "verdict"),
+    [
+        ([], True, True, True, True, "passed"),
+        ([7], True, True, True, True, "failed"),
+        ([], False, True, True, True, "failed"),
+        ([], True, False, True, True, "failed"),
+        ([], True, True, False, True, "failed"),
+        ([], True, True, True, False, "failed"),
+    ],
+)
+def test_an_uplink_whose_version_is_not_accepted_must_hold_as_a_whole(
+    waiting: list[int], held: bool, stored_on: bool, stood: bool, told_it: bool, verdict: str
+) -> None:
+    told = Told()
+    receiver.judge_held(told, waiting, held=held, stored_on=stored_on, stood=stood, told_it=told_it)
+    assert verdicts(told) == [verdict]
+
+
 NOW = {
     "journal": {"epoch": 1, "seq": 20},
     "uplinks": [{"state": "forwarding", "entries": 0, "receipts": 3, "rejected": 0, "receipts_refused": 0}],

@@ -274,3 +274,19 @@ def test_a_gap_that_was_opened_by_a_clock_that_was_ahead_stands_in_the_record_wh
     record = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)[0]
     (gap,) = record["gaps"]
     assert (gap["start"], gap["end"], gap["outcome"]) == (at(179), at(205), "lost")
+
+
+@pytest.mark.urs("URS-CFG-07")
+@pytest.mark.parametrize("environment", ["validation", "production"])
+def test_a_record_of_a_simulator_says_so_and_in_production_it_must_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    add = Stream.add
+    for name, mark in (("plain", {}), ("simulated", {"simulated": True})):
+        more = {"environment": environment, **mark}
+        monkeypatch.setattr(Stream, "add", lambda stream, schema, body, more=more: add(stream, schema, {**more, **body}))
+        record, series = batch_record(stored(tmp_path / name, mixing(faults=False).payloads) / "ebr.db", BATCH)
+        assert record.get("simulated", False) is bool(mark)
+        assert ("values of this record come from simulators" in html(record, series)) is bool(mark)
+        texts = [one["text"] for one in record["exceptions"]]
+        assert ("A production record with values of a simulator." in texts) is (bool(mark) and environment == "production")
