@@ -21,7 +21,7 @@ from drivers.contract import (
     Reading,
     Value,
 )
-from drivers.registry import driver_class, names
+from drivers.registry import asks, driver_class, names
 
 __all__ = [
     "BAD",
@@ -38,6 +38,7 @@ __all__ = [
     "NobodyListens",
     "Reading",
     "Value",
+    "asks",
     "driver_class",
     "names",
 ]

@@ -159,6 +159,7 @@ class Emit(Protocol):
         resumed: bool = False,
         kept: Collection[int] = (),
         look: Look | None = None,
+        said: Sequence[bytes] = (),
     ) -> Awaitable[None]:
         """Hand over one list, in the source's order. The order is fixed at the call; the awaitable completes when all of it is on disk.
 
@@ -182,6 +183,7 @@ class Emit(Protocol):
         reads on where it ended. Where tags were not asked for in time (`drivers.silence`), the gateway puts their gap before the list;
         of these it closes as filled, of the others as lost.
         look: how the messages were found; all of them are of its name.
+        said: the lines, as they came, that the readings were read from: kept once beside them, where a reading is stored.
         At most 32 calls may be open per source: wait for `room()` before reading more from the source.
         A storage error comes out of the awaitable; a driver lets it pass.
         """
@@ -192,8 +194,13 @@ class Emit(Protocol):
     def lost(self, loss: Loss) -> Awaitable[None]:
         """Declare a loss; a gap stands in the journal when the awaitable completes. Order with `emit` calls is kept."""
 
-    def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
-        """Declare a gap filled: the source's history gave everything of this interval, emitted before as kind "backfill"."""
+    def filled(
+        self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "", received: int | None = None
+    ) -> Awaitable[None]:
+        """Declare a gap filled: the source's history gave everything of this interval, emitted before as kind "backfill".
+
+        received: so many readings it gave; None: nobody counted.
+        """
 
     def found(self, finding: Finding) -> Awaitable[None]:
         """Record a finding. The same finding (code and tags) is recorded once until it changes."""
@@ -266,6 +273,14 @@ class Driver(ABC):
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:  # noqa: ARG003 - the default has nothing to add
         """Find problems of this source's settings and addresses that the line folder's own check can not know; no network."""
         return []
+
+    @classmethod
+    def asks(cls, source: Source) -> bool:  # noqa: ARG003 - the default does not
+        """Return True if each tag is asked for at its rate, whatever the source has: then it is known how many samples are due in a gap.
+
+        False: the source sends what it has, or gives rows, and nobody knows how much that would have been. Settings that are wrong: False.
+        """
+        return False
 
     @classmethod
     def row_columns(cls, source: Source, query: str) -> list[str] | None:  # noqa: ARG003 - the default knows none

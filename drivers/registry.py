@@ -3,6 +3,7 @@
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
+from config import Source
 from drivers.contract import Driver, DriverMisconfigured
 
 GROUP = "ebr_gateway.drivers"
@@ -16,6 +17,14 @@ def _points() -> dict[str, EntryPoint]:
 def names() -> list[str]:
     """The names that a [[source]] may give as its driver, sorted."""
     return sorted(_points())
+
+
+def asks(source: Source) -> bool:
+    """Return whether a source's driver asks for each tag at its rate (`Driver.asks`); False where its driver can not be asked that."""
+    try:
+        return driver_class(source.driver).asks(source)
+    except Exception:  # noqa: BLE001 - a driver's bug, or a package that is not there: that is told where it is made
+        return False
 
 
 def driver_class(name: str) -> type[Driver]:

@@ -23,6 +23,8 @@ from buffer.entry.gateway_events import (
     EpochEvent,
     FindingEvent,
     SealedBatch,
+    StampedRun,
+    StampsEvent,
     Where,
     Who,
 )
@@ -120,6 +122,8 @@ __all__ = [
     "Signature",
     "SourceClock",
     "SourceEvent",
+    "StampedRun",
+    "StampsEvent",
     "StepEvent",
     "TagsetEvent",
     "TagsetTag",
@@ -155,7 +159,8 @@ AnyEvent = Annotated[
     | CheckpointEvent
     | EpochEvent
     | TagsetEvent
-    | HeartbeatEvent,
+    | HeartbeatEvent
+    | StampsEvent,
     Field(discriminator="type"),
 ]
 
@@ -233,6 +238,7 @@ EVENT_MODELS: dict[str, Any] = {
     "epoch": EpochEvent,
     "tagset": TagsetEvent,
     "heartbeat": HeartbeatEvent,
+    "stamps": StampsEvent,
 }
 
 

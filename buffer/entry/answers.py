@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from buffer.entry.head import Gateway, Hex64, Open, Seq
 
@@ -22,7 +22,8 @@ class RejectedEntry(Open):
 class Receipt(Open):
     """Everything of (gateway, epoch) up to `through` is stored, or stands in `rejected`, none of which lies beyond `through`.
 
-    digest: SHA-256 of the bytes of entry `through`; 64 zeros with `through` 0. rejected: the whole present list.
+    digest: SHA-256 of the bytes of entry `through`; 64 zeros with `through` 0. rejected: the whole present list. stored_time: when that was
+    stored, by the receiver's own clock: it proves nothing, and stands in the record beside the gateway's instants.
     """
 
     gateway: Gateway
@@ -30,6 +31,7 @@ class Receipt(Open):
     through: Annotated[int, Field(ge=0)]
     digest: Hex64
     rejected: Annotated[list[RejectedEntry], Field(max_length=1_000)] = []
+    stored_time: AwareDatetime | None = None
 
 
 class Outcome(Open):
@@ -62,6 +64,7 @@ ANSWERS: dict[str, tuple[type[Open], dict[str, object]]] = {
             "through": 4711,
             "digest": "3b1c0de5f7a2894cb6d07e1f5c38a94e2d6b70813fce95a4417d28e0b9f6c3a5",
             "rejected": [{"seq": 4705, "code": "unknown-parameter", "retry": "after-change", "reason": "PM-0412 is not in recipe MBR-88"}],
+            "stored_time": "2026-11-22T07:15:02.550786Z",
         },
     ),
     "outcome": (Outcome, {"id": "lyon/granulation-2/B2026-0417/granulator/WET_MASS/2#1", "outcome": "stored", "ebr_ref": "EBR-88123"}),

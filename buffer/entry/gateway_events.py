@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import AwareDatetime, Field
+
 from buffer.entry.head import Event, Hex64, Name, Open
 
 
@@ -181,6 +183,42 @@ class CheckpointEvent(Event):
     note: Name
     cause: str | None = None
     batches: list[SealedBatch] = []
+
+
+class StampedRun(Open):
+    """Consecutive entries of an epoch: `entries[i]` more of them after `after`, and it happened to them at `from` plus the sum of us[0..i].
+
+    what: committed (durable here); sent (handed to the receiver of `uplink`); tried (the same, and an error came back: nobody knows what of
+    it arrived); confirmed (by a proved receipt, the first that reaches so far; `by` delivery: by the transport, where no receipts are
+    agreed). us: microseconds, each after the one before; below 0 where the gateway's clock was set back. bound_s: how far any of
+    these instants may be wrong, null: nobody knows. theirs_us: the receiver's own `stored_time` against each instant, positive where it is
+    later; null or absent: it said none. references: what the receiver calls the record of an entry (`ebr_ref`), by seq.
+    """
+
+    what: Literal["committed", "sent", "tried", "confirmed"]
+    uplink: Name | None = None
+    by: Literal["receipt", "delivery"] | None = None
+    epoch: int
+    after: int
+    from_: AwareDatetime = Field(alias="from")
+    bound_s: float | None
+    entries: list[int]
+    us: list[int]
+    theirs_us: list[int | None] = []
+    references: dict[str, str] = {}
+
+
+class StampsEvent(Event):
+    """When earlier entries were committed, sent and confirmed, by the gateway's clock. It can not stand in themselves.
+
+    Told each ten seconds, where little happens each minute; of an entry that no run names it is not known (a crash takes what happened in
+    its last second). One that is told twice happened once. Copies while an uplink is behind are no sending.
+    not_kept: instants that were not kept, because the journal took nothing for too long.
+    """
+
+    type: Literal["stamps"]
+    runs: list[StampedRun]
+    not_kept: int | None = None
 
 
 class EpochEvent(Event):

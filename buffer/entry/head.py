@@ -103,6 +103,9 @@ class ReadingsEntry(Head):
     - *_ticks: 100-ns units since `time_base`; *_time instead, RFC 3339, where those would not fit. source: the device's time stamp;
       server: that of its server; requested, received: when this gateway asked, and when the answer came.
 
+    - said: the lines of a serial instrument that these readings were read from, each byte as the character of its number (ISO 8859-1); of a
+      printout those that its patterns may read, without `ignore`. said_left_out: how many more there were than 8 KiB hold.
+
     The event time, by which statistics are computed, is the first of these that is given and trusted: source, where the tag's
     `time_authority` (else source_clock.authority) is device; server, where that is device or server; the midpoint of requested and
     received; received. Trusted is a time stamp from 1990 to a minute after received, of a source whose clock is within its limit.
@@ -117,6 +120,8 @@ class ReadingsEntry(Head):
     columns: list[Column]
     constant: dict[str, Scalar] = {}
     readings: list[list[Scalar]]
+    said: list[str] = []
+    said_left_out: int | None = None
 
 
 class Change(Open):

@@ -1,8 +1,8 @@
 """Events of the sources: rows, alarms, gaps, what their tags are, and through when they were observed."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from buffer.entry.head import Event, Hex16, Instant, Name, Open, Scalar
 
@@ -80,6 +80,11 @@ class GapEvent(Event):
     than two periods: it or its machine stood still, or was short of time); and where its journal took nothing, so that a source was not
     asked: disk-full, journal-full (its own limit is reached), journal-locked (by another program), journal-slow (the disk took long).
     Others are the driver's.
+
+    every_ms, of a gap that opens: how often each of its tags is asked for, of each in their order (all: that of the map) where they differ.
+    expected, of a close that is lost: how many samples of its tags were due in it, at their periods, between the last observation and the
+    next, neither counted; received: how many of them came. Absent where nobody knows: a source that sends what changes has no number of
+    samples that are due, nor has one of rows. received, of a fill: how many readings the source's history gave.
     """
 
     type: Literal["gap"]
@@ -93,6 +98,9 @@ class GapEvent(Event):
     outcome: Literal["lost", "filled"] | None = None
     cause: str | None = None
     detail: str | None = None
+    every_ms: int | list[int] | None = None
+    expected: Annotated[int, Field(ge=0)] | None = None
+    received: Annotated[int, Field(ge=0)] | None = None
 
 
 class SourceEvent(Event):

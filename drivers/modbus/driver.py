@@ -39,6 +39,11 @@ class ModbusDriver(Driver):
     Settings: ClassVar[type[BaseModel]] = ModbusSettings
     settings: ModbusSettings
 
+    @classmethod
+    def asks(cls, source: Source) -> bool:  # noqa: ARG003 - always
+        """Return True: blocks of registers are read at the rate of their tags."""
+        return True
+
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         if problems := self.check(source, tags):

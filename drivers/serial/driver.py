@@ -26,6 +26,14 @@ class SerialDriver(Driver):
     Settings: ClassVar[type[BaseModel]] = SerialSettings
     settings: SerialSettings
 
+    @classmethod
+    def asks(cls, source: Source) -> bool:
+        """Return True for an instrument that is sent a request at its rate, False for one that speaks by itself."""
+        try:
+            return dialect_of(SerialSettings.model_validate(source.options)).request is not None
+        except (ValidationError, UnsafePattern):
+            return False
+
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         if problems := self.check(source, tags):

@@ -11,6 +11,7 @@ from drivers.serial.answer import Answer, NotAnAnswer
 from drivers.serial.conversation import Conversation, OtherInstrument
 from drivers.serial.dialect import Dialect
 from drivers.serial.port import Line, Overrun, Port, Silent, Unframed
+from drivers.serial.printout import Printout
 from drivers.serial.readings import Fields, unit_of
 from drivers.serial.settings import SerialSettings
 from drivers.silence import silence
@@ -41,6 +42,7 @@ class Session:
         self._pending: deque[asyncio.Future[None]] = deque()
         self._failures = self._missed_polls = 0
         self._lost = False
+        self._said: list[bytes] = []  # the lines of the answer that came last, or of the printout that is under way
         self._connected = False
         self._told: set[str] = set()
         self._reported_s = asyncio.get_running_loop().time()
@@ -93,15 +95,26 @@ class Session:
         deadline_s = None if self._dialect.may_be_silent else asyncio.get_running_loop().time() + self._talk.timeout_s
         if self._printout is None:
             line = await self._line(deadline_s)
+            self._said = [line.text]
             return _understood(self._dialect.read, line.text), line
         since_ns: int | None = None
         while True:
             line = await self._line(self._next_s if deadline_s is None and self._printout.lines else deadline_s)
             since_ns = since_ns or line.since_ns
             self._next_s = asyncio.get_running_loop().time() + self._dialect.pause_s
-            answer = _understood(self._printout.take, line.text)
+            answer = self._taken(self._printout, line.text)
             if answer is not None:
                 return answer, line._replace(since_ns=since_ns)
+
+    def _taken(self, printout: Printout, text: bytes) -> Answer | None:
+        """Have a printout take a line, and keep the lines of the one that is under way. Raises NotAnAnswer."""
+        lines = [*self._said, text]
+        try:
+            answer = _understood(printout.take, text)
+        finally:  # one line: it has just begun, whatever was before; none: there is none under way
+            self._said = lines[-1:] if printout.lines == 1 else lines if printout.lines else []
+        self._said = self._said if answer is None else lines
+        return answer
 
     async def _line(self, deadline_s: float | None) -> Line:
         """Return the next line that may be of an answer. Raises Silent, Unframed, LinkLost."""
@@ -152,8 +165,9 @@ class Session:
         since_ns = line.since_ns if requested_ns is None else None
         await self._emit.room()
         done = self._emit(
-            readings, received_ns=line.received_ns, requested_ns=requested_ns, waited_since_ns=since_ns, kind=self._dialect.kind
-        )
+            readings, received_ns=line.received_ns, requested_ns=requested_ns, waited_since_ns=since_ns, kind=self._dialect.kind,
+            said=self._said,
+        )  # fmt: skip
         await self._track(done)
         await self._report_units(answer)
         for index, value, status, _, _ in readings:

@@ -63,6 +63,7 @@ GROUPS = {
         Row("time", "clock", "Say how far the times on record can be trusted"),
         Row("verify", "records", "Prove that nothing was changed or removed"),
         Row("trace", "trace", "Show what a value in a record rests on"),
+        Row("stamps", "stamps", "Show the clocks of MES, gateway and EBR beside each other"),
         Row("loopcheck", "loopcheck", "Force a signal, see it at gateway and EBR"),
         Row("recompute", "records", "Decide everything again and compare"),
         Row("archive", "records", "Make an archive of one batch that proves itself"),

@@ -11,7 +11,7 @@ from gateway.alarms import code_of
 from gateway.entries.printable import printable
 from gateway.entries.ticks import from_rfc3339
 
-QUIET = frozenset({"readings", "heartbeat", "checkpoint", "tagset"})
+QUIET = frozenset({"readings", "heartbeat", "checkpoint", "tagset", "stamps"})
 """What is told to people only if they ask for it: there is much of it, and nothing has happened."""
 LONGEST = 600
 """Characters of a line's text; the whole is in `--format jsonl`."""
@@ -116,8 +116,13 @@ def _gap(event: Mapping[str, Any], local: Local) -> str:
         case "open":
             return f"{what}: not observed from {local(event['start'])} on: {because}"
         case "close":
-            return f"{what}: observed again; the gap was {span}" + (f", {event['outcome']}" if event.get("outcome") else "")
-    return f"{what}: the source's history fills {span}"
+            return f"{what}: observed again; the gap was {span}" + (f", {event['outcome']}" if event.get("outcome") else "") + _due(event)
+    return f"{what}: the source's history fills {span}" + (f" by {_count(event['received'], 'reading')}" if "received" in event else "")
+
+
+def _due(event: Mapping[str, Any]) -> str:
+    """Say how many samples were due in a gap, and how many came, where the source is asked at a rate."""
+    return f"; {_count(event['expected'], 'sample')} due, {event.get('received', 0)} came" if event.get("expected") is not None else ""
 
 
 def _source(event: Mapping[str, Any], local: Local) -> str:
@@ -270,6 +275,16 @@ def _readings(entry: Mapping[str, Any]) -> str:
     return f"{entry['source']}: {_count(len(entry['readings']), 'reading')}"
 
 
+def _uplink(run: Mapping[str, Any]) -> str:
+    return "" if "uplink" not in run else f" {'by' if run['what'] == 'confirmed' else 'to'} {run['uplink']}"
+
+
+def _stamps(event: Mapping[str, Any], _: Local) -> str:
+    kept = [f"{sum(one['entries'])} {one['what']}{_uplink(one)}" for one in event["runs"]]
+    lost = f"; {event['not_kept']} instants were not kept" if event.get("not_kept") else ""
+    return f"when entries were committed, sent and confirmed: {', '.join(kept) or 'none'}{lost}"
+
+
 _TEXTS: dict[str, Callable[[Mapping[str, Any], Local], str]] = {
     "gap": _gap,
     "source": _source,
@@ -290,6 +305,7 @@ _TEXTS: dict[str, Callable[[Mapping[str, Any], Local], str]] = {
     "context": _context,
     "checkpoint": _checkpoint,
     "tagset": _tagset,
+    "stamps": _stamps,
 }
 
 KINDS = frozenset({*_TEXTS, "readings", "heartbeat"})

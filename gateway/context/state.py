@@ -275,13 +275,17 @@ class Blind:
 
 @dataclass(slots=True)
 class OpenGap:
-    """A gap that has not closed. left: tags not observed since; None: all of the source."""
+    """A gap that has not closed. left: tags not observed since; None: all of the source.
+
+    every_ms: how often they are asked for, all alike or each by its name; None: the source is not asked, or it was not said.
+    """
 
     id: str
     source: str
     start: int
     cause: str
     left: list[str] | None
+    every_ms: int | dict[str, int] | None = None
 
     def covers(self, tag: str) -> bool:
         """Return whether a tag of its source has not been observed since."""

@@ -8,12 +8,16 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import orjson
+
 from buffer import Body
 from gateway.clock import Stamp
 from gateway.entries.bodies import LARGEST_BODY_BYTES, event_body, readings_body
 from gateway.entries.fold_input import UNVERIFIED, EventInput, ReadingsInput, Seen
 from gateway.entries.ticks import rfc3339
 
+LARGEST_SAID_BYTES = 8_192
+"""Of the lines kept beside readings: of a long printout those that have room, as JSON."""
 Watermark = tuple[str, Mapping[str, Any]]
 """(name, changes): merged by key into what is committed under this name, in the transaction of the entries."""
 
@@ -22,7 +26,8 @@ Watermark = tuple[str, Mapping[str, Any]]
 class ReadingsDraft:
     """The readings of one entry, twice: `seen` as the fold reads them, `table` as they are stored.
 
-    source_clock: who stamps, and how far that clock is off. tagset: digest of the tag table that the rows of `table` refer to.
+    source_clock: who stamps, and how far that clock is off. tagset: digest of the tag table that the rows of `table` refer to. said: the
+    lines that they were read from.
     """
 
     source: str
@@ -30,6 +35,7 @@ class ReadingsDraft:
     tagset: str
     seen: Sequence[Seen]
     table: bytes
+    said: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,21 @@ def event_input(draft: EventDraft, seq: int, stamp: Stamp) -> EventInput:
 
 def readings_entry(draft: ReadingsDraft, stamp: Stamp, fixed: Mapping[str, Any], contexts: Mapping[str, Any]) -> Body:
     """Encode the entry. fixed: see `head`. contexts: where the readings belong, known once the fold has seen them."""
-    return readings_body(head(stamp, fixed, draft.source, draft.source_clock), contexts, draft.tagset, draft.table)
+    begun = head(stamp, fixed, draft.source, draft.source_clock)
+    return readings_body(begun | said_of(draft.said) if draft.said else begun, contexts, draft.tagset, draft.table)
+
+
+def said_of(lines: Sequence[bytes]) -> dict[str, Any]:
+    """Give the members that keep lines as they came: the first that have room, and how many are left out."""
+    kept: list[str] = []
+    room_bytes = LARGEST_SAID_BYTES
+    for line in lines:
+        text = line.decode("latin-1")  # each byte the character of its number: nothing is lost, whatever the instrument's encoding is
+        room_bytes -= len(orjson.dumps(text))
+        if room_bytes < 0:
+            return {"said": kept, "said_left_out": len(lines) - len(kept)}
+        kept.append(text)
+    return {"said": kept}
 
 
 def event_entry(draft: EventDraft, stamp: Stamp, fixed: Mapping[str, Any]) -> Body:

@@ -13,6 +13,7 @@ from drivers.silence import observed_at
 from gateway.context.gaps.gaps import Gap
 from gateway.entries.bodies import Row
 from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, event_ticks
+from gateway.entries.samples_due import due
 from gateway.entries.set_back import SetBack
 from gateway.entries.ticks import TICKS_PER_MS, rfc3339
 from gateway.intake.by_column import Stored
@@ -27,9 +28,12 @@ MOST_GAPS_AT_ONCE = 16
 class Observation:
     """What has been observed of one source. Times are ticks."""
 
-    def __init__(self, source: Source, tags: Sequence[Tag], proved: int | None, started: int) -> None:
-        """proved: through when the journal proves it, None if it never did. started: a gap begins no earlier if nothing is known."""
-        self._source, self._tags, self._started = source, tags, started
+    def __init__(self, source: Source, tags: Sequence[Tag], proved: int | None, started: int, *, asks: bool = False) -> None:
+        """proved: through when the journal proves it, None if it never did. started: a gap begins no earlier if nothing is known.
+
+        asks: each tag is asked for at its rate, so that a gap says how many samples were due in it.
+        """
+        self._source, self._tags, self._started, self._asks = source, tags, started, asks
         self.through: int | None = proved
         self._seen: list[int] = [proved or 0] * len(tags)
         self._spans = OfTags(span_of)
@@ -87,7 +91,7 @@ class Observation:
         is older by up to its rate and a late cycle. Rather a little too long than a change that is neither held nor in the gap.
         """
         for index, tag in enumerate(self._tags):
-            rate_ms = self._source.rate_ms if tag.rate_ms is None else tag.rate_ms
+            rate_ms = self._rate_ms(tag)
             self._seen[index] = proved - TICKS_PER_MS * (200 + max(rate_ms, 200) * 3 // 2)
         self.through = proved
 
@@ -106,12 +110,30 @@ class Observation:
 
     def _close(self, gap: Gap, tags: list[str], end: int) -> EventDraft:
         event = {"type": "gap", "transition": "close", "gap": gap.id, "source": self._source.name, "tags": tags}
-        told = {"start": rfc3339(gap.start_ticks), "end": rfc3339(end), "outcome": "lost", "cause": CAUSE_UNASKED}
+        told: dict[str, Any] = {"start": rfc3339(gap.start_ticks), "end": rfc3339(end), "outcome": "lost", "cause": CAUSE_UNASKED}
+        if self._asks:
+            rates = {tag.tag: self._rate_ms(tag) for tag in self._tags}
+            told |= {"expected": sum(due(gap.start_ticks, end, rates[name]) for name in tags), "received": 0}
         return self._draft(event | told)
 
-    def filled(self, tags: Sequence[int] | None, since: int, until: int, detail: str) -> EventDraft:
-        """Draft that the source's history gave everything of an interval."""
-        event = {"type": "gap", "transition": "fill", "source": self._source.name, "tags": "all" if tags is None else self._list(tags)}
+    def _rate_ms(self, tag: Tag) -> int:
+        return self._source.rate_ms if tag.rate_ms is None else tag.rate_ms
+
+    def _every_ms(self, tags: Sequence[int]) -> int | list[int]:
+        """Return the period of these tags; of each, in their order, where they are not all alike."""
+        rates = [self._rate_ms(self._tags[tag]) for tag in tags]
+        return rates[0] if rates.count(rates[0]) == len(rates) else rates
+
+    def filled(self, tags: Sequence[int] | None, since: int, until: int, detail: str, received: int | None = None) -> EventDraft:
+        """Draft that the source's history gave everything of an interval. received: so many readings."""
+        event: dict[str, Any] = {
+            "type": "gap",
+            "transition": "fill",
+            "source": self._source.name,
+            "tags": "all" if tags is None else self._list(tags),
+        }
+        if received is not None:
+            event["received"] = received
         return self._draft(event | {"start": rfc3339(since), "end": rfc3339(until), "detail": detail})
 
     def resumed(self, alive: Sequence[int] | None, observed: int) -> EventDraft:
@@ -135,6 +157,8 @@ class Observation:
     def _gap(self, loss: Loss, tags: Sequence[int], start: int, detected: int) -> EventDraft:
         event: dict[str, Any] = {"type": "gap", "transition": "open", "source": self._source.name, "tags": self._names(tags)}
         event |= {"start": rfc3339(start), "detected": rfc3339(detected), "cause": loss.cause, "detail": loss.detail}
+        if self._asks and tags:
+            event["every_ms"] = self._every_ms(tags)
         if loss.until_ticks is not None:  # known to be over: closed at once
             event["end"] = rfc3339(max(loss.until_ticks, start))
         return self._draft(event)

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from config import CodeTable, Source, Tag
+from drivers import asks
 from drivers.columns import Columns
 from drivers.contract import BEHIND, Finding, Kind, Look, Loss, Message, Reading
 from gateway.clock import Clock, SourceClock
@@ -15,7 +16,7 @@ from gateway.entries.printable import printable
 from gateway.entries.set_back import SetBack
 from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
 from gateway.intake.by_column import Stored
-from gateway.intake.drafts import Append, Draft, EventDraft
+from gateway.intake.drafts import Append, Draft, EventDraft, ReadingsDraft
 from gateway.intake.findings import Findings, NotAsked
 from gateway.intake.flow import Flow
 from gateway.intake.observation import Observation, observed_through
@@ -68,7 +69,7 @@ class Port:
         self._authority = authorities[0] if authorities and authorities.count(authorities[0]) == len(authorities) else None  # of all tags
         self.recent = Recent(authorities, way.remembered)
         self._filter = PollFilter(tags, self._signals, way.codes)
-        self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started)
+        self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started, asks=asks(source))
         asked = Asked(source, tags)
         self._shortest_ns = asked.shortest_ns
         self._asking = Asking(asked, self._observation, self._filter, way.clock, lambda: way.fold.open_gaps(source.name))
@@ -128,6 +129,7 @@ class Port:
         resumed: bool = False,
         kept: Collection[int] = (),
         look: Look | None = None,
+        said: Sequence[bytes] = (),
     ) -> Awaitable[None]:
         """See Emit."""
         if self._room.is_full:
@@ -146,6 +148,8 @@ class Port:
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
         rows, unchanged, undocumented = self._readings(readings, kind, io, before.rows, drafts)
+        if said:
+            drafts = [replace(draft, said=tuple(said)) if isinstance(draft, ReadingsDraft) else draft for draft in drafts]
         drafts += map(self._findings.draft, self.unmapped.rows(messages))
         if watermark is not None and not drafts:
             drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
@@ -200,9 +204,11 @@ class Port:
         open_gaps = self._way.fold.open_gaps(self.source.name)
         return self._append(self._observation.gaps(loss, open_gaps, self._way.clock.stamp().ticks), urgent=True)
 
-    def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
+    def filled(
+        self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "", received: int | None = None
+    ) -> Awaitable[None]:
         """See Emit."""
-        return self._append([self._observation.filled(tags, since_ticks, until_ticks, detail)], urgent=True)
+        return self._append([self._observation.filled(tags, since_ticks, until_ticks, detail, received)], urgent=True)
 
     def found(self, finding: Finding) -> Awaitable[None]:
         """See Emit."""

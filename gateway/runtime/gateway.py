@@ -41,6 +41,7 @@ from gateway.runtime.choosing import Chosen
 from gateway.runtime.folder_watch import how_to_restart
 from gateway.runtime.followers import Followers
 from gateway.runtime.open_batches import open_batches
+from gateway.runtime.stamping import Stamping
 from gateway.runtime.systemd import notify, starting
 from gateway.runtime.tasks import FATAL, Task, source_tasks, tasks, uplink_tasks
 from gateway.uplink import Forwarder
@@ -107,6 +108,7 @@ class Gateway:
         audit = AuditTrail(line.gateway, intake.happened, line.line.timezone, marks.get("users"))
         keyring = Keyring(line.data, line.gateway, marks.get("key"))
         witnesses = [Witness(witness, line.folder, self.event) for witness in line.witnesses]
+        self._stamping = Stamping(journal, clock, line.data)
         self._parts = Parts(
             line=line,
             journal=journal,
@@ -114,7 +116,7 @@ class Gateway:
             fold=fold,
             tally=Tally(),
             intake=intake,
-            uplinks=[Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks],
+            uplinks=[Forwarder(journal, line, uplink, self.event, stamps=self._stamping.stamps) for uplink in line.uplinks],
             audit=audit,
             access=Access(line, audit.record, self.event, recorded=lambda: audit.users),
             keyring=keyring,
@@ -201,6 +203,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end_it)
+        self._parts.journal.on_commit(self._stamping.stamps.committed)
         for forwarder in self._parts.uplinks:
             self._parts.journal.on_commit(forwarder.wake)
         self._begin()
@@ -222,7 +225,8 @@ class Gateway:
     async def _together(self) -> None:
         """Run all tasks until told to stop. Only the journal's failure comes out of one: the process ends, and the next start recovers."""
         async with asyncio.TaskGroup() as group:
-            others = _start(group, tasks(self._parts, self._status, self.event, self._broken, self._fault, self._chosen))
+            table = tasks(self._parts, self._status, self.event, self._broken, self._fault, self._chosen, self._stamping)
+            others = _start(group, table)
             uplinks = _start(group, uplink_tasks(self._parts, self._broken))
             sources = _start(group, source_tasks(self._parts))
             for task in (*others, *uplinks, *sources):
@@ -233,6 +237,7 @@ class Gateway:
             await self._end()
             await self._drain()
             await _cancel(uplinks + others)
+            self._keep_stamps()
 
     def _begin(self) -> None:
         """Append what must stand before the first reading: why the line was silent, and gaps from the last durable observation on."""
@@ -283,6 +288,13 @@ class Gateway:
                 raise
             except Exception:
                 log.exception("stopping goes on without it")
+
+    def _keep_stamps(self) -> None:
+        """Leave for the next start when the last entries were committed and confirmed."""
+        try:
+            self._stamping.end()
+        except OSError as error:
+            log.error("when the last entries were committed, sent and confirmed is lost: %s", error)  # noqa: TRY400 - one line
 
     async def _drain(self) -> None:
         """Give the receivers a moment for what has just been written; what stays behind is sent after the next start."""

@@ -28,6 +28,7 @@ from gateway.runtime.isolate import Crashed, contained, telling
 from gateway.runtime.periodic_watch import PeriodicWatch
 from gateway.runtime.retention import Retention
 from gateway.runtime.source import SourceWork
+from gateway.runtime.stamping import Stamping, Unreadable
 from gateway.runtime.supervise import Knocking, supervise
 from gateway.runtime.systemd import notify, watchdog_interval_s
 from gateway.uplink import Forwarder, UplinkError
@@ -53,11 +54,17 @@ class Closed(Exception):
 
 
 def tasks(
-    parts: Parts, status: Status, event: Event, broken: Broken, fault: Awaitable[None], chosen: Chosen | None = None
+    parts: Parts,
+    status: Status,
+    event: Event,
+    broken: Broken,
+    fault: Awaitable[None],
+    chosen: Chosen | None = None,
+    stamping: Stamping | None = None,
 ) -> dict[str, Task]:
     """Return everything that runs beside sources and uplinks, in the order in which it starts. fault: raises when the journal has failed.
 
-    chosen: by which version of the configuration the line runs.
+    chosen: by which version of the configuration the line runs. stamping: tells when entries were committed, sent and confirmed.
 
     What any of them but `fault` raises is its own problem: said on the page and as a finding, and it is started again.
     """
@@ -71,6 +78,8 @@ def tasks(
         "checkpoints": parts.checkpoints.run,  # signs every five minutes and after each batch
         "holds": parts.holds.run,  # keeps batches until QA lets them go
     }
+    if stamping is not None:  # when entries were committed, sent and confirmed
+        table["stamps"] = partial(_stamps, stamping, parts.intake)
     for witness in parts.checkpoints.witnesses:  # take each checkpoint out of the machine
         name = f"witness {witness.name}"
         attempt = contained(name, witness.run, expected=WitnessAway, fatal=FATAL)
@@ -206,6 +215,14 @@ async def _heartbeats(parts: Parts, status: Status, broken: Broken, done: Done) 
         elif waited_s >= HEARTBEAT_S and (silent_s >= HEARTBEAT_S or any(port.undocumented for port in intake.ports.values())):
             await intake.heartbeat()
         done()
+
+
+async def _stamps(stamping: Stamping, intake: Intake, done: Done) -> None:
+    """Tell when entries were committed, sent and confirmed. Raises Closed for a damaged file, once."""
+    try:
+        await stamping.run(intake.happened, done)
+    except Unreadable as error:
+        raise Closed(str(error)) from error
 
 
 async def _watchdog(intake: Intake, done: Done) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
 from buffer import Entry, Journal
 from config import Line, Uplink
 from gateway.entries.findings import Announcer, Report
+from gateway.entries.stamps import Stamps
 from gateway.uplink import held
 from gateway.uplink.doubt import WAY_OUT, Doubt
 from gateway.uplink.errors import Awaited, NotAccepted, Refused, Unreachable, UplinkError
@@ -43,7 +44,8 @@ class Forwarder:
     received would be lost.
 
     report: gets whole finding events, in the loop's thread; must not block. transport: by default the one that the configuration names.
-    clock: monotonic seconds. Raises ValueError if the configured topic can not be published to.
+    clock: monotonic seconds. stamps: is told when entries are sent and confirmed. Raises ValueError if the configured topic can not be
+    published to.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Forwarder:
         *,
         transport: Transport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        stamps: Stamps | None = None,
     ) -> None:
         self._journal, self._uplink, self._clock = journal, uplink, clock
         self._transport = transport or transport_of(uplink, line.gateway, line.folder)
@@ -64,7 +67,8 @@ class Forwarder:
         # What stands in the journal now may have been sent before a restart: a receipt for it is no surprise.
         self._window = Window(journal.cursor(uplink.name), journal.last, uplink.window_bytes)
         self.unaccepted = Unaccepted(clock)
-        self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer, self.unaccepted)
+        self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer, self.unaccepted, stamps)
+        self._stamps = stamps
         self.quarantine = self._judge.quarantine
         self._patience, self._standstill = Patience(self._window, uplink.resend_after_s, clock), Standstill(clock)
         self._pace, self._live = Pace(uplink.max_bytes_per_s, clock), Live(clock)
@@ -228,7 +232,7 @@ class Forwarder:
             return False
         self._not_held.note(held.missing(self._window.sent, entries[0], self._journal.receipts.ends()))
         try:
-            taken = entries[: await self._transport.send(entries)]
+            taken = entries[: await self._hand_over(entries)]
         except NotAccepted as error:
             await self._take_arrivals()  # what had its answer before counts
             self.unaccepted.refuse(error.position, error.reason)
@@ -246,6 +250,19 @@ class Forwarder:
         self.status.sent_entries += len(taken)
         self.status.sent_bytes += sent_bytes
         return self._window.sent < self._journal.last  # what is committed from here on wakes the next turn
+
+    async def _hand_over(self, entries: Sequence[Entry]) -> int:
+        """Send entries, and note when they went out: at the instant at which the transport was given them. Returns how many were taken."""
+        begun_ns = time.monotonic_ns()
+        try:
+            count = await self._transport.send(entries)
+        except BaseException:
+            if self._stamps is not None:
+                self._stamps.sent(self._uplink.name, entries, begun_ns, arrived=False)
+            raise
+        if self._stamps is not None:
+            self._stamps.sent(self._uplink.name, entries[:count], begun_ns)
+        return count
 
     async def _read(self, after: Position, max_bytes: int, max_entries: int) -> list[Entry]:
         """Read committed entries: from memory at once, from the disk in a thread."""
@@ -272,7 +289,7 @@ class Forwarder:
         """Send the next page that a person wants again, while the receiver gets on with the ordinary entries. True if anything went."""
         if self._patience.stalls or self._window.confirmed < self._window.cursor or self._pace.wait_s() > 0:
             return False
-        sent_bytes = await self.replay.turn(self._transport, self._read, self._take_arrivals)
+        sent_bytes = await self.replay.turn(self._transport, self._hand_over, self._read, self._take_arrivals)
         self._pace.spend(sent_bytes)
         return sent_bytes > 0
 
@@ -385,7 +402,7 @@ class Forwarder:
         if not entries or self._transport.room().entries < 1:
             return False
         self._doubt.asked()
-        await self._transport.send(entries)
+        await self._hand_over(entries)
         return True
 
     async def _confirmed_entry(self) -> list[Entry]:
@@ -446,5 +463,5 @@ class Forwarder:
             return False
         if entries and (entries[0].epoch, entries[0].seq) == position:
             with suppress(NotAccepted):  # it stays where it is; the stream has gone on behind it
-                await self._transport.send(entries)
+                await self._hand_over(entries)
         return True

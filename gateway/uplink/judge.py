@@ -9,6 +9,7 @@ import orjson
 from buffer import Journal, ReceiptRefused
 from config import Uplink
 from gateway.entries.findings import Announcer
+from gateway.entries.stamps import By, Stamps
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.quarantine import Quarantine
 from gateway.uplink.receipt import Receipt, parse
@@ -44,9 +45,11 @@ class Judge:
         status: Status,
         announcer: Announcer,
         unaccepted: Unaccepted,
+        stamps: Stamps | None = None,
     ) -> None:
         self._journal, self._gateway, self._uplink, self._window = journal, gateway, uplink, window
         self._status, self._announcer, self.unaccepted = status, announcer, unaccepted
+        self._stamps = stamps
         self.quarantine = Quarantine(journal, status, announcer)
         self.takes_delivery = not uplink.receipts or uplink.profile == "records"
         self.behind: Position | None = None
@@ -83,6 +86,7 @@ class Judge:
                 self._window.note_delivered(item.position)
             elif isinstance(item, Outcome):
                 await self.quarantine.keep_outcome(item)
+                self._note_reference(item)
             elif not self.takes_delivery and (receipt := self._read(item)) is not None:
                 receipts.setdefault(receipt.epoch, {})[receipt.through, receipt.digest] = receipt
         for _, of_epoch in sorted(receipts.items()):
@@ -171,10 +175,22 @@ class Judge:
         except ReceiptRefused as error:
             self._not_acknowledged(error, position, receipt)
             return False
+        self._note_confirmed(position, receipt)
         if position > self._window.confirmed:
             self._window.confirm(position)
         self.quarantine.tell_passed(self._journal.receipts.take_passed(self._uplink.name))
         return True
+
+    def _note_confirmed(self, position: Position, receipt: Receipt | None) -> None:
+        """Note when the receiver first confirmed what lies up to here, and when it says that it stored it."""
+        if self._stamps is None or position <= self._window.cursor:
+            return
+        by: By = "delivery" if receipt is None else "receipt"
+        self._stamps.confirmed(self._uplink.name, self._window.cursor, position, by, receipt.stored_ticks if receipt else None)
+
+    def _note_reference(self, outcome: Outcome) -> None:
+        if self._stamps is not None and outcome.reference is not None:
+            self._stamps.referred(self._uplink.name, outcome.position, outcome.reference)
 
     def _not_acknowledged(self, error: ReceiptRefused, position: Position, receipt: Receipt | None) -> None:
         """Note what a receipt tells that proves nothing: the place that it names, a claim, or a contradiction."""

@@ -51,7 +51,7 @@ class Quarantine:
 
     async def keep_outcome(self, outcome: Outcome) -> None:
         """Keep the list record by record: a receiver that answers for single records has none itself."""
-        (epoch, seq), rejected = outcome
+        (epoch, seq), rejected = outcome.position, outcome.rejected
         others = {entry for entry in self._listed(epoch) if entry.seq != seq}
         await self.keep(epoch, others if rejected is None else {*others, rejected})
 

@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 
 from buffer import Rejected
+from gateway.entries.fold_input import EARLIEST_TICKS
+from gateway.entries.ticks import from_rfc3339
 
 MAX_RECEIPT_BYTES = 1_048_576
 MAX_REJECTED = 1_000
@@ -14,6 +16,8 @@ MAX_REASON_CHARS = 500
 NOTHING = "0" * 64
 """Digest of a receipt with `through` 0: nothing of this epoch is held."""
 
+_NO_TIME_TICKS = from_rfc3339("2200-01-01T00:00:00Z")
+"""A receiver's stamp from then on is that of no clock."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _RETRY = ("later", "after-change", "never")
@@ -25,7 +29,8 @@ class Receipt:
 
     It counts for nothing until the journal has compared the digest, whatever it is: NOTHING is no digest of an entry either.
 
-    rejected: the receiver's complete present list of entries that it was handed and did not store.
+    rejected: the receiver's complete present list of entries that it was handed and did not store. stored_ticks: when it had stored
+    everything through `through`, by its own clock; None where it does not say so in a form that can be read.
     """
 
     gateway: str
@@ -33,6 +38,7 @@ class Receipt:
     through: int
     digest: str
     rejected: tuple[Rejected, ...] = ()
+    stored_ticks: int | None = None
 
 
 def parse(payload: bytes) -> Receipt:
@@ -51,7 +57,16 @@ def parse(payload: bytes) -> Receipt:
     epoch, through = _count(item.get("epoch"), "epoch"), _count(item.get("through"), "through")
     if through == 0 and digest != NOTHING:
         raise ValueError("through 0 with the digest of an entry")
-    return Receipt(gateway, epoch, through, digest, _rejected(item.get("rejected", []), through))
+    return Receipt(gateway, epoch, through, digest, _rejected(item.get("rejected", []), through), _stored(item.get("stored_time")))
+
+
+def _stored(text: Any) -> int | None:
+    """Read the receiver's own stamp: it proves nothing, so one that is none, or of no time that can be, takes nothing from the receipt."""
+    try:
+        ticks = from_rfc3339(text) if isinstance(text, str) else 0
+    except ValueError:
+        return None
+    return ticks if EARLIEST_TICKS <= ticks < _NO_TIME_TICKS else None
 
 
 def _count(value: Any, name: str) -> int:

@@ -46,11 +46,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The receiver's outcome for one record."""
+    """The receiver's outcome for one record. reference: what it calls the record (`ebr_ref`)."""
 
     outcome: Said
     code: str = "rejected"
     reason: str = ""
+    reference: str | None = None
 
 
 def record_of(entry: Entry) -> Record | None:
@@ -83,7 +84,9 @@ def reply_of(payload: bytes, record_id: str) -> Reply | None:
         return None
     code, reason = item.get("code"), item.get("reason")
     word = code if isinstance(code, str) and CODE.fullmatch(code) else "rejected"
-    return Reply(item["outcome"], word, reason[:MAX_REASON_CHARS] if isinstance(reason, str) else "")
+    reference = item.get("ebr_ref")
+    text = reason[:MAX_REASON_CHARS] if isinstance(reason, str) else ""
+    return Reply(item["outcome"], word, text, reference if isinstance(reference, str) else None)
 
 
 class Records(Transport):
@@ -140,7 +143,7 @@ class Records(Transport):
                 if reply.outcome == "rejected" and reply.code == SCHEMA_UNSUPPORTED:
                     raise NotAccepted((entry.epoch, entry.seq), reply.reason)
                 rejected = Rejected(entry.seq, reply.code, _retry(reply.code), reply.reason) if reply.outcome == "rejected" else None
-                self.inbox.append(Outcome((entry.epoch, entry.seq), rejected))
+                self.inbox.append(Outcome((entry.epoch, entry.seq), rejected, reply.reference))
             self.inbox.append(Delivered((entry.epoch, entry.seq), entry.digest))
         return len(entries)
 

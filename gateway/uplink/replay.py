@@ -6,7 +6,7 @@ after a page, on the same connection, says that the page was before it.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from buffer import Entry
@@ -21,6 +21,7 @@ PAGE_ENTRIES = 200
 TRIES = 5
 """How often a page goes out that nothing comes back for, before the replay is given up."""
 
+Send = Callable[[Sequence[Entry]], Awaitable[int]]
 Read = Callable[[Position, int, int], Awaitable[list[Entry]]]
 """(after, most bytes, most entries) -> committed entries."""
 
@@ -63,11 +64,11 @@ class Replay:
         self._through = self._done = self._sure
         self._marks.clear()
 
-    async def turn(self, transport: Transport, read: Read, judge: Callable[[], Awaitable[None]]) -> int:
+    async def turn(self, transport: Transport, send: Send, read: Read, judge: Callable[[], Awaitable[None]]) -> int:
         """Send the next page if the last one has its answer and there is room. Returns the bytes sent.
 
-        judge: takes what came in. What the receiver refuses ends the replay and nothing else. Raises Unreachable: the page goes out again
-        on the next connection.
+        send: hands entries over to the transport. judge: takes what came in. What the receiver refuses ends the replay and nothing
+        else. Raises Unreachable: the page goes out again on the next connection.
         """
         if self.range is None or not self._may_send(transport) or self._has_ended():
             return 0
@@ -81,7 +82,7 @@ class Replay:
         await judge()  # what came of the ordinary entries is none of the replay's
         self._receipts = self._status.receipts  # before it goes out: an answer by HTTPS is there when it has
         try:
-            page = page[: await transport.send(page)]
+            page = page[: await send(page)]
             await judge()
         except (Refused, Awaited) as error:
             self._end(f"ended behind entry {self._done}: {error}")

@@ -66,10 +66,11 @@ class Delivered(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A receiver's outcome for one single record: rejected, or (None) accepted."""
+    """A receiver's outcome for one single record: rejected, or (None) accepted. reference: what the receiver calls the record."""
 
     position: Position
     rejected: Rejected | None
+    reference: str | None = None
 
 
 Arrival = Answer | Delivered | Outcome

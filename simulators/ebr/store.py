@@ -8,9 +8,11 @@ import hashlib
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from simulators.ebr import base, checkpoints, signatures
@@ -79,6 +81,7 @@ class Store:
         self.path = folder / "ebr.db"
         self._ahead_entries, self._ahead_bytes = ahead_entries, ahead_bytes
         self._held: dict[str, list[base.Run]] = {}  # what each gateway has said that it holds
+        self._stored: dict[Stream, tuple[int, int]] = {}  # through, and when it was durable: nanoseconds of this machine's clock
         self._lock = threading.Lock()
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -122,6 +125,7 @@ class Store:
             taken.answered = {(gateway, epoch) for epoch, _, _ in runs if news}
             for stream in sorted(taken.answered):
                 self._advance(stream, taken)
+        self._note_stored(taken)
         return taken
 
     def take(self, payloads: Iterable[bytes], rule: Rule = lambda _: None) -> Taken:
@@ -149,7 +153,17 @@ class Store:
                 later = self._db.execute("SELECT epoch FROM streams WHERE gateway=? AND epoch>? AND through>0", stream)
                 taken.answered |= {(stream[0], epoch) for (epoch,) in later}  # may have waited for this one
             self._count(taken)
+        self._note_stored(taken)
         return taken
+
+    def _note_stored(self, taken: Taken) -> None:
+        """Note by the clock how far streams are whole, when that is on disk."""
+        now_ns = time.time_ns()
+        with self._lock:
+            for stream in taken.answered:
+                through = self._through(stream)[0]
+                if self._stored.get(stream, (0, 0))[0] != through:
+                    self._stored[stream] = (through, now_ns)
 
     def take_record(self, record_id: str, payload: bytes) -> str:
         """Store a single record under its id.
@@ -173,8 +187,8 @@ class Store:
     def receipt(self, stream: Stream) -> dict[str, object]:
         """Make the current receipt of a stream.
 
-        It goes no further than its list of refused entries can: a refusal is never left out; and nowhere before all of the earlier epochs
-        is held that the gateway can still send.
+        It says when that was stored, where this process has seen it. It goes no further than its list of refused entries can: a refusal
+        is never left out; and nowhere before all of the earlier epochs is held that the gateway can still send.
         """
         with self._lock:
             through, digest = self._through(stream)
@@ -187,7 +201,9 @@ class Store:
         if len(rows) > MAX_REJECTED:
             through, digest = rows[-1][0] - 1, rows[-1][4]
         rejected = [{"seq": seq, "code": code, "retry": retry, "reason": reason} for seq, code, retry, reason, _ in rows[:MAX_REJECTED]]
-        return {"gateway": stream[0], "epoch": stream[1], "through": through, "digest": digest, "rejected": rejected}
+        known, at_ns = self._stored.get(stream, (0, 0))
+        stored = {"stored_time": _rfc3339(at_ns)} if through and known == through else {}
+        return {"gateway": stream[0], "epoch": stream[1], "through": through, "digest": digest, "rejected": rejected, **stored}
 
     def counts(self) -> dict[str, int]:
         """Count received, stored, duplicates, refused and suspects since the store was made."""
@@ -367,6 +383,11 @@ class Store:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+
+def _rfc3339(at_ns: int) -> str:
+    """Write a time as RFC 3339, in microseconds."""
+    return datetime.fromtimestamp(at_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at_ns // 1000 % 10**6:06d}Z"
 
 
 class _Room:

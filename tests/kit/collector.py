@@ -44,7 +44,9 @@ class Collector:
         self.findings.append(finding)
         return self.done()
 
-    def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
+    def filled(
+        self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "", received: int | None = None
+    ) -> Awaitable[None]:
         raise NotImplementedError  # no driver of these tests has a history
 
     def not_taken(self) -> None:

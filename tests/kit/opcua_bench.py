@@ -50,7 +50,7 @@ class Disk:
         self.losses.append(loss)
         return self._queued(loss)
 
-    def filled(self, tags: Any, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
+    def filled(self, tags: Any, since_ticks: int, until_ticks: int, detail: str = "", received: int | None = None) -> Awaitable[None]:
         self.fillings.append((tags, since_ticks, until_ticks))
         return self._queued(None)
 

@@ -13,6 +13,7 @@ import orjson
 from buffer import Body, Journal, Quarantined
 from config import Uplink
 from gateway.entries.findings import Announcer, finding
+from gateway.entries.stamps import Instant, Stamps
 from gateway.uplink.judge import Judge
 from gateway.uplink.status import Status
 from gateway.uplink.transport import Answer, Arrival
@@ -32,6 +33,7 @@ class ReceiptRig:
     """A judge whose uplink has sent a part of what the journal holds. findings: what it has reported."""
 
     def __init__(self, journal: Journal, *, sent: int | None = None) -> None:
+        self.stamps = Stamps(lambda at_ns: Instant(at_ns // 100, None), journal.last)
         self.journal, self.findings = journal, list[dict[str, Any]]()
         uplink = Uplink(name="ebr", kind="mqtt", endpoint="mqtt://127.0.0.1")
         journal.uplink("ebr", True)
@@ -39,7 +41,7 @@ class ReceiptRig:
         epoch, last = journal.last
         self.window = Window(journal.cursor("ebr"), (epoch, last if sent is None else sent), uplink.window_bytes)
         announcer = Announcer(self.findings.append, finding)
-        self.judge = Judge(journal, GATEWAY, uplink, self.window, self.status, announcer, Unaccepted(time.monotonic))
+        self.judge = Judge(journal, GATEWAY, uplink, self.window, self.status, announcer, Unaccepted(time.monotonic), self.stamps)
 
     @classmethod
     @contextlib.contextmanager

@@ -54,9 +54,9 @@ class CountingEmit:
         del loss
         return _done()
 
-    def filled(self, tags: Any, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
+    def filled(self, tags: Any, since_ticks: int, until_ticks: int, detail: str = "", received: int | None = None) -> Awaitable[None]:
         """Ignore backfill; see Emit."""
-        del tags, since_ticks, until_ticks, detail
+        del tags, since_ticks, until_ticks, detail, received
         return _done()
 
     def found(self, finding: Finding) -> Awaitable[None]:

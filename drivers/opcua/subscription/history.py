@@ -145,7 +145,7 @@ async def fill(
         await emit(semantics.judged(readings[start : start + PAGE]), received_ns=time.monotonic_ns(), kind="backfill")
     if why_open is not None:
         return f"{why_open} ({len(readings)} values were stored)"
-    await emit.filled(tags, gap.since_ticks, gap.until_ticks, f"{len(readings)} values from the server's history")
+    await emit.filled(tags, gap.since_ticks, gap.until_ticks, f"{len(readings)} values from the server's history", len(readings))
     return None
 
 

@@ -7,6 +7,7 @@ from gateway.context.gaps import belonging
 from gateway.context.plan import Plan
 from gateway.context.state import OpenGap, State
 from gateway.entries.fold_input import ReadingsInput, SeenColumns
+from gateway.entries.samples_due import due
 from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Cut
 
@@ -55,6 +56,8 @@ class Gaps:
         self._state.gaps.append(gap)
         self.begun.append(gap.id)
         names = self._names(gap)
+        every_ms = event.get("every_ms")
+        gap.every_ms = dict(zip(names, every_ms, strict=False)) if isinstance(every_ms, list) else every_ms
         belonging.begins(self._state, self._plan, gap, names)
         for name in names:
             track = self._state.tracks.get(name)
@@ -178,6 +181,7 @@ class Gaps:
             "end": rfc3339(end),
             "outcome": outcome,
             "cause": gap.cause,
+            **(_counted(gap, names, end) if outcome == "lost" else {}),
         }
         return Closed(dict.fromkeys(names, (gap.start, end)), [event])
 
@@ -195,6 +199,15 @@ class Gaps:
 
     def _names(self, gap: OpenGap) -> list[str]:
         return list(self._plan.names.get(gap.source, [])) if gap.left is None else gap.left
+
+
+def _counted(gap: OpenGap, names: Iterable[str], end: int) -> dict[str, int]:
+    """Count the samples that were due of these tags in the gap, where the gap says how often they are asked for; none of them came."""
+    every_ms = gap.every_ms
+    if every_ms is None:
+        return {}
+    periods = (every_ms if isinstance(every_ms, int) else every_ms.get(name) for name in names)
+    return {"expected": sum(due(gap.start, end, period) for period in periods if period is not None), "received": 0}
 
 
 def _remembered(lost: list[tuple[int, int]]) -> list[tuple[int, int]]:

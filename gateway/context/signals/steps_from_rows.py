@@ -79,29 +79,13 @@ class RowSteps:
             return f"{step!r} is no step of {unit.name} in steps.csv"
         if told["change"] == "deleted":
             return "deleted; what it told stays"
-        edges = self._edges(how, told)
+        edges = edges_of(how, told, self._plan.zone)
         if isinstance(edges, str):
             return edges
         start, end = (None if ticks is None else told_at(self._state, self._plan, event, ticks) for ticks in edges)
         if start is not None and end is not None and end.ticks < start.ticks:
             return "it ends before it starts"
         return Heard(str(told["key"]), step, run, start, end, self._state.seq, told["change"], self._state.now)
-
-    def _edges(self, how: MesSteps, told: Mapping[str, Any]) -> tuple[int | None, int | None] | str:
-        """Give the start and the end (ticks) that a row names, or why nobody can tell."""
-        row = told["row"]
-        if how.state is None:
-            zone = ZoneInfo(how.zone) if how.zone is not None else self._plan.zone
-            try:
-                return _moment(row.get(how.start or ""), zone), _moment(row.get(how.end or ""), zone)
-            except ValueError as error:
-                return str(error)
-        if told.get("time") is None:
-            return "it has no time"
-        ticks, word = from_rfc3339(told["time"]), text(row.get(how.state))
-        if word == how.started:
-            return ticks, None
-        return (None, ticks) if word == how.ended else f"{how.state} is {word!r}, neither {how.started} nor {how.ended}"
 
     # runs
 
@@ -239,6 +223,23 @@ def note(where: EquipmentState, heard: Heard) -> None:
         if told is not None:
             told.end = end
             told.rows.append(heard.key)
+
+
+def edges_of(how: MesSteps, told: Mapping[str, Any], zone: ZoneInfo) -> tuple[int | None, int | None] | str:
+    """Give the start and the end (ticks) that a row names, or why nobody can tell. zone: the line's."""
+    row = told["row"]
+    if how.state is None:
+        zone = ZoneInfo(how.zone) if how.zone is not None else zone
+        try:
+            return _moment(row.get(how.start or ""), zone), _moment(row.get(how.end or ""), zone)
+        except ValueError as error:
+            return str(error)
+    if told.get("time") is None:
+        return "it has no time"
+    ticks, word = from_rfc3339(told["time"]), text(row.get(how.state))
+    if word == how.started:
+        return ticks, None
+    return (None, ticks) if word == how.ended else f"{how.state} is {word!r}, neither {how.started} nor {how.ended}"
 
 
 def _bases(heard: Heard) -> set[Basis]:

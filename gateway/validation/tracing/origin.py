@@ -166,7 +166,8 @@ def readings_of(
         simulated = {"simulated": True} if entry.get("simulated") else {}
         shown = {f"{name}_time": None if ticks is None else rfc3339(ticks) for name, ticks in times.items()}
         more = {name: cells.get(name) for name in ("value", "raw", "status", "native", "kind")}
-        yield known["tag"], {"seq": held.seq, "digest": held.digest, "event_time": rfc3339(at), **more, **shown, **simulated}
+        told = {"seq": held.seq, "digest": held.digest, "event_time": rfc3339(at), **more, **shown, **simulated}
+        yield known["tag"], told | {"said": entry.get("said")}
 
 
 def _time(cells: Mapping[str, Any], name: str, base: int) -> int | None:

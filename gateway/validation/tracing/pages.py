@@ -1,6 +1,6 @@
 """A trace as a document for people, and as text for a terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
@@ -12,7 +12,7 @@ _READING = ("seq", "event_time", "raw", "value", "status", "kind", "source_time"
 def drafted(found: Mapping[str, Any], asked: str | None) -> dict[str, Any]:
     """Make the draft of a document. asked: the one parameter that was asked for."""
     title = f"Trace of step {found['step']} of batch {found['batch']}" + ("" if asked is None else f", parameter {asked}")
-    return draft("trace", title, blocks(found), _texts(found), batch=found["batch"])
+    return draft("trace", title, blocks(found), as_texts(found), batch=found["batch"])
 
 
 def blocks(found: Mapping[str, Any]) -> Iterator[Block]:
@@ -34,8 +34,13 @@ def blocks(found: Mapping[str, Any]) -> Iterator[Block]:
 
 def text(found: Mapping[str, Any]) -> str:
     """Write it for a terminal."""
+    return plain_text(blocks(found))
+
+
+def plain_text(told: Iterable[Block]) -> str:
+    """Write blocks for a terminal."""
     lines: list[str] = []
-    for block in blocks(found):
+    for block in told:
         match block:
             case Heading():
                 lines += ["", block.text]
@@ -45,7 +50,7 @@ def text(found: Mapping[str, Any]) -> str:
                 lines += [f"  {name}: {value}" for name, value in block.rows]
             case Table():
                 lines += ["  " + " | ".join(row) for row in (block.titles, *block.rows)]
-    return "\n".join(lines[1:])
+    return "\n".join(lines).removeprefix("\n")
 
 
 def _where(revision: Mapping[str, Any]) -> str:
@@ -94,10 +99,10 @@ def _shown(value: Any) -> str:
     return "" if value is None else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _texts(value: Any) -> Any:
+def as_texts(value: Any) -> Any:
     """Write fractions as texts: what is signed has none."""
     if isinstance(value, Mapping):
-        return {name: _texts(one) for name, one in value.items()}
+        return {name: as_texts(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_texts(one) for one in value]
+        return [as_texts(one) for one in value]
     return repr(value) if isinstance(value, float) else value

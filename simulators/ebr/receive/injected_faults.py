@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from simulators.ebr.entry import Entry, Refusal
 
@@ -15,11 +16,12 @@ class InjectedFaults:
     refuse: seq of entries that are not taken, and why. lose: share of messages or pages dropped before they are stored. lose_entries:
     share of entries that are lost of what came and is answered. lose_once: seq of those that are lost the first time they come.
     keep_through: nothing beyond this entry is stored, though all is answered. lose_receipts: share of answers dropped after storing.
-    double_receipts: every receipt twice. answer_after_s: receipts that much later. wrong_digest: receipts with a digest of something
-    else. silent: takes and stores, answers nothing. page_status: HTTP status (with Retry-After page_retry_after) for the next page_times
-    pages; page_body: its body instead of a receipt. largest_page_bytes: answers 413 above. poison_422: a page with a refused entry is
-    answered 422 whole, until that entry comes alone. refuse_types: types of single records that are not taken. unknown_orders: orders
-    that the EBR does not know yet. accepts: schemas with their versions that are taken, as `ebr-gateway/event/1`; None: all that it reads.
+    double_receipts: every receipt twice. answer_after_s: receipts that much later. clock_ahead_s: by how much the EBR's clock is ahead, as
+    its receipts show it. wrong_digest: receipts with a digest of something else. silent: takes and stores, answers nothing.
+    page_status: HTTP status (with Retry-After page_retry_after) for the next page_times pages; page_body: its body instead of a
+    receipt. largest_page_bytes: answers 413 above. poison_422: a page with a refused entry is answered 422 whole, until that entry comes
+    alone. refuse_types: types of single records that are not taken. unknown_orders: orders that the EBR does not know yet.
+    accepts: schemas with their versions that are taken, as `ebr-gateway/event/1`; None: all that it reads.
     """
 
     refuse: dict[int, Refusal] = field(default_factory=dict)
@@ -30,6 +32,7 @@ class InjectedFaults:
     lose_receipts: float = 0.0
     double_receipts: bool = False
     answer_after_s: float = 0.0
+    clock_ahead_s: float = 0.0
     wrong_digest: bool = False
     silent: bool = False
     page_status: int = 0
@@ -91,6 +94,9 @@ class InjectedFaults:
             await asyncio.sleep(self.answer_after_s)
         if self.drops_receipt():
             return []
+        if self.clock_ahead_s and "stored_time" in receipt:
+            stored = datetime.fromisoformat(str(receipt["stored_time"])) + timedelta(seconds=self.clock_ahead_s)
+            receipt = {**receipt, "stored_time": stored.isoformat().replace("+00:00", "Z")}
         if self.wrong_digest:
             receipt = {**receipt, "digest": "f" * 64}
         return [receipt, receipt] if self.double_receipts else [receipt]

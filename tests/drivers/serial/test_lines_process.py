@@ -24,8 +24,10 @@ class Collected(Collector):
     def __init__(self) -> None:
         super().__init__()
         self.kinds = set[str]()
+        self.said = list[list[bytes]]()
 
-    def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", **_):
+    def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", said=(), **_):
+        self.said.append(list(said))
         self.lists.append([(value, status) for _, value, status, _, _ in readings])
         self.kinds.add(kind)
         return self.done()
@@ -99,6 +101,7 @@ TICKET_TAGS = [
 ]
 
 
+@pytest.mark.urs("URS-DAQ-03")
 async def test_a_printer_that_speaks_by_itself_gives_one_event_per_line(tmp_path):
     instrument = Instrument(tmp_path / "port")
     async with reading(tmp_path, TICKET_TAGS, protocol="line", pattern=TICKET) as (emit, _):
@@ -112,6 +115,7 @@ async def test_a_printer_that_speaks_by_itself_gives_one_event_per_line(tmp_path
         assert emit.lists[0] == [(Decimal("12.50"), 0), ("0001", 0), (True, 0)]
         assert emit.lists[-2] == [(Decimal("-0.50"), DYNAMIC), ("0002", DYNAMIC), (False, 0)]
         assert emit.lists[-1][0][0] is None
+        assert emit.said[-2:] == [[b"0002  - 0.50 kg"], [b"0003 1.00 g*"]], "as it came, beside the values"
         assert [finding.code for finding in emit.findings] == ["line-cut", "unit-differs"]
         assert emit.kinds == {"change"}
         instrument.say(b"garbage\r\n")
@@ -213,7 +217,7 @@ REPORTED = {
 REPORT_TAGS = [*NET, Tag(tag="batch", source="scale", address="batch", type="string")]
 
 
-@pytest.mark.urs("URS-DAQ-05")
+@pytest.mark.urs("URS-DAQ-03", "URS-DAQ-05")
 async def test_a_printout_of_several_lines_is_one_event(tmp_path):
     instrument = Instrument(tmp_path / "port")
     async with reading(tmp_path, REPORT_TAGS, **REPORTED) as (emit, task):
@@ -225,6 +229,7 @@ async def test_a_printout_of_several_lines_is_one_event(tmp_path):
             instrument.say(REPORT % (number, number))
         await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0), ("L8", 0)])
         assert emit.lists[-8:] == [[(Decimal(f"{n}.50"), 0), (f"L{n}", 0)] for n in range(1, 9)]
+        assert emit.said[-8:] == [(REPORT % (n, n)).split(b"\r\n")[:-1] for n in range(1, 9)], "every line of it, and of no other"
         instrument.say((REPORT % (9, 9)).replace(b"9,50", b"9.50") + REPORT % (10, 10))  # a line that no pattern takes: not whole
         await emit.until(lambda: emit.lists[-1] == [(Decimal("10.50"), 0), ("L10", 0)])
         assert ("L9", 0) not in [values[1] for values in emit.lists]
@@ -248,6 +253,7 @@ async def test_a_printout_whose_end_does_not_come_is_a_gap(tmp_path):
         instrument.say(b"Signature\r\n......\r\n" + REPORT % (2, 2))
         await emit.until(lambda: emit.lists[-1] == [(Decimal("2.50"), 0), ("L2", 0)])
         assert ("L1", 0) not in [values[1] for values in emit.lists]
+        assert emit.said[-1] == (REPORT % (2, 2)).split(b"\r\n")[:-1], "nothing of the one that was given up"
     instrument.close()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from gateway.context.replay import replay
 from gateway.entries.fold_input import ReadingsInput
 from gateway.entries.ticks import from_rfc3339
 from gateway.evidence.restored_rows import RestoredRows
+from gateway.intake.drafts import said_of
 
 
 @pytest.mark.urs("URS-DAQ-01", "URS-BUF-01", "URS-TIME-02")
@@ -318,3 +320,28 @@ async def test_queued_changes_are_put_in_time_around_a_signal_but_no_tag_is_reor
 
 
 SEGMENT = 32
+
+
+@pytest.mark.urs("URS-DAQ-03")
+async def test_the_line_of_an_instrument_stands_once_beside_what_was_read_from_it(line: Line) -> None:
+    port = line.port("floor-scale")
+    said = b"S S     12.50 kg \xb5"
+    for value in ("12.5", "12.5", "13.0"):
+        readings = [(0, Decimal(value), 0, None, None)]
+        await port(readings, received_ns=time.monotonic_ns(), requested_ns=time.monotonic_ns(), kind="poll", said=[said, b"second"])
+
+    stored = readings_of(await line.entries())
+    assert len(stored) == 2, "what is unchanged is not stored, and so its line is not"
+    assert [entry["said"] for entry in stored] == [["S S     12.50 kg \xb5", "second"]] * 2
+    assert stored[0]["said"][0].encode("latin-1") == said
+    assert "said_left_out" not in stored[0]
+
+
+@pytest.mark.urs("URS-DAQ-03")
+def test_of_very_many_lines_those_that_have_room_are_kept_and_the_others_counted() -> None:
+    lines = [b"\x01" * 100 + b"%d" % number for number in range(400)]
+    kept = said_of(lines)
+    assert [text.encode("latin-1") for text in kept["said"]] == lines[: len(kept["said"])]
+    assert 0 < len(kept["said"]) < 400
+    assert kept["said_left_out"] == 400 - len(kept["said"])
+    assert len(json.dumps(kept)) < 10_000
