@@ -81,7 +81,7 @@ COMPUTED = {
     "drivers/serial/session.py": (),
     "drivers/modbus/unit_findings.py": (),
     "drivers/mes_file/value_findings.py": (),
-    "gateway/context/signals/steps_from_rows.py": (),
+    "gateway/context/signals/steps_from_rows.py": ("mes-step-unreadable", "late-correction"),
 }
 """Where a code is computed, and what can come of it; empty where a function of that file hands on what it is given."""
 NO_FINDING = {"uplink-receipt-earlier-epoch-open", "uplink-receipt-unprovable"}

@@ -69,7 +69,7 @@ def test_an_alarm_reaches_page_status_metrics_and_log_and_goes_when_its_end_is_t
         assert 'ebr_gateway_alarms_open{line="lyon/test-1"} 1.0' in numbers
         assert [problem for problem in command("ready", line.folder).stdout.splitlines() if problem.startswith("alarm")] == []
         logged = [text for text in line.log.read_text().splitlines() if "file-refused" in text]
-        assert [" WARNING " in text[:30] for text in logged] == [True], logged
+        assert [" WARNING " in text[:36] for text in logged] == [True], logged
 
         dropped(line.folder, "good.csv", S3="1.25")
         until(lambda: line.codes("standing") == [])
