@@ -36,7 +36,14 @@ async def in_a_kernel_of_its_own(folder: Path, script: str, *, image: Path | Non
     arguments = [f"mem={memory_mb}M", "rootfstype=hostfs", "ro", f"init={start}", "con=null", "con0=fd:0,fd:1", "quiet"]
     arguments += [] if image is None else [f"ubd0={image}"]
     process = await asyncio.create_subprocess_exec(
-        KERNEL, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        KERNEL,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         out, _ = await process.communicate()
