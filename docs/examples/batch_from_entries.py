@@ -43,7 +43,7 @@ def record(stored: Iterable[bytes], batch: str) -> Item:
     steps = steps_of(events, batch)
     batches = [event for event in parts_joined(events) if event["type"] == "batch" and event.get("batch") == batch]
     ends = closing(batches)
-    first, last = time_of(steps, batches)
+    first, last = time_of(steps, batches, [] if ends else named(entries, batch))
     return {
         "batch": batch,
         "status": status(ends, batches, steps),
@@ -265,11 +265,17 @@ def touches_tags(gap: Item, mine: dict[Name, set[str]], known: set[Name]) -> boo
     return bool(mine[source]) if gap["tags"] == "all" else not mine[source].isdisjoint(gap["tags"])
 
 
-def time_of(steps: Sequence[Item], batches: Sequence[Item]) -> tuple[int | None, int | None]:
-    """From the first start to the last end, or to the entry that closed the batch; in ticks."""
+def named(entries: Iterable[tuple[Item, bytes]], batch: str) -> list[int]:
+    """When entries came that are of the batch: readings by their contexts, events by theirs. An open batch lasts as long as they come."""
+    of = ((entry, [entry["event"]] if "event" in entry else (entry.get("contexts") or {}).values()) for entry, _ in entries)
+    return [ticks(entry["time"]) for entry, contexts in of if any(context.get("batch") == batch for context in contexts)]
+
+
+def time_of(steps: Sequence[Item], batches: Sequence[Item], seen: Sequence[int]) -> tuple[int | None, int | None]:
+    """From the first start to the last end, to the entry that closed the batch, or to the last one that was seen of it; in ticks."""
     starts = [ticks(one["start"]["time"]) for one in (*steps, *batches) if one.get("start")]
     ends = [ticks(one["end"]["time"]) for one in (*steps, *batches) if one.get("end")] + [ticks(one["entered"]) for one in batches]
-    return min(starts, default=None), max(ends, default=None)
+    return min(starts, default=None), max([*ends, *seen], default=None)
 
 
 def ticks(text: str) -> int:

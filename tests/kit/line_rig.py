@@ -235,7 +235,7 @@ class Verdict(NamedTuple):
 def judged(entries: list[dict[str, Any]], truth: Path) -> Verdict:
     """Compare what the EBR holds with what the plant wrote down; the first second of it does not count."""
     stored, late_s = _stored(entries)
-    gaps = _gaps(entries)
+    gaps, seen = _gaps(entries), _seen_through(entries)
     counted: Counter[str] = Counter()
     for source, what in (("plc", "made"), ("meter", "served")):
         made = _truth(truth / f"{source}.jsonl", what)
@@ -247,7 +247,7 @@ def judged(entries: list[dict[str, Any]], truth: Path) -> Verdict:
                     continue
                 counted["made"] += 1
                 if value not in held:
-                    inside = any(start <= ticks <= end for start, end in gaps.get(tag, []))
+                    inside = any(start <= ticks <= seen.get((source, end), end) for start, end in gaps.get(tag, []))
                     counted["in_gaps" if inside else "lost"] += 1
             known = {value for _, value in values}
             counted["invented"] += sum(1 for value in held if value not in known)
@@ -296,6 +296,16 @@ def _window(entry: dict[str, Any]) -> tuple[int, int]:
     """When a poll was asked and answered, as its entry says."""
     base, constant = from_rfc3339(entry["time_base"]), entry["constant"]
     return base + constant["requested_ticks"], base + constant["received_ticks"]
+
+
+def _seen_through(entries: list[dict[str, Any]]) -> dict[tuple[str, int], int]:
+    """(source, end of a gap) -> when the poll was answered that ended it.
+
+    A gap ends in the middle of that poll's window, which is as exact as anybody can say when the device was looked at. A device that stood
+    still answers two questions in one instant of that window: the first of them, which nobody waits for any more, lies in the gap.
+    """
+    windows = [(sum(window) // 2, window[1]) for window in map(_window, filter(_polled, entries))]
+    return {("meter", middle): answered for middle, answered in windows}
 
 
 def _found(entry: dict[str, Any]) -> int:

@@ -11,6 +11,7 @@ from asyncua import ua as _ua
 from asyncua.client import Client  # type: ignore[attr-defined]
 from kit.node_opcua import fetched, free_port, started, until
 from kit.opcua_bench import QUICK, Disk
+from kit.processes import DEADLINE_S
 
 from config import Source, Tag, load
 from config.examples import copy
@@ -59,7 +60,7 @@ async def _played(server: "subprocess.Popen[bytes]", port: int, folder: Path) ->
         server.stdin.flush()
 
     async def said(**what: Any) -> Any:
-        await until(lambda: any(what.items() <= row.row.items() for row in rows()[known:]), 30)
+        await until(lambda: any(what.items() <= row.row.items() for row in rows()[known:]), DEADLINE_S)
         return next(row for row in rows()[known:] if what.items() <= row.row.items())
 
     async def acknowledged(row: Any) -> None:
@@ -76,7 +77,7 @@ async def _played(server: "subprocess.Popen[bytes]", port: int, folder: Path) ->
     level(50)
     await said(active=False, branch=None)
     await acknowledged(next(row for row in rows() if row.row.get("branch")))
-    await until(lambda: any(row.row.get("branch") and row.row["acked"] for row in rows()), 30)
+    await until(lambda: any(row.row.get("branch") and row.row["acked"] for row in rows()), DEADLINE_S)
     known = len(rows())
     level(90)
     await acknowledged(await said(active=True, branch=None))

@@ -11,12 +11,19 @@ from kit.line_rig import Rig, ended
 from kit.processes import until
 from kit.repository import BENCHMARKS
 
+from gateway.context.state import FORMAT
+
 pytestmark = pytest.mark.timeout(900)
 
 EARLIER = """
 import gateway.context
+from gateway.context.fold import FORMAT
 was = gateway.context.Fold.dump
-gateway.context.Fold.dump = lambda fold: was(fold).replace(b'"format":1', b'"format":0')
+def dump(fold):
+    told = was(fold)
+    assert told.count(b'"format":%d' % FORMAT) == 1
+    return told.replace(b'"format":%d' % FORMAT, b'"format":0')
+gateway.context.Fold.dump = dump
 from gateway.cli import main
 main()
 """
@@ -60,7 +67,7 @@ def test_the_line_goes_on_after_an_upgrade_that_can_not_read_the_state(tmp_path:
     folded = re.search(r"folded ([\d,]+) entries in ([\d.]+) s", said)
     assert folded is not None, said
     figures("upgrade", f"state of another format: {folded.group()}, once; {verdict}")
-    assert "not of this version (a state of format 0, this is 1): all" in said
+    assert f"not of this version (a state of format 0, this is {FORMAT}): all" in said
     assert before["equipment"]["mixer"]["batch"] == after["equipment"]["mixer"]["batch"] == "B2026-0417"
     assert (verdict.lost, verdict.doubled, verdict.invented) == (0, 0, 0)
     assert verdict.made > 0
