@@ -190,10 +190,10 @@ class Stamps:
         self, what: What, uplink: str | None, by: By | None, after: Position, through: Position, now: Instant,
         theirs_ticks: int | None = None,
     ) -> None:  # fmt: skip
+        of_page = self._references.pop(uplink, {}) if what == "confirmed" and uplink is not None else {}
         if self._count >= MOST_KEPT:
             self._not_kept += 1
             return
-        of_page = self._references.pop(uplink, {}) if what == "confirmed" and uplink is not None else {}
         references = {str(seq): text for (epoch, seq), text in of_page.items() if epoch == through[0]}
         # Whole microseconds, so that what is told twice, in other runs, is the same instant.
         item = Item(what, uplink, by, after, through, now.ticks // 10 * 10, now.bound_s, theirs_ticks, references or None)

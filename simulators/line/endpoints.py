@@ -1,6 +1,7 @@
 """Decides which endpoints of a line a simulation may serve as they are, and moves the others to this machine."""
 
 import re
+import secrets
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -50,8 +51,11 @@ def moved_uplink(uplink: Uplink) -> str:
 
 
 def free_ports() -> Iterator[int]:
-    """Yield ports on which nothing listened when asked; none twice. They lie below the range of outgoing connections."""
-    port = 20_000 + (hash(socket.gethostname()) + id(object()) // 64) % 8_000
+    """Yield ports on which nothing listened when asked; none twice. They lie below the range of outgoing connections.
+
+    From another one on each time: who asks at the same instant, in this process or another, is not to be given the same.
+    """
+    port = secrets.randbelow(12_000)
     while True:
         port = 20_000 + (port + 1) % 12_000
         with socket.socket() as probe:

@@ -35,11 +35,14 @@ find /opt /etc/systemd/system /etc/sysusers.d -xdev -type f -newer /root/steps/s
 done
 """
 SMALL = """
-find wheels -type f ! -name 'click-*' -delete
+find wheels -type f ! -name 'click-*' ! -name 'orjson-*' -delete
 awk '/^[a-z]/ {keep = /^click==/} keep' locks/databases.txt >kept; mv kept locks/databases.txt
 find . -type f ! -name SHA256SUMS -printf '%P\\n' | sort | xargs -d '\\n' sha256sum >SHA256SUMS
 """
-"""A bundle of which the program can say its version, and no more: it is made a dozen times, and what libraries do is tried elsewhere."""
+"""A bundle of which the program can say its version, and no more: it is made a dozen times, and what libraries do is tried elsewhere.
+
+orjson says for which Python the folder is.
+"""
 UNITS = """
 cat >/etc/systemd/system/sim.service <<'END'
 [Service]

@@ -6,15 +6,14 @@ from contextlib import AsyncExitStack, suppress
 from typing import Self, TypeVar
 
 from config import Source
-from drivers.contract import DriverError, LinkLost
+from drivers.contract import BadReply, DriverError, LinkLost
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.session.link import Link, connected, plain_errors
 from drivers.opcua.session.refusals import SESSION_GONE
 from drivers.opcua.settings import OpcUaSettings
 
-AGAIN = 3
-"""So often one question is asked again before its failure is the work's."""
-WAIT_S = 1.0
+WAITS_S = (1.0, 5.0, 15.0)
+"""Before one question is asked again: a server that starts anew needs some seconds. After them its failure is the work's."""
 
 T = TypeVar("T")
 
@@ -22,7 +21,7 @@ T = TypeVar("T")
 class LastingSession:
     """A session with the first endpoint, opened again when it is lost. link: that of now; it must not be kept.
 
-    said: called when it was lost. Raises LinkLost where the server came back with other namespaces: nodes that were found mean others then.
+    said: called when it was lost. Raises BadReply where the server came back with other namespaces: nodes that were found mean others then.
     """
 
     link: Link
@@ -30,6 +29,7 @@ class LastingSession:
     def __init__(self, source: Source, settings: OpcUaSettings, said: Callable[[str], None]) -> None:
         self._source, self._settings, self._said = source, settings, said
         self._stack = AsyncExitStack()
+        self._is_lost = False
 
     async def __aenter__(self) -> Self:
         self.link = await self._opened()
@@ -42,23 +42,34 @@ class LastingSession:
         return await self._stack.enter_async_context(connected(self._source, self._settings, self._source.endpoints[0]))
 
     async def ask(self, doing: str, question: Callable[[Link], Awaitable[T]]) -> T:
-        """Ask in the session of now, and again in the next if it is lost. Raises LinkLost, BadReply."""
-        for left in range(AGAIN, -1, -1):
+        """Ask in the session of now, and in the next if it is lost. Raises LinkLost, BadReply."""
+        for wait_s in WAITS_S:
             with plain_errors(doing):
                 try:
+                    await self._open_again()
                     return await question(self.link)
-                except (LinkLost, TimeoutError, OSError, ua.UaStatusCodeError) as error:
-                    if left == 0 or (isinstance(error, ua.UaStatusCodeError) and error.code not in SESSION_GONE):
+                except (LinkLost, TimeoutError, OSError):
+                    self._lose()
+                except ua.UaStatusCodeError as error:
+                    if error.code not in SESSION_GONE:
                         raise
-            await self._again()
-        raise AssertionError("it was asked, or it failed")
+                    self._lose()
+            await asyncio.sleep(wait_s)
+        with plain_errors(doing):
+            await self._open_again()
+            return await question(self.link)
 
-    async def _again(self) -> None:
+    def _lose(self) -> None:
+        self._is_lost = True
         self._said("the connection was lost, it is made again")
+
+    async def _open_again(self) -> None:
+        if not self._is_lost:
+            return
         before = self.link.namespaces
         with suppress(DriverError):  # it is lost
             await self._stack.aclose()
-        await asyncio.sleep(WAIT_S)
         self.link = await self._opened()
         if self.link.namespaces != before:
-            raise LinkLost("the server came back with other namespaces: begin again")
+            raise BadReply("the server came back with other namespaces: begin again")
+        self._is_lost = False

@@ -140,6 +140,19 @@ def test_what_waits_is_bounded_and_what_is_not_kept_is_counted(hand: Hand, stamp
     assert "not_kept" not in stamps.take()[0]
 
 
+@pytest.mark.urs("URS-AUD-09")
+def test_what_a_receiver_calls_a_record_goes_with_its_confirmation_or_not_at_all(stamps: Stamps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", 0)
+    stamps.referred("ebr", (7, 11), "A-11")
+    stamps.confirmed("ebr", (7, 10), (7, 11), "receipt")
+    assert stamps.take() == [{"type": "stamps", "runs": [], "not_kept": 1}]
+    monkeypatch.setattr(module, "MOST_KEPT", 10)
+    stamps.referred("ebr", (7, 12), "A-12")
+    stamps.confirmed("ebr", (7, 11), (7, 12), "receipt")
+    ((run,),) = [event["runs"] for event in stamps.take()]
+    assert run["references"] == {"12": "A-12"}
+
+
 @pytest.mark.urs("URS-TIME-02")
 def test_commits_come_from_the_writers_thread_while_others_are_told(hand: Hand, stamps: Stamps) -> None:
     events: list[dict[str, Any]] = []

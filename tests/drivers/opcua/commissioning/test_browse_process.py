@@ -80,6 +80,21 @@ async def test_a_browse_whose_connection_is_lost_goes_on_where_it_was_and_finds_
         assert said.count("the connection was lost, it is made again") >= 2
 
 
+async def test_a_browse_waits_for_a_server_that_is_away_for_some_seconds(tmp_path: Path) -> None:
+    async with in_folders(tmp_path, 3, 2) as bench:
+        whole = await bench.driver.browse()
+        said: list[str] = []
+
+        def progress(text: str) -> None:
+            if not said:
+                bench.cable.cut()
+                asyncio.get_running_loop().call_later(2.0, bench.cable.mend)
+            said.append(text)
+
+        assert await bench.driver.browse(progress=progress) == whole
+        assert said.count("the connection was lost, it is made again") >= 2
+
+
 async def test_a_folder_that_does_not_tell_what_lies_below_it_is_left_out_by_name(tmp_path: Path) -> None:
     async with in_folders(tmp_path, 3, 2) as bench:
         bench.plc.switches.browse_refused = {"G1"}
