@@ -197,6 +197,7 @@ class Journal:
     def read(self, after: tuple[int, int], *, max_bytes: int, max_entries: int = 1000) -> list[Entry]:
         """Return committed entries after (epoch, seq), in order: at least one if there is one, even if it is larger than max_bytes.
 
+        What lies on the disk comes from one segment at most: whoever wants all asks again after the last one, until nothing comes.
         May read the disk. Every entry read from disk is compared with its digest. Raises StorageError if one is damaged.
         """
         return self._view.read(after, max_bytes, max_entries)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from golden.product import Clock, Evidence, Fold, Intake, Journal, Limits, Line, signer
+from kit import journals
 
 S = 10_000_000
 T0 = 1_795_330_000 * S  # 2026-11-22T06:46:40Z
@@ -94,7 +95,7 @@ class Rig:
             self.ended.append(event["batch"])
 
     def entries(self) -> list[Any]:
-        return self.journal.read((0, 0), max_bytes=1 << 30, max_entries=1_000_000)
+        return journals.entries(self.journal)
 
 
 def opened(folder: Path, line: Line) -> Journal:

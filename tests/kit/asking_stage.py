@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from kit import journals
+
 import config
 from buffer import Journal
 from config import Line
@@ -113,7 +115,7 @@ class Stage:
         await port(readings, received_ns=received_ns, requested_ns=requested_ns, kind="poll", alive=alive or None, **more)
 
     def entries(self) -> list[dict[str, Any]]:
-        return [json.loads(entry.payload) for entry in self.journal.read((0, 0), max_bytes=1 << 30)]
+        return [json.loads(entry.payload) for entry in journals.entries(self.journal)]
 
     def events(self, kind: str) -> list[Mapping[str, Any]]:
         return [entry["event"] for entry in self.entries() if entry.get("event", {}).get("type") == kind]

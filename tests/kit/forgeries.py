@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from typing import Any
 
+from kit import journals
 from kit.receipt_rig import GATEWAY, ReceiptRig
 
 from buffer.receipts import UNPROVED
@@ -28,9 +29,7 @@ class Forger:
 
     def __init__(self, rig: ReceiptRig, seed: int) -> None:
         self.random = random.Random(seed)
-        entries = rig.journal.read((0, 0), max_bytes=1 << 30, max_entries=10_000)
-        while more := rig.journal.read((entries[-1].epoch, entries[-1].seq), max_bytes=1 << 30, max_entries=10_000):
-            entries += more
+        entries = journals.entries(rig.journal)
         self.digests = {(entry.epoch, entry.seq): hashlib.sha256(entry.payload).hexdigest() for entry in entries}
         self.places = sorted(self.digests)
         self.epochs = sorted({epoch for epoch, _ in self.places})

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kit import journals
+
 import config
 from buffer import Journal
 from gateway.clock import Clock, system_clock
@@ -35,7 +37,7 @@ class Line:
 
     async def entries(self) -> list[dict[str, Any]]:
         await self.intake.happened({"type": "heartbeat", "observed": {}})
-        return [json.loads(entry.payload) for entry in self.journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000)][:-1]
+        return [json.loads(entry.payload) for entry in journals.entries(self.journal)][:-1]
 
 
 def readings_of(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from kit import journals
 from kit.processes import eventually, free_port
 
 from buffer import Body, Journal
@@ -119,7 +120,7 @@ class Site:
             return dict(db.execute("SELECT seq, payload FROM entries"))
 
     def stored_alike(self) -> bool:
-        return self.held() == {entry.seq: entry.payload for entry in self.journal.read((0, 0), max_bytes=1 << 30, max_entries=1_000_000)}
+        return self.held() == {entry.seq: entry.payload for entry in journals.entries(self.journal)}
 
     async def close(self) -> None:
         for task in self._tasks:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kit import journals
 from kit import random_recipes as recipes
 
 import config
@@ -232,7 +233,7 @@ async def played(path: Path, seed: int) -> Played:
     try:
         plant = Plant(line, journal, seed)
         await plant.play()
-        payloads = [entry.payload for entry in journal.read((0, 0), max_bytes=1 << 30, max_entries=1_000_000)]
+        payloads = [entry.payload for entry in journals.entries(journal)]
     finally:
         journal.close()
     key = (line.data / "key.pub").read_text().strip()

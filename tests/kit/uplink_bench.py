@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from kit import journals
 from kit.processes import eventually, free_port
 
 from buffer import Body, Journal
@@ -147,7 +148,7 @@ class Bench:
             return dict(db.execute("SELECT seq, payload FROM entries WHERE epoch=?", (self.journal.last[0],)))
 
     def stored_alike(self) -> bool:
-        ours = {entry.seq: entry.payload for entry in self.journal.read((0, 0), max_bytes=1 << 30, max_entries=1_000_000)}
+        ours = {entry.seq: entry.payload for entry in journals.entries(self.journal)}
         return ours == self.held()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import journals
 from kit.processes import DEADLINE_S, eventually
 
 import config
@@ -71,7 +72,7 @@ async def test_an_alarm_of_the_server_stands_in_the_journal_and_is_recomputed(tm
     ]
     assert told[1]["by"] == "jdupont"
     assert told[0]["equipment"] == "granulator"
-    payloads = [entry.payload for entry in journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000)]
+    payloads = [entry.payload for entry in journals.entries(journal)]
     rows = [row["row"] for payload in payloads for row in json.loads(payload).get("event", {}).get("rows", ()) if _is_of(payload, "events")]
     assert [(row["message"], row["event_type"]) for row in rows] == [("Recipe R7 loaded", "i=2041")], "kept, and no alarm"
     assert list(recompute(line, payloads)) == []
@@ -88,6 +89,6 @@ async def _alarms(intake: Intake, journal: Journal, count: int) -> list[dict[str
     async with asyncio.timeout(DEADLINE_S):
         while len(told) < count:
             await intake.happened({"type": "heartbeat", "observed": {}})  # an alarm is decided with the first event after it
-            entries = [json.loads(e.payload) for e in journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000)]
+            entries = [json.loads(e.payload) for e in journals.entries(journal)]
             told = [entry["event"] for entry in entries if entry.get("event", {}).get("type") == "alarm"]
     return told

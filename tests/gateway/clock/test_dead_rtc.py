@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import journals
 from kit.collector import fail_on
 
 import config
@@ -92,7 +93,7 @@ class Plant:
 
     async def entries(self) -> list[bytes]:
         await self.intake.heartbeat()
-        return [entry.payload for entry in self.journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000)]
+        return [entry.payload for entry in journals.entries(self.journal)]
 
 
 def seconds(text: str) -> float:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from kit import journals
 from kit.collector import fail_on
 
 import config
@@ -28,7 +29,7 @@ async def test_a_clock_that_leaves_its_limit_and_comes_back(tmp_path: Path) -> N
         for offset_s in (0.1, 1.9, 5.01, 5.02, -5.0, 0.3, 0.2, -2.5):
             port.source_offset(offset_s, 0.01)
         await intake.happened({"type": "heartbeat", "observed": {}})
-        entries = [json.loads(entry.payload) for entry in journal.read((0, 0), max_bytes=100_000_000)]
+        entries = [json.loads(entry.payload) for entry in journals.entries(journal)]
     finally:
         await asyncio.to_thread(journal.close)
     findings = [entry["event"] for entry in entries if entry.get("event", {}).get("code") == "source-clock-off"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import journals
 from kit.clock_hands import Hands, S
 from kit.collector import fail_on
 
@@ -75,7 +76,7 @@ class Machine:
 
     async def entries(self) -> list[dict[str, Any]]:
         await self.intake.heartbeat()
-        return [json.loads(entry.payload) for entry in self.journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000)]
+        return [json.loads(entry.payload) for entry in journals.entries(self.journal)]
 
     async def gaps(self) -> list[tuple[str, int, int]]:
         """The closed gaps of the source: (cause, start, end) in ticks."""

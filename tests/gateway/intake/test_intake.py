@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from kit import mes_sql
+from kit import journals, mes_sql
 from kit.collector import Journal as Collected
 from kit.collector import running
 from kit.intake_line import Line, events_of, numeric, readings_of
@@ -296,7 +296,7 @@ async def test_a_row_that_stands_in_the_journal_is_known_again_whatever_numbers_
             await read.until(lambda: len(read.messages) == len(numbers))
         await line.port("mes")([], received_ns=time.monotonic_ns(), messages=read.messages)
         restored = RestoredRows()
-        for entry in line.journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000):
+        for entry in journals.entries(line.journal):
             restored.take(entry)
         again.watermark = restored.facts()["mes"]
         assert again.watermark[MARK]["lots"]["rows"] == [row_mark(message.key, message.row) for message in read.messages]

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from kit import journals
 from kit.processes import DEADLINE_S, free_port
 from kit.random_line import Recorded
 
@@ -69,7 +70,7 @@ async def test_every_kind_of_record_arrives_once_and_the_batch_s_end_accounts_fo
     shutil.copytree(recorded(6).line.folder, tmp_path / "line")
     journal = await asyncio.to_thread(Journal.open, tmp_path / "line" / "data", GATEWAY, retain_s=86_400, max_bytes=2_000_000_000)
     journal.append(more(), urgent=True).result()
-    entries = [json.loads(entry.payload) for entry in journal.read((0, 0), max_bytes=1 << 30, max_entries=1_000_000)]
+    entries = [json.loads(entry.payload) for entry in journals.entries(journal)]
     expected = {name_of(entry): entry for entry in entries if entry.get("event", {}).get("type") in KINDS}
 
     await delivered(tmp_path, journal, kind)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from kit import journals
 from kit.processes import DEADLINE_S
 
 from buffer import Body, Journal, Origin, chain, keys
@@ -60,7 +61,7 @@ class Gateway:
         return len(held) + 1
 
     def payloads(self) -> list[bytes]:
-        return [entry.payload for entry in self.journal.read((0, 0), max_bytes=1 << 30, max_entries=1_000_000)]
+        return [entry.payload for entry in journals.entries(self.journal)]
 
     @property
     def stream(self) -> tuple[str, int]:
