@@ -12,6 +12,7 @@ import random
 import resource
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Writer:
         self.names = [tag.tag for tag in line.tags_of(SOURCE)]
         self.analog = [n for n, tag in enumerate(line.tags_of(SOURCE)) if tag.type.startswith("float")]
         self.readings = 0
+        self.appended: Future[Any]
 
     def event(self, ticks: int, event: dict[str, Any]) -> None:
         seq = self.journal.next_seq
@@ -68,9 +70,9 @@ class Writer:
     def _append(self, bodies: list[Any], made: list[dict[str, Any]], head: dict[str, Any], *, state: bool = False) -> None:
         plain = {k: v for k, v in head.items() if not k.startswith("source")}
         bodies += [event_body(plain, event) for event in made]
-        done = self.journal.append(bodies, state=self.fold.dump() if state else None)
+        self.appended = self.journal.append(bodies, state=self.fold.dump() if state else None)
         if state or made:
-            done.result()
+            self.appended.result()
 
 
 def make(folder: Path, days: float) -> None:
@@ -97,6 +99,7 @@ def make(folder: Path, days: float) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"day {days:g}: state {len(writer.fold.dump()) / 1e6:.2f} MB, peak memory {peak:.0f} MiB")
     writer.event(T0 + end_s * TICKS_PER_S, {"type": "heartbeat", "observed": {}})
+    writer.appended.result()  # all that is counted is there when the process ends
     print(f"{writer.readings:,} readings, {writer.journal.last[1]:,} entries")
     runs = len(writer.fold.state.runs)
     print(f"{runs} runs alive; killed", flush=True)

@@ -108,6 +108,11 @@ def test_a_disk_that_takes_3_s_per_fsync_loses_nothing_and_is_no_reason_for_the_
     assert verdict.good()
 
 
+def is_locked(rig: Rig) -> bool:
+    """Return True while the page says that another program has the journal; what is over and waits to be acknowledged is not."""
+    return any("another program" in problem and ", over, " not in problem for problem in page(rig).get("problems", []))
+
+
 def locked(path: Path, rig: Rig, seconds: float) -> tuple[list[float], float]:
     """The sqlite3 command line, or another program like it, locks a file of the journal: (waits, how long until the page says so)."""
     if cli := shutil.which("sqlite3"):
@@ -119,11 +124,12 @@ def locked(path: Path, rig: Rig, seconds: float) -> tuple[list[float], float]:
     begun_s = time.monotonic()
     foreign.stdin.write(".timeout 5000\nBEGIN IMMEDIATE;\n" if cli else "BEGIN IMMEDIATE\n")
     foreign.stdin.flush()
-    until(lambda: says(rig, "another program"))
+    until(lambda: is_locked(rig))
     told_s = time.monotonic() - begun_s
     waits = watched(rig, seconds - told_s)
     foreign.stdin.close()
     foreign.wait(10)
+    until(lambda: page(rig) and not is_locked(rig))  # what waited is committed: a next lock is not taken for this one
     return waits, told_s
 
 
