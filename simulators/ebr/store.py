@@ -15,45 +15,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from simulators.ebr import base, checkpoints, signatures
+from simulators.ebr import base, checkpoints, signatures, tables
+from simulators.ebr.ahead import MOST_AHEAD_BYTES, MOST_AHEAD_ENTRIES, Room
 from simulators.ebr.entry import NOTHING, Entry, Refusal, Stream, Unreadable, facts, read
-from simulators.ebr.record.readings import span
 
 log = logging.getLogger(__name__)
 
 MAX_REJECTED = 1_000
-MOST_AHEAD_ENTRIES = 32_768
-MOST_AHEAD_BYTES = 67_108_864
-"""Of a stream, what is kept beyond the place through which it is whole: eight windows of a gateway. What lies farther comes again."""
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS entries(
-  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, digest TEXT NOT NULL, payload BLOB NOT NULL,
-  PRIMARY KEY (gateway, epoch, seq));
-CREATE TABLE IF NOT EXISTS streams(
-  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, through INTEGER NOT NULL, digest TEXT NOT NULL,
-  PRIMARY KEY (gateway, epoch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS rejected(
-  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, digest TEXT NOT NULL, previous TEXT NOT NULL,
-  code TEXT NOT NULL, retry TEXT NOT NULL, reason TEXT NOT NULL, leaf BLOB NOT NULL,
-  PRIMARY KEY (gateway, epoch, seq)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS suspects(
-  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, digest TEXT NOT NULL, payload BLOB NOT NULL, why TEXT NOT NULL,
-  PRIMARY KEY (gateway, epoch, seq, digest));
-CREATE TABLE IF NOT EXISTS facts(
-  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, batch TEXT, source TEXT,
-  time TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS facts_by_batch ON facts(batch, kind);
-CREATE INDEX IF NOT EXISTS facts_by_kind ON facts(kind, gateway, epoch, seq);
-CREATE TABLE IF NOT EXISTS spans(
-  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-  PRIMARY KEY (gateway, epoch, seq)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS spans_by_time ON spans(gateway, last);
-CREATE TABLE IF NOT EXISTS records(
-  id TEXT PRIMARY KEY, digest TEXT NOT NULL, payload BLOB NOT NULL, gateway TEXT, epoch INTEGER, seq INTEGER);
-CREATE TABLE IF NOT EXISTS counts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
-
 Rule = Callable[[Entry], Refusal | None]
 
 
@@ -86,26 +54,9 @@ class Store:
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_TABLES + base.TABLES + checkpoints.TABLES + signatures.TABLES)
+        self._db.executescript(tables.TABLES + base.TABLES + checkpoints.TABLES + signatures.TABLES)
         with self._transaction():
-            self._renew()
-
-    def _renew(self) -> None:
-        """Migrate a store that an earlier version made."""
-        if "signer" not in {row[1] for row in self._db.execute("PRAGMA table_info(checkpoints)")}:
-            self._db.execute("ALTER TABLE checkpoints ADD COLUMN signer TEXT")
-        if "seq" not in {row[1] for row in self._db.execute("PRAGMA table_info(records)")}:
-            for column in ("gateway TEXT", "epoch INTEGER", "seq INTEGER"):
-                self._db.execute(f"ALTER TABLE records ADD COLUMN {column}")
-            for record_id, digest, payload in self._db.execute("SELECT id, digest, payload FROM records").fetchall():
-                self._file(record_id, digest, read(payload))
-        self._db.execute("CREATE INDEX IF NOT EXISTS records_by_entry ON records(gateway, epoch, seq)")
-        missing = (
-            "SELECT e.payload FROM facts f JOIN entries e USING (gateway, epoch, seq)"
-            " LEFT JOIN spans s USING (gateway, epoch, seq) WHERE f.kind='readings' AND s.seq IS NULL"
-        )
-        for (payload,) in self._db.execute(missing).fetchall():
-            _note_times(self._db, read(payload))
+            tables.renew(self._db)
 
     def trust(self, gateway: str, key: signatures.Key) -> None:
         """Trust a key that a person has given."""
@@ -135,7 +86,7 @@ class Store:
         """
         taken = Taken()
         with self._transaction():
-            room = _Room(self._db, self._ahead_entries, self._ahead_bytes)
+            room = Room(self._db, self._ahead_entries, self._ahead_bytes)
             for payload in payloads:
                 taken.received += 1
                 try:
@@ -175,14 +126,8 @@ class Store:
             row = self._db.execute("SELECT digest FROM records WHERE id=?", (record_id,)).fetchone()
             if row is not None:
                 return "duplicate" if row[0] == digest else "conflict"
-            self._file(record_id, digest, read(payload))
+            tables.file_record(self._db, record_id, digest, read(payload))
         return "stored"
-
-    def _file(self, record_id: str, digest: str, entry: Entry) -> None:
-        """Store a record as the entry that it was made from; it has no chain, but is found by its batch like any other."""
-        key = (entry.gateway, entry.epoch, entry.seq)
-        self._db.execute("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?)", (record_id, digest, entry.payload, *key))
-        self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in facts(entry.item)))
 
     def receipt(self, stream: Stream) -> dict[str, object]:
         """Make the current receipt of a stream.
@@ -248,7 +193,7 @@ class Store:
         self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?)", (*key, entry.digest, entry.payload))
         entry_facts = facts(entry.item)
         self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in entry_facts))
-        _note_times(self._db, entry)
+        tables.note_times(self._db, entry)
         taken.stored += 1
         if entry.seq <= through and not self._check(entry.stream, entry.seq, taken):
             taken.stored -= 1
@@ -388,31 +333,6 @@ class Store:
 def _rfc3339(at_ns: int) -> str:
     """Write a time as RFC 3339, in microseconds."""
     return datetime.fromtimestamp(at_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at_ns // 1000 % 10**6:06d}Z"
-
-
-class _Room:
-    """The room beyond the whole part of each stream, while a page is taken."""
-
-    def __init__(self, db: sqlite3.Connection, entries: int, size: int) -> None:
-        self._db, self._entries, self._bytes = db, entries, size
-        self._held: dict[Stream, int] = {}
-
-    def has(self, entry: Entry, through: int) -> bool:
-        """True if the entry may be kept; the next entry of the chain always may."""
-        if entry.seq <= through + 1:
-            return True
-        if entry.seq > through + self._entries:
-            return False
-        if entry.stream not in self._held:
-            sql = "SELECT coalesce(sum(length(payload)), 0) FROM entries WHERE gateway=? AND epoch=? AND seq>?"
-            self._held[entry.stream] = self._db.execute(sql, (*entry.stream, through)).fetchone()[0]
-        self._held[entry.stream] += len(entry.payload)
-        return self._held[entry.stream] <= self._bytes
-
-
-def _note_times(db: sqlite3.Connection, entry: Entry) -> None:
-    if (reach := span(entry.item)) is not None:
-        db.execute("INSERT INTO spans VALUES (?,?,?,?,?)", (entry.gateway, entry.epoch, entry.seq, *reach))
 
 
 def _is_the_rejected(db: sqlite3.Connection, entry: Entry) -> bool:
