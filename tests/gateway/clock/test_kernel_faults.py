@@ -143,10 +143,11 @@ async def main():
     _, lost = await told.next("unsynchronised")
     first = clock.stamp()
     await asyncio.sleep(1)
+    before = time.monotonic()
     at = set_clock(RIGHT)
     found, step = await told.next("step")
     _, recovered = await told.next("recovered")
-    say("rtc", first=first.ticks / 1e7, status=first.status, right=RIGHT - (at - first.monotonic_s),
+    say("rtc", first=first.ticks / 1e7, status=first.status, right=RIGHT - (at - first.monotonic_s), set_within_s=at - before,
         bound_s=recovered["correction_bound_s"], correction_s=recovered["correction_s"]["start"], step_s=step["step_s"], after_s=found - at)
     watch.cancel()
 
@@ -211,6 +212,6 @@ async def test_a_machine_that_starts_in_1970(tmp_path, figures):
     assert told["first"] < 200, "the stamp says 1970 and stays so"
     assert told["after_s"] < 2.0
     wrong_s = told["first"] + told["correction_s"] - told["right"]
-    assert abs(wrong_s) <= told["bound_s"] + 0.001
+    assert abs(wrong_s) <= told["bound_s"] + 0.001 + told["set_within_s"]  # when it was set is known no better
     found = f"step found in {told['after_s'] * 1000:.0f} ms"
     figures("clock", f"1970 boot: placed {wrong_s * 1000:+.2f} ms from the truth, bound {told['bound_s'] * 1000:.2f} ms; {found}")
