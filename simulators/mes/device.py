@@ -30,7 +30,7 @@ class MesDevice:
         else:
             patterns = [Pattern(options, self._read_of(options["name"])) for options in source.options.get("pattern", ())]
             self._patterns = {pattern.name: pattern for pattern in patterns}
-        times = {each.name: each.time for each in (*self._queries.values(), *self._patterns.values())}
+        times = {name: query.time for name, query in self._queries.items()} | {name: one.time for name, one in self._patterns.items()}
         self._aggregates = Aggregates(tags, times)
         self._tables: Tables | None = None
         self._drop: Drop | None = None

@@ -200,7 +200,7 @@ def _registers_are_those_of_the_device(plant: Plant, parameters: dict[str, Any])
         served.setdefault(item["tag"], []).append(item)
     for parameter, tag, order, kept in (("t", "mix.temp", "CDAB", False), ("m", "mix.mass", "DCBA", False)):
         readings = parameters[parameter]["readings"]
-        assert len(readings) > 5
+        assert len(readings) > 2
         for reading in readings:
             raw = reading["value"] if reading["raw"] is None else reading["raw"]
             expected = registers_of(place_of(plant.tags[tag], "CDAB"), raw, "ascii")

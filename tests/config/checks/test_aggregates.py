@@ -114,3 +114,17 @@ def test_what_can_not_be_is_refused_with_its_line(tmp_path: Path, row: str, why:
     done = called("check", folder_of(tmp_path / "line", row))
     told = [line for line in (done.stdout + done.stderr).splitlines() if "tags.csv:2: " in line and why in line]
     assert (done.returncode, len(told)) == (2, 1), done.stdout + done.stderr
+
+
+@pytest.mark.urs("URS-DAQ-08", "URS-MAP-01")
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        (f"{MES},mean:60,began_at,ended_at,samples,", "mean over 60 s at its source, window: start by began_at, end by ended_at, count by"),
+        (f"{OPC},max:0.5,,,,end", "max over 0.5 s at its source, window: its end is the value's time"),
+        (f"{PLC},mean:60,,,,", "mean over 60 s at its source, window: not known"),
+    ],
+)  # fmt: skip
+def test_the_data_dictionary_says_what_tells_the_window(tmp_path: Path, row: str, text: str) -> None:
+    told = called("config", "dictionary", folder_of(tmp_path / "line", row), "--format", "csv").stdout
+    assert f"; {text}" in told
