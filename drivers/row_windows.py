@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from config import Tag
-from drivers.contract import Finding, Window
+from drivers.contract import UNFORESEEN, Finding, Window, crashed
 from drivers.local_time import Moment
 from drivers.row_settings import RowTime, zone_of
 
@@ -76,6 +76,9 @@ class Windows:
             count = _count(columns.get("aggregate_count"), row)
         except Unusable as error:
             self._faults.setdefault(index, (str(error), key, error.cell))
+            return None
+        except UNFORESEEN as error:  # one window's, whatever it is
+            self._faults.setdefault(index, (crashed(error), key, None))
             return None
         return None if start is None and end is None and count is None else Window(start, end, count)
 

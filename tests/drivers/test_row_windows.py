@@ -78,6 +78,20 @@ def test_a_column_that_is_not_there_is_said_once_and_not_again_for_the_next_row(
     assert windows.findings("query minutes") == []
 
 
+class Odd:
+    """A cell of a library's own type that fails when it is asked what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text of it")
+
+
+def test_what_no_rule_foresaw_of_a_window_is_that_window_s_alone() -> None:
+    windows = Windows([(3, MEAN)], PARIS)
+    assert windows.of([{**ROW, "samples": Odd()}, ROW], ["17", "18"], [True, True]) == [{}, {3: Window(NOON - 60 * S, NOON, 58)}]
+    (finding,) = windows.findings("query minutes")
+    assert "crashed: RuntimeError: no text of it" in finding.text
+
+
 @pytest.mark.urs("URS-TIME-11", "URS-DAQ-08")
 def test_an_edge_in_the_hour_that_comes_twice_is_not_known_unless_a_rule_says_which() -> None:
     autumn = {**ROW, "began_at": "2026-10-25 01:59:00", "ended_at": "2026-10-25 02:30:00"}
