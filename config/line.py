@@ -52,6 +52,10 @@ class Tag:
     scaling: Scaling | None = None  # from raw/eu pairs, scale/offset, and source_unit -> unit
     not_available: RawCodes | None = None  # raw values that mean: no value
     aggregate: tuple[str, float] | None = None  # ("mean", 60.0)
+    aggregate_start: str | None = None  # columns of the same rows that tell the window of each value
+    aggregate_end: str | None = None
+    aggregate_count: str | None = None
+    aggregate_stamp: Literal["start", "end"] | None = None  # which edge of the window the value's own time is
     criticality: Literal["CPP", "CQA", "GMP", "none"] = "none"
     time_authority: Literal["device", "server", "gateway"] | None = None
     instrument: str | None = None
@@ -59,6 +63,12 @@ class Tag:
     description: str | None = None
     criticality_given: bool = field(default=True, compare=False)  # False: the cell was empty
     place: Place = field(default_factory=lambda: Place("tags.csv"), compare=False)
+
+    @property
+    def window_columns(self) -> dict[str, str]:
+        """The columns of the source's rows that tell the window of an aggregate, by the column of the map."""
+        named = {name: getattr(self, name) for name in ("aggregate_start", "aggregate_end", "aggregate_count")}
+        return {name: column for name, column in named.items() if column is not None}
 
     @property
     def raw_range(self) -> tuple[Bound, Bound] | None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -132,6 +132,40 @@ def crashed(error: BaseException) -> str:
     return f"crashed: {type(error).__name__}{': ' if text else ''}{text}"
 
 
+class Kept(NamedTuple):
+    """Bytes as they came, of a run of registers: of these tags the value that is stored does not give them back.
+
+    address: of the first register, in the driver's grammar.
+    """
+
+    tags: tuple[int, ...]
+    address: str
+    data: bytes
+
+
+class AsRead(Protocol):
+    """What a list was decoded from, as it came over the wire: asked only for readings of which the stored value does not give it back."""
+
+    @property
+    def untold(self) -> frozenset[int]:
+        """Tags of which a good value may not tell it: one bit of a register, a text with something behind it."""
+
+    def kept(self, stored: Mapping[int, Any]) -> list[Kept]:
+        """Return what has to be kept of these readings. stored: tag -> as it is stored, raw where the map scales; None: null.
+
+        It is asked during the call of `emit`, and not after it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a source tells of the window of one aggregate. None: it does not tell. start, end: ticks; count: of samples in it."""
+
+    start: int | None = None
+    end: int | None = None
+    count: int | None = None
+
+
 BEHIND = "observed"
 """See `watermark` of `Emit`."""
 
@@ -160,6 +194,8 @@ class Emit(Protocol):
         kept: Collection[int] = (),
         look: Look | None = None,
         said: Sequence[bytes] = (),
+        as_read: AsRead | None = None,
+        windows: Sequence[Window | None] = (),
     ) -> Awaitable[None]:
         """Hand over one list, in the source's order. The order is fixed at the call; the awaitable completes when all of it is on disk.
 
@@ -184,6 +220,9 @@ class Emit(Protocol):
         of these it closes as filled, of the others as lost.
         look: how the messages were found; all of them are of its name.
         said: the lines, as they came, that the readings were read from: kept once beside them, where a reading is stored.
+        as_read: the registers that the readings were decoded from, and those of `alive`: what a stored value does not give back is kept.
+        windows: of readings that are aggregates, what the source tells of the window of each; one for each reading, or none at all. Not of
+        kind "poll", of which the gateway leaves readings out.
         At most 32 calls may be open per source: wait for `room()` before reading more from the source.
         A storage error comes out of the awaitable; a driver lets it pass.
         """
@@ -281,6 +320,15 @@ class Driver(ABC):
         False: the source sends what it has, or gives rows, and nobody knows how much that would have been. Settings that are wrong: False.
         """
         return False
+
+    @classmethod
+    def byte_orders(cls, source: Source, tags: Sequence[Tag]) -> list[str | None]:  # noqa: ARG003 - the default has none
+        """List in which order the bytes of each tag come over the wire (ABCD, CDAB, BADC, DCBA), None where there is no such order.
+
+        It stands in the tag table, as `byte_order`: with it a stored number gives its registers back (`drivers.registers`). Settings that
+        are wrong: none has one.
+        """
+        return [None] * len(tags)
 
     @classmethod
     def row_columns(cls, source: Source, query: str) -> list[str] | None:  # noqa: ARG003 - the default knows none

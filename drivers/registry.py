@@ -1,9 +1,10 @@
 """Which drivers there are: ours and third parties' alike, by the entry-point group `ebr_gateway.drivers`."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from config import Source
+from config import Source, Tag
 from drivers.contract import Driver, DriverMisconfigured
 
 GROUP = "ebr_gateway.drivers"
@@ -25,6 +26,14 @@ def asks(source: Source) -> bool:
         return driver_class(source.driver).asks(source)
     except Exception:  # noqa: BLE001 - a driver's bug, or a package that is not there: that is told where it is made
         return False
+
+
+def byte_orders(source: Source, tags: Sequence[Tag]) -> list[str | None]:
+    """List in which order the bytes of each tag come (`Driver.byte_orders`); none has one where its driver can not be asked that."""
+    try:
+        return driver_class(source.driver).byte_orders(source, tags)
+    except Exception:  # noqa: BLE001 - as above
+        return [None] * len(tags)
 
 
 def driver_class(name: str) -> type[Driver]:

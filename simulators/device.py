@@ -34,6 +34,10 @@ class Truth:
             self._served[tag] = value
             self._write({"what": "served", "tag": tag, "t": ticks, "value": value})
 
+    def sampled(self, tag: str, ticks: int, value: Any) -> None:
+        """Log a value that the device took for itself, and that nobody can read: what it makes of many of them stands in a row."""
+        self._write({"what": "sampled", "tag": tag, "t": ticks, "value": value})
+
     def row(self, name: str, key: str, ticks: int, row: Mapping[str, Any]) -> None:
         """Log a row or record that was written."""
         self._write({"what": "row", "name": name, "key": key, "t": ticks, "row": dict(row)})

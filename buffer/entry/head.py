@@ -88,6 +88,26 @@ Column = Literal[
 ]  # fmt: skip
 
 
+class KeptRegisters(Open):
+    """Registers that readings were read from, where their numbers do not give them back. tags: of which readings, as in the column tag.
+
+    address: of the first register, from 0: unit/table/offset. hex: their bytes as they came over the wire, two for each register.
+    """
+
+    tags: list[int]
+    address: Name
+    hex: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})+$")]
+
+
+class AggregateWindow(Open):
+    """What the source told of the window of one aggregate: a member that is absent, it did not tell. row: the reading's, from 0."""
+
+    row: Annotated[int, Field(ge=0)]
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    count: Annotated[int, Field(ge=0)] | None = None
+
+
 class ReadingsEntry(Head):
     """Readings of one source, in its order. Each column that applies stands in `columns` or in `constant`, never in both; else it is null.
 
@@ -106,6 +126,13 @@ class ReadingsEntry(Head):
     - said: the lines of a serial instrument that these readings were read from, each byte as the character of its number (ISO 8859-1); of a
       printout those that its patterns may read, without `ignore`. said_left_out: how many more there were than 8 KiB hold.
 
+    - registers, of a device that is read by registers: what its readings were read from, where `raw`, else `value`, with `type`, `address`
+      and `byte_order` of the tag table does not give it back. Of each other reading of a tag with a `byte_order` the number gives its
+      registers back: float, integer and BCD as they are; of a bit all others 0; of a text NUL up to its length.
+    - windows: of readings whose tag is an aggregate (`aggregate` of the tag table), the window of each, as far as its source told it. A
+      reading that is not listed has a window that is not known, or that follows from `aggregate_stamp` of its tag: its source time is the
+      window's start or end, and the other edge lies the declared length away; that is declared, not told.
+
     The event time, by which statistics are computed, is the first of these that is given and trusted: source, where the tag's
     `time_authority` (else source_clock.authority) is device; server, where that is device or server; the midpoint of requested and
     received; received. Trusted is a time stamp from 1990 to a minute after received, of a source whose clock is within its limit.
@@ -122,6 +149,8 @@ class ReadingsEntry(Head):
     readings: list[list[Scalar]]
     said: list[str] = []
     said_left_out: int | None = None
+    registers: list[KeptRegisters] = []
+    windows: list[AggregateWindow] = []
 
 
 class Change(Open):

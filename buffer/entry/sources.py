@@ -122,6 +122,11 @@ class TagsetTag(Open):
 
     value = raw x scale + offset, rounded to the decimals of both. between: how its value goes from one reading to the next; without it, it
     holds. store all: each poll is stored, without it what has changed. equipment: `;` between several; none is of the whole line.
+
+    byte_order: in which the bytes of a value in registers come over the wire (docs/modbus.md); absent of what is read in another way, and
+    in tables that an earlier release wrote. aggregate: function and length of the window in seconds, `mean:60`; aggregate_start,
+    aggregate_end, aggregate_count: the columns of the source's rows that tell the window of each value. aggregate_stamp: which of its
+    edges the value's source time is.
     """
 
     tag: Name
@@ -138,7 +143,12 @@ class TagsetTag(Open):
     criticality: str | None = None
     address: str | None = None
     deadband: str | None = None
+    byte_order: str | None = None
     aggregate: str | None = None
+    aggregate_start: str | None = None
+    aggregate_end: str | None = None
+    aggregate_count: str | None = None
+    aggregate_stamp: Literal["start", "end"] | None = None
     store: Literal["all"] | None = None
     between: Literal["linear"] | None = None
     time_authority: str | None = None

@@ -36,6 +36,24 @@ class Excursion(Open):
     extreme: Scalar = None
 
 
+class SourceAggregate(Open):
+    """What the source has aggregated of its own samples, so that it can not pass for step-level data.
+
+    function, window_s: what the map declares. stamp: which edge of its window the time of a reading is, where the map says so. told: of
+    so many of the `readings` the source told where the window begins and ends; start, end: the earliest and the latest. counted: of
+    so many it told how many samples are in it; count: in all of those. Of the others the source told nothing, and nothing is computed.
+    """
+
+    function: Name
+    window_s: float
+    stamp: Literal["start", "end"] | None = None
+    told: int | None = None
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    counted: int | None = None
+    count: int | None = None
+
+
 class Parameter(Open):
     """One parameter of a step: a statistic over a tag, judged rounded to its decimals.
 
@@ -72,6 +90,7 @@ class Parameter(Open):
     limits_read: dict[str, ReadLimit] | None = None
     result: Literal["within", "below", "above", "not-judged"] | None = None
     status: Literal["present", "bad", "gap", "aggregate-only", "time-unverified", "missing", "by-ebr", "not-applicable"]
+    aggregate: SourceAggregate | None = None
     quality: str | None = None
     covered: float | None = None  # share of the longest possible step with a good value; None: nobody knows how long that is
     uncertain_s: float | None = None  # by how much the edges of the step that the value depends on are uncertain; None: nobody knows

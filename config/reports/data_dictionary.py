@@ -98,12 +98,24 @@ def _tag(line: Line, tag: Tag) -> Row:
         transform=" ".join(f"{key} {value}" for key, value in scaling.items()) or "none",
         test_vectors="; ".join(f"{vector.raw} -> {vector.value}" for vector in transform_vectors.of_tag(tag)),
         timestamp_rule=f"{tag.time_authority or source.time_authority} time"
-        + (f", offset at most {source.max_offset_s:g} s" if source.max_offset_s else ""),
+        + (f", offset at most {source.max_offset_s:g} s" if source.max_offset_s else "")
+        + _window(tag),
         lot_rule=_lot_rule(line, tag),
         criticality=tag.criticality,
         owner=source.owner,
         source=f"{tag.source} {tag.address}",
     )
+
+
+def _window(tag: Tag) -> str:
+    """Say what the source has aggregated, and what tells the window of each value; nothing of a tag that is no aggregate."""
+    if tag.aggregate is None:
+        return ""
+    names = {"aggregate_start": "start", "aggregate_end": "end", "aggregate_count": "count"}
+    told = ", ".join(f"{names[name]} by {column}" for name, column in tag.window_columns.items())
+    declared = f"its {tag.aggregate_stamp} is the value's time" if tag.aggregate_stamp else ""
+    window = ", ".join(filter(None, (told, declared))) or "not known"
+    return f"; {tag.aggregate[0]} over {tag.aggregate[1]:g} s at its source, window: {window}"
 
 
 def _range(tag: Tag) -> str | None:

@@ -18,6 +18,7 @@ from drivers.mes_file.probe import Probe, probed
 from drivers.mes_file.reader import FileReader
 from drivers.mes_file.settings import FileSettings, Pattern
 from drivers.restored_rows import RestoredRows
+from drivers.row_windows import Windows
 from drivers.rows import Mapped
 
 UNMATCHED_S = 5.0
@@ -49,7 +50,7 @@ class MesFileDriver(Driver):
         recalled = RestoredRows(emit.watermark)
         others = self.source.row_columns
         self._readers = [
-            FileReader(pattern, self.settings, self._mapped, emit, recalled, others.get(pattern.name, ()))
+            FileReader(pattern, self.settings, self._mapped, emit, recalled, others.get(pattern.name, ()), self._windows(pattern))
             for pattern in self.settings.pattern
         ]
         self._before, self._scanned_ns = {}, []
@@ -97,6 +98,9 @@ class MesFileDriver(Driver):
             return await asyncio.to_thread(probed, folder, scan, self.settings, columns, others)
         finally:
             folder.close()
+
+    def _windows(self, pattern: Pattern) -> Windows:
+        return Windows([(index, self.tags[index]) for index in self._mapped.tags(pattern.name)], pattern.time)
 
     def _columns(self, pattern: Pattern) -> list[tuple[Tag, str]]:
         return [(self.tags[index], column) for index, column, _ in self._mapped.columns(pattern.name)]

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from config.sections import RowColumn
-from drivers.contract import Emit, Finding, Look, Loss, Message, Reading
+from drivers.contract import Emit, Finding, Look, Loss, Message, Reading, Window
 from drivers.local_time import Moment
 from drivers.mes_file.content import Content, Faults, Refused, Unfinished, content_of, unpacked
 from drivers.mes_file.delivery import Change, Delivery, changes, delivery_of, handed_before
@@ -20,6 +20,7 @@ from drivers.mes_file.value_findings import ValueFindings
 from drivers.mes_file.values import readings, row_of
 from drivers.restored_rows import RestoredRows
 from drivers.row_settings import zone_of
+from drivers.row_windows import Windows
 from drivers.rows import Mapped
 
 T = TypeVar("T")
@@ -39,8 +40,9 @@ class FileReader:
         emit: Emit,
         recalled: RestoredRows,
         others: Sequence[RowColumn] = (),
+        windows: Windows | None = None,
     ) -> None:
-        """others: columns that equipments, bookings and samples read, beside those of tags."""
+        """others: columns that equipments, bookings and samples read, beside those of tags. windows: of the aggregates among the tags."""
         self.pattern, self._settings, self._emit, self._recalled = pattern, settings, emit, recalled
         self._columns = mapped.columns(pattern.name)
         self.tags = mapped.tags(pattern.name)
@@ -54,6 +56,7 @@ class FileReader:
         self._refused: dict[str, str] = {}  # name -> why, of files that stand there as they were refused
         self._full_at: Scan | None = None  # the look that found no room
         self._values = ValueFindings(pattern.name, self._columns, others)
+        self._windows = windows or Windows((), None)
 
     def takes(self, name: str) -> bool:
         """Return True if this is a file with records of the pattern."""
@@ -167,7 +170,7 @@ class FileReader:
         while True:
             piece = await asyncio.to_thread(self._guarded, list, islice(source, PIECE_ROWS))
             moments = await self._moments(seen, piece)
-            messages, made = self._guarded(self._converted, piece, moments, unreadable)
+            messages, made, windows = self._guarded(self._converted, piece, moments, unreadable)
             found |= {reading[0] for reading in made}
             done += len(piece)
             marks += [change.mark for change in piece if change.mark is not None]
@@ -176,10 +179,11 @@ class FileReader:
                 entry.read, entry.begun = delivery.after, Read()
             self.ledger.put(entry, seen, marks)
             marks = []
-            await self._commit(made, messages, received_ns=received_ns, requested_ns=asked_ns, look=look, kept=self.kept)
+            await self._commit(made, messages, received_ns=received_ns, requested_ns=asked_ns, look=look, kept=self.kept, windows=windows)
             if entry.is_done:
                 break
-        for finding in self._values.of(printable(seen.name), delivery.columns, unreadable, found):
+        told = self._values.of(printable(seen.name), delivery.columns, unreadable, found)
+        for finding in (*told, *self._windows.findings(f"pattern {self.pattern.name}")):
             await self._emit.found(finding)
 
     def _entry(self, seen: Seen, delivery: Delivery, before: Entry | None) -> tuple[Entry, list[Any]]:
@@ -199,19 +203,31 @@ class FileReader:
 
     def _converted(
         self, piece: list[Change], moments: list[Moment | None], unreadable: dict[int, Faults]
-    ) -> tuple[list[Message], list[Reading]]:
-        """Convert a piece into messages, one per change, and the readings of the tags that name its columns; note what is unreadable."""
+    ) -> tuple[list[Message], list[Reading], list[Window | None]]:
+        """Convert a piece into messages, one per change, and the readings of the tags that name its columns; note what is unreadable.
+
+        With them what the records tell of the windows of aggregates: one for each reading, or none at all.
+        """
         messages: list[Message] = []
         made: list[Reading] = []
-        for change, moment in zip(piece, moments, strict=True):
+        windows: list[Window | None] = []
+        told = self._told_windows(piece)
+        for at, (change, moment) in enumerate(zip(piece, moments, strict=True)):
             ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
             messages.append(Message(self.pattern.name, change.key, row_of(change.record), ticks, text, change.kind))
             if change.kind != "deleted":
                 of_record, why = readings(self._columns, change.record, ticks, self.pattern)
                 made += of_record
+                windows += [told[at].get(reading[0]) for reading in of_record] if told else ()
                 for index, reason in why.items():
                     unreadable.setdefault(index, Faults()).add(f"record {change.number}: {reason}")
-        return messages, made
+        return messages, made, windows
+
+    def _told_windows(self, piece: list[Change]) -> list[dict[int, Window]]:
+        """Read the windows that records tell; nothing where no tag asks for them."""
+        if not self._windows:
+            return []
+        return self._windows.of([change.record for change in piece], [change.key for change in piece], [True] * len(piece))
 
     async def _moments(self, seen: Seen, piece: list[Change]) -> list[Moment | None]:
         """Read the time of each record of a piece; report a local time that the change of the clocks makes ambiguous or skips."""

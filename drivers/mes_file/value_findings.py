@@ -55,7 +55,8 @@ class ValueFindings:
             evidence = {"column": f"{self._pattern}.{read.column}", "pattern": self._pattern}
             if read.column in self._unread - before:
                 there = ", ".join(sorted(columns))[:200]
-                text = f"{name} has no column {read.column!r}: {read.reader} is read from it, and stays as it was (there is {there})"
+                then = "is not known" if read.reader.startswith("aggregate_") else "stays as it was"
+                text = f"{name} has no column {read.column!r}: {read.reader} is read from it, and {then} (there is {there})"
                 news.append(Finding("column-missing", text, (), "alarm", evidence))
             elif read.column in before - self._unread:
                 news.append(Finding("column-missing-over", f"{name} has the column {read.column!r} again", (), "info", evidence))

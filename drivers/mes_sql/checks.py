@@ -1,6 +1,6 @@
 """What a line folder's text alone tells of a source with queries: no network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
@@ -31,7 +31,7 @@ def problems(source: Source, tags: Sequence[Tag]) -> list[Problem]:
                 " comes twice in autumn are found late"
             )
             found.append(Problem("line.toml", None, text, "warning"))
-    return found + [problem for tag in tags if (problem := _misplaced(tag, source, settings)) is not None]
+    return found + [problem for tag in tags for problem in _misplaced(tag, source, settings)]
 
 
 def row_columns(source: Source, query: str) -> list[str] | None:
@@ -40,15 +40,15 @@ def row_columns(source: Source, query: str) -> list[str] | None:
     return next((columns(one.sql) for one in settings.query if one.name == query), None)
 
 
-def _misplaced(tag: Tag, source: Source, settings: Settings) -> Problem | None:
-    """A tag whose query there is not, or whose query does not give its column as far as the text of the SELECT tells."""
+def _misplaced(tag: Tag, source: Source, settings: Settings) -> Iterator[Problem]:
+    """A tag whose query there is not, or whose query does not give its columns as far as the text of the SELECT tells."""
     name, column = place_of(tag.address)
     queries = {query.name: query for query in settings.query}
     if name not in queries:
-        return tag.place.problem(f"{tag.tag}: source {source.name} has no query {name!r} (there is {', '.join(sorted(queries))})")
+        yield tag.place.problem(f"{tag.tag}: source {source.name} has no query {name!r} (there is {', '.join(sorted(queries))})")
+        return
     given = columns(queries[name].sql)
-    if given is None or column.lower() in (one.lower() for one in given):
-        return None
-    return tag.place.problem(
-        f"{tag.tag}: query {name} gives no column {column!r}{did_you_mean(column, given)} (its SELECT gives {', '.join(given)})"
-    )
+    for what, wanted in {"": column, **{f" ({each})": one for each, one in tag.window_columns.items()}}.items():
+        if given is not None and wanted.lower() not in (one.lower() for one in given):
+            gives = f"gives no column {wanted!r}{did_you_mean(wanted, given)} (its SELECT gives {', '.join(given)})"
+            yield tag.place.problem(f"{tag.tag}{what}: query {name} {gives}")

@@ -25,6 +25,7 @@ from drivers.contract import (
     Loss,
     Message,
     Reading,
+    Window,
     crashed,
 )
 from drivers.exact_json import exact_json
@@ -39,10 +40,11 @@ from drivers.mes_sql.reader import Found, Reader, Row
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
 from drivers.mes_sql.values import pointed
-from drivers.mes_sql.window import Window
+from drivers.mes_sql.window import Window as RowWindow
 from drivers.mes_sql.worker import Worker
 from drivers.restored_rows import RestoredRows, row_mark
 from drivers.row_settings import zone_of
+from drivers.row_windows import Windows
 from drivers.rows import Mapped, typed
 
 PIECE_ROWS = 200
@@ -62,6 +64,9 @@ class MesSqlDriver(Driver):
         super().__init__(source, tags)
         self._mapped = Mapped(self.tags, place_of)
         self._zones = {query.name: zone_of(query.time) for query in self.settings.query}
+        self._windows = {
+            query.name: Windows([(at, tags[at]) for at in self._mapped.tags(query.name)], query.time) for query in self.settings.query
+        }
         self._worker = Worker(source.name)
         self._clock_due_s = 0.0
         self._never_due_s: dict[str, float] = {}
@@ -185,11 +190,20 @@ class MesSqlDriver(Driver):
         for piece, is_last in reader.pieces(found, PIECE_ROWS):
             moments = await self._moments(query, piece, emit)
             with of_query(query.name):
-                messages, readings = self._converted(query, piece, moments)
+                messages, readings, windows = self._converted(query, piece, moments)
             await emit.room()
             look = self._look(reader, more=bool(found.gone) or not found.complete or not is_last)
             mark, kept = self._mark(reader), () if reader.is_snapshot else self._tags(reader.query)
-            await emit(readings, received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark, kept=kept, look=look)
+            await emit(
+                readings,
+                received_ns=received_ns,
+                requested_ns=asked_ns,
+                messages=messages,
+                watermark=mark,
+                kept=kept,
+                look=look,
+                windows=windows,
+            )
         await self._tell_values(query, emit)
         if found.gone:
             await self._tell_gone(reader, found, emit, asked_ns, received_ns)
@@ -203,16 +217,29 @@ class MesSqlDriver(Driver):
         elif len(window) > self.settings.window_rows and not reader.is_snapshot:
             await emit.found(findings.equal_values(query, self.settings))
 
-    def _converted(self, query: Query, piece: Sequence[Row], moments: Sequence[Moment | None]) -> tuple[list[Message], list[Reading]]:
-        """Make of each row its message, and the readings of the tags that name its columns."""
+    def _converted(
+        self, query: Query, piece: Sequence[Row], moments: Sequence[Moment | None]
+    ) -> tuple[list[Message], list[Reading], list[Window | None]]:
+        """Make of each row its message, the readings of the tags that name its columns, and what it tells of their windows."""
         messages: list[Message] = []
         readings: list[Reading] = []
-        for row, moment in zip(piece, moments, strict=True):
+        windows: list[Window | None] = []
+        told = self._told_windows(query, piece)
+        for at, (row, moment) in enumerate(zip(piece, moments, strict=True)):
             ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
             order = exact_json(row.value) if query.watermark.kind == "sequence" else None
             messages.append(Message(query.name, row.key, row.plain, ticks, text, row.change, order))
-            readings += self._readings(query, row, ticks)
-        return messages, readings
+            of_row = self._readings(query, row, ticks)
+            readings += of_row
+            windows += [told[at].get(reading[0]) for reading in of_row] if told else ()
+        return messages, readings, windows
+
+    def _told_windows(self, query: Query, piece: Sequence[Row]) -> list[dict[int, Window]]:
+        """Read the windows that rows tell; nothing where no tag asks for them."""
+        windows = self._windows[query.name]
+        if not windows:
+            return []
+        return windows.of([row.given for row in piece], [row.key for row in piece], [row.change == "new" for row in piece])
 
     def _readings(self, query: Query, row: Row, ticks: int | None) -> list[Reading]:
         """One reading per mapped tag; a value that is not of the declared type is Bad, and the reason is told."""
@@ -233,6 +260,8 @@ class MesSqlDriver(Driver):
             if self._told.is_news("value", str(index), ""):
                 await emit.found(findings.value_unreadable(query, self.tags[index], index, why))
         self._told.values.clear()
+        for finding in self._windows[query.name].findings(f"query {query.name}"):
+            await emit.found(finding)
 
     async def _tell_refused(self, reader: Reader, found: Found, emit: Emit) -> None:
         """Rows that can not be read: each once, as long as they stand as they do, and no more than a person can look at."""
@@ -383,7 +412,7 @@ class MesSqlDriver(Driver):
         tagged = [query.name for query in self.settings.query if self._mapped.tags(query.name)]
         return Probe(probed, self.source.time_authority, clock, judged(self.source, clock, timed, tagged))
 
-    def _window(self, query: Query, watermark: Mapping[str, Any]) -> Window:
+    def _window(self, query: Query, watermark: Mapping[str, Any]) -> RowWindow:
         overlap_s = query.watermark.overlap_s
         zone = self._zones[query.name]
         if query.watermark.kind == "timestamp" and zone is not None:
@@ -391,7 +420,7 @@ class MesSqlDriver(Driver):
             overlap_s += folds_back(zone.zone, datetime.now(UTC).year).total_seconds()
         if query.watermark.kind == "snapshot":
             overlap_s = float("inf")
-        return Window(query.name, watermark, overlap_s=overlap_s, rows=self.settings.window_rows)
+        return RowWindow(query.name, watermark, overlap_s=overlap_s, rows=self.settings.window_rows)
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:

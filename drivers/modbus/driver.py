@@ -44,6 +44,13 @@ class ModbusDriver(Driver):
         """Return True: blocks of registers are read at the rate of their tags."""
         return True
 
+    @classmethod
+    def byte_orders(cls, source: Source, tags: Sequence[Tag]) -> list[str | None]:
+        """List the order of each tag in registers, its own or the source's; a bit of a bit table has none."""
+        settings = ModbusSettings.model_validate(source.options)
+        values = [value_of(index, tag, settings) for index, tag in enumerate(tags)]
+        return [value.order if value.table in ("input", "holding") else None for value in values]
+
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         if problems := self.check(source, tags):

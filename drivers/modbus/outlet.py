@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Sequence
 
-from drivers.contract import Emit, Finding, LinkLost, Loss, Reading
+from drivers.contract import AsRead, Emit, Finding, LinkLost, Loss, Reading
 
 MOST_PENDING = 64
 
@@ -19,14 +19,15 @@ class SharedEmit:
         self._silent: dict[int, str] = {}
         self._connected = False
 
-    async def list(self, readings: Sequence[Reading], alive: Sequence[int], requested_ns: int, received_ns: int) -> None:
+    async def list(self, readings: Sequence[Reading], alive: Sequence[int], requested_ns: int, received_ns: int, as_read: AsRead) -> None:
         """Hand over the readings of one or several reads, and all tags that they observed, as soon as there is room.
 
-        The instants are CLOCK_MONOTONIC, ns.
+        The instants are CLOCK_MONOTONIC, ns. as_read: the answers.
         """
         async with self._turn:  # two tasks that see the same room would take it twice
             await self._emit.room()
-            await self._track(self._emit(readings, received_ns=received_ns, requested_ns=requested_ns, kind="poll", alive=alive))
+            taken = self._emit(readings, received_ns=received_ns, requested_ns=requested_ns, kind="poll", alive=alive, as_read=as_read)
+            await self._track(taken)
 
     async def lost(self, tags: Sequence[int], cause: str, detail: str) -> None:
         """Declare that these tags are not observed."""

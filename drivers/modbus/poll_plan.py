@@ -19,6 +19,7 @@ class BlockReader:
     tags: tuple[int, ...]
     guards: Guards | None
     always: bool  # a tag with store = all is in it: every poll is listed
+    untold: frozenset[int] = frozenset()  # tags of which a good value may not tell its registers
     last: bytes | None = None
     listed_s: float = 0.0
     lost: bool = False

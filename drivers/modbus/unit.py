@@ -19,6 +19,7 @@ from drivers.modbus.schedule import Cycle
 from drivers.modbus.settings import ModbusSettings
 from drivers.modbus.torn import GUARDED, MOST_READS, Guards, doubtful
 from drivers.modbus.unit_findings import Standing, UnitFindings
+from drivers.modbus.wire import Wire, untold_of
 
 FAILURES = 2
 """Polls in a row without a right answer that make a unit degraded: one lost frame does not."""
@@ -43,10 +44,12 @@ class Link(Protocol):
 class _Batch:
     """What reads of one poll gave that is not handed over yet. Instants are CLOCK_MONOTONIC, ns.
 
-    readers: of all reads; listed: of those that gave `values`, which are plain: each decoded, and none torn. readings: where one is not.
+    readers: of all reads; reads: their blocks with the bytes of each; listed: of those that gave `values`, which are plain: each decoded,
+    and none torn. readings: where one is not.
     """
 
     readers: list[BlockReader] = field(default_factory=list)
+    reads: list[tuple[Block, bytes]] = field(default_factory=list)
     listed: list[BlockReader] = field(default_factory=list)
     values: list[Decoded] = field(default_factory=list)
     readings: list[Reading] | None = None
@@ -83,7 +86,7 @@ class UnitPoll:
         self._last_fault = ""
         self._findings = UnitFindings(unit, outlet, tags, standing)
         self._batch = _Batch()
-        self._tags_of: dict[tuple[int, ...], tuple[list[BlockReader], Tags]] = {}
+        self._tags_of: dict[tuple[int, ...], tuple[list[BlockReader], Tags, frozenset[int]]] = {}
         self._now = asyncio.get_running_loop().time
 
     def add(self, period_s: float, blocks: Sequence[Block], start_s: float) -> None:
@@ -275,6 +278,7 @@ class UnitPoll:
             batch.requested_ns = reply.requested_ns
         batch.received_ns = reply.received_ns
         batch.readers.append(reader)
+        batch.reads.append((reader.block, reply.data))
         if values is not None:
             batch.add(reader, values, doubts)
 
@@ -282,20 +286,22 @@ class UnitPoll:
         batch, self._batch = self._batch, _Batch()
         if not batch.readers:
             return
-        observed = self._tags(batch.readers)
-        listed = observed if len(batch.listed) == len(batch.readers) else self._tags(batch.listed)
+        observed, untold = self._tags(batch.readers)
+        listed = observed if len(batch.listed) == len(batch.readers) else self._tags(batch.listed)[0]
         readings: Sequence[Reading] = batch.readings or (Columns(listed, batch.values, None, None) if listed else ())
-        await self._outlet.list(readings, observed, batch.requested_ns, batch.received_ns)
+        await self._outlet.list(readings, observed, batch.requested_ns, batch.received_ns, Wire(batch.reads, untold))
 
-    def _tags(self, readers: list[BlockReader]) -> Tags:
-        """Return the tags of blocks: for the same blocks the same tuple, see `drivers.columns`."""
+    def _tags(self, readers: list[BlockReader]) -> tuple[Tags, frozenset[int]]:
+        """Return the tags of blocks, for the same blocks the same tuple (`drivers.columns`), and which of them are untold (`wire`)."""
         key = tuple(map(id, readers))
         known = self._tags_of.get(key)
         if known is None:
             if len(self._tags_of) >= MOST_REMEMBERED:
                 self._tags_of.clear()
-            known = self._tags_of[key] = readers, tuple(tag for reader in readers for tag in reader.tags)  # held: no other gets their ids
-        return known[1]
+            untold = frozenset[int]().union(*(reader.untold for reader in readers))
+            # The readers are held, so that no other gets their ids.
+            known = self._tags_of[key] = readers, tuple(tag for reader in readers for tag in reader.tags), untold
+        return known[1], known[2]
 
     # what is lost
 
@@ -408,4 +414,5 @@ class UnitPoll:
             tags=block.tags,
             guards=Guards(block.values) if guarded else None,
             always=any(self._map[tag].store == "all" for tag in block.tags),
+            untold=untold_of(block),
         )

@@ -7,9 +7,7 @@ from config.grammars.addresses import AddressError, ModbusAddress, parse
 from drivers.modbus.decode import REGISTERS
 from drivers.modbus.plan import Value
 from drivers.modbus.settings import ModbusSettings
-
-_ORDERS = {"AB": "ABCD", "BA": "BADC", "ABCDEFGH": "ABCD", "GHEFCDAB": "CDAB", "BADCFEHG": "BADC", "HGFEDCBA": "DCBA"}
-"""The same four orders as written for values of one and of four registers."""
+from drivers.registers import four_bytes
 
 FASTEST_MS = 10
 """The shortest polling period. No device answers more quickly, and the cycle would only be late."""
@@ -34,7 +32,7 @@ def value_of(index: int, tag: Tag, settings: ModbusSettings) -> Value:
         offset=address.offset,
         size=size,
         type=kind,
-        order=_ORDERS.get(order, order),
+        order=four_bytes(order),
         bit=address.bit,
         length=address.length,
     )

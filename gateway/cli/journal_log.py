@@ -10,6 +10,7 @@ from typing import Any
 from buffer import read_journal
 from gateway.cli.tables import safe
 from gateway.entries.ticks import from_rfc3339, rfc3339
+from gateway.entries.windows import said_by, window_of
 
 COLUMNS = (
     "epoch",
@@ -26,6 +27,11 @@ COLUMNS = (
     "received_time",
     "batch",
     "steps",
+    "aggregate",
+    "window_start",
+    "window_end",
+    "window_count",
+    "window_by",
 )
 
 
@@ -110,7 +116,7 @@ def rows(entry: Mapping[str, Any], tags: Mapping[int, Mapping[str, Any]]) -> Ite
     A tag has no name if its tag table was in an entry that retention has taken: then the row gives the table's digest and the tag's index.
     """
     base = from_rfc3339(entry["time_base"])
-    for values in entry["readings"]:
+    for number, values in enumerate(entry["readings"]):
         reading = {**entry["constant"], **dict(zip(entry["columns"], values, strict=True))}
         tag = tags.get(reading["tag"]) or {"tag": f"{entry['tagset']}[{reading['tag']}]"}
         context: Mapping[str, Any] = next((c for name, c in entry["contexts"].items() if name in tag.get("equipment", "").split(";")), {})
@@ -127,7 +133,20 @@ def rows(entry: Mapping[str, Any], tags: Mapping[int, Mapping[str, Any]]) -> Ite
             *(_time(reading, name, base) for name in ("source", "server", "received")),
             safe(context.get("batch")),
             ">".join(f"{step[1]}/{step[2]}" for step in context.get("steps", [])),
+            *_window(entry, number, tag, reading, base),
         ]
+
+
+def _window(
+    entry: Mapping[str, Any], number: int, tag: Mapping[str, Any], reading: Mapping[str, Any], base: int
+) -> tuple[Any, Any, Any, Any, Any]:
+    """Give function and length of an aggregate, and its window as far as it is known, with who says so: the last five of COLUMNS."""
+    if tag.get("aggregate") is None:
+        return None, None, None, None, None
+    source = _time(reading, "source", base)
+    window = window_of(entry, number, tag, None if source is None else from_rfc3339(source))
+    assert window is not None, "it is an aggregate"
+    return tag["aggregate"], window["start"], window["end"], window["count"], said_by(window)
 
 
 def _time(reading: Mapping[str, Any], name: str, base: int) -> str | None:

@@ -17,7 +17,7 @@ from gateway.context.signals.settle import Settling
 from gateway.context.state import Instant, Proof, State
 from gateway.context.throttle import SAY_AGAIN_TICKS, say_once
 from gateway.context.waits import lasts
-from gateway.entries.fold_input import ReadingsInput, Seen, SeenColumns
+from gateway.entries.fold_input import ReadingsInput, Seen, SeenColumns, Windows
 from gateway.entries.ticks import rfc3339
 from gateway.parameters import Track, quality, usable
 
@@ -60,7 +60,7 @@ class Readings:
         if interest and not (columns is not None and interest.isdisjoint(columns.tags)):
             picked = [r for r in item.readings if r[0] in interest]
             if picked:
-                self._pick(source, picked, closed, item.seq, before)
+                self._pick(source, picked, closed, item.seq, before, item.windows or {})
         if columns is not None and columns.kind not in _PROVES_NO_LIFE:
             alive = observed = columns.latest
         elif _PROVES_NO_LIFE.isdisjoint([r[4] for r in item.readings]):
@@ -93,7 +93,7 @@ class Readings:
         self.runs.touched(names, start, end, reason)
         self.bookings.touched(names, start, end, reason)
 
-    def _pick(self, source: str, picked: list[Seen], closed: Closed, seq: int, before: int) -> None:
+    def _pick(self, source: str, picked: list[Seen], closed: Closed, seq: int, before: int, windows: Windows) -> None:
         names, tracks, signals = self.plan.names[source], self.state.tracks, self.plan.signals[source]
         is_production = self.plan.line.line.environment == "production"
         for index, value, status, event, kind in picked:
@@ -108,6 +108,8 @@ class Readings:
             if track is not None:
                 at = event if kind == "backfill" else max(event, track.resumed)
                 is_new = self._track(name, track, (at, value, status, seq))
+                if windows and is_new and (told := windows.get((index, event))) is not None:
+                    track.windows[at] = told
                 if is_new and name in self.bookings.triggers and value is not None and usable(status):
                     self.bookings.seen(name, (at, value, status, seq), self._instant(name, event, gap))
             if kind == "backfill" or value is None or not usable(status):

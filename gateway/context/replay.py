@@ -13,7 +13,7 @@ from config import ConfigError, Line
 from gateway.context import Fold
 from gateway.entries.fold_input import EventInput, ReadingsInput, Tagsets, learn
 from gateway.entries.stored_configurations import line_since, line_until
-from gateway.entries.tagset import tagset_of
+from gateway.entries.tagset import former_tagset_of, tagset_of
 
 log = logging.getLogger(__name__)
 
@@ -122,9 +122,10 @@ class _Tables:
     def __init__(self, line: Line, journal: Journal) -> None:
         self._known: Tagsets = _tables_in(journal.state())
         for source in line.sources:
-            tagset, table = tagset_of(line.tags_of(source.name))
-            self._known.pop(tagset, None)
-            learn(self._known, {"tagset": tagset, "first": 0, "tags": table})
+            tags = line.tags_of(source.name)
+            for tagset, table in (former_tagset_of(tags), tagset_of(source, tags)):
+                self._known.pop(tagset, None)
+                learn(self._known, {"tagset": tagset, "first": 0, "tags": table})
         self._unread, self._first, self._last = 0, "", ""
         self._sources: set[str] = set()
 

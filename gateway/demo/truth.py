@@ -36,7 +36,7 @@ def _read(path: Path) -> Truth:
         item = json.loads(line)
         if item["what"] == "row":
             truth.rows.setdefault((item["name"], str(item["key"])), []).append((item["t"], item["row"]))
-        else:
+        elif item["what"] in ("made", "served"):  # what a MES sampled for itself nobody can read
             log = truth.made if item["what"] == "made" else truth.served
             log.setdefault(item["tag"], []).append(Item(item["t"], item["value"], item.get("status", 0)))
     return truth

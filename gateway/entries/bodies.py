@@ -1,6 +1,6 @@
 """Makes bodies: an entry's JSON from `"time"` on. Pure. The journal's writer puts the head before them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -57,15 +57,27 @@ def table(turned: Columns, requested_ticks: int | None, received_ticks: int) -> 
     return _dumps({"time_base": rfc3339(base), "columns": list(columns), "constant": constant, "readings": readings})
 
 
-def tables(whole: Columns, requested_ticks: int | None, received_ticks: int) -> Iterator[tuple[Columns, bytes]]:
-    """Yield turned rows with their tables, halved until each fits an entry. A single row always fits: its text is bounded."""
+Members = Mapping[str, Any]
+Beside = Callable[[int, Sequence[int]], Members]
+"""Gives what stands beside the readings of an entry, as further members: of (number of the first reading, tags)."""
+_NONE: Members = {}
+
+
+def tables(
+    whole: Columns, requested_ticks: int | None, received_ticks: int, beside: Beside | None = None, first: int = 0
+) -> Iterator[tuple[Columns, bytes, Members]]:
+    """Yield turned rows with their tables and what stands beside them, halved until each fits an entry.
+
+    A single row always fits: its text is bounded. first: the number of the first row.
+    """
     made = table(whole, requested_ticks, received_ticks)
+    members = _NONE if beside is None else beside(first, whole[0])
     count = len(whole[0])
-    if len(made) <= LARGEST_TABLE_BYTES or count == 1:
-        yield whole, made
+    if len(made) + (len(orjson.dumps(members)) if members else 0) <= LARGEST_TABLE_BYTES or count == 1:
+        yield whole, made, members
         return
     for half in (slice(0, count // 2), slice(count // 2, count)):
-        yield from tables(part(whole, half), requested_ticks, received_ticks)
+        yield from tables(part(whole, half), requested_ticks, received_ticks, beside, first + half.start)
 
 
 def part(whole: Columns, rows: slice) -> Columns:

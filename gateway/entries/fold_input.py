@@ -49,6 +49,11 @@ class SeenColumns(Sequence[Seen]):
     __hash__ = None  # type: ignore[assignment] # as a list
 
 
+Told = tuple[int | None, int | None, int | None]
+"""What a source told of the window of an aggregate: (start, end, count of samples), times in ticks; None: it did not tell."""
+Windows = Mapping[tuple[int, int], Told]
+"""(tag, event_ticks) of a reading -> what was told of its window."""
+
 Authority = Literal["device", "server", "gateway"]
 Tagsets = MutableMapping[str, list[tuple[str, str | None]]]
 """Digest of a tag table -> (tag, its own time authority or None) by index."""
@@ -66,6 +71,8 @@ class ReadingsInput(NamedTuple):
     readings: Sequence[Seen]
     verified: bool = True
     """False: the gateway's clock was unsynchronised or unknown when the entry was made."""
+    windows: Windows | None = None
+    """Of those readings that are aggregates, as far as their source told them."""
 
 
 class EventInput(NamedTuple):
@@ -119,7 +126,29 @@ def from_entry(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> Readin
     event = entry.get("event")
     if event is not None:
         return None if "caused_by" in event else EventInput(seq, ticks, event, verified)
-    return ReadingsInput(seq, ticks, entry["source"], _readings(entry, tagsets, line), verified)
+    readings = _readings(entry, tagsets, line)
+    windows = windows_of(entry["windows"], _by_row(entry, readings, tagsets, line)) if "windows" in entry else None
+    return ReadingsInput(seq, ticks, entry["source"], readings, verified, windows)
+
+
+def windows_of(told: Sequence[Mapping[str, Any]], by_row: Mapping[int, Seen]) -> Windows:
+    """Read the windows that stand beside readings in an entry. by_row: those readings that take part, by their place in the entry."""
+    return {
+        (seen[0], seen[3]): (_ticks(window.get("start")), _ticks(window.get("end")), window.get("count"))
+        for window in told
+        if (seen := by_row.get(window["row"])) is not None
+    }
+
+
+def _ticks(text: str | None) -> int | None:
+    return None if text is None else from_rfc3339(text)
+
+
+def _by_row(entry: Mapping[str, Any], readings: Sequence[Seen], tagsets: Tagsets, line: Line) -> dict[int, Seen]:
+    table, names = tagsets[entry["tagset"]], {tag.tag for tag in line.tags_of(entry["source"])}
+    at = entry["columns"].index("tag")
+    rows = [number for number, row in enumerate(entry["readings"]) if table[row[at]][0] in names]
+    return dict(zip(rows, readings, strict=True))
 
 
 def _readings(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> list[Seen]:

@@ -2,19 +2,29 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from config import Tag
+from config import Source, Tag
+from drivers import byte_orders
 
-if TYPE_CHECKING:
-    pass
+Tagset = tuple[str, list[dict[str, Any]]]
+"""(digest, table): the digest is the first 16 hex digits of the SHA-256 of the table."""
 
 
-def tagset_of(tags: Sequence[Tag]) -> tuple[str, list[dict[str, Any]]]:
-    """Return the first 16 hex digits of the SHA-256 of a source's tag table, and the table."""
-    table = [_table_row(tag) for tag in tags]
+def tagset_of(source: Source, tags: Sequence[Tag]) -> Tagset:
+    """Return the tag table of a source and its digest."""
+    orders = byte_orders(source, tags)
+    return _digested([_table_row(tag) | ({"byte_order": order} if order else {}) for tag, order in zip(tags, orders, strict=True)])
+
+
+def former_tagset_of(tags: Sequence[Tag]) -> Tagset:
+    """Return the table as releases wrote it that did not say in which order bytes come: readings in a journal may refer to it."""
+    return _digested([_table_row(tag) for tag in tags])
+
+
+def _digested(table: list[dict[str, Any]]) -> Tagset:
     return sha256(orjson.dumps(table)).hexdigest()[:16], table
 
 
@@ -28,5 +38,6 @@ def _table_row(tag: Tag) -> dict[str, Any]:
     row |= {name: str(end) for name, end in (("eu_low", tag.eu_low), ("eu_high", tag.eu_high)) if end is not None}
     row |= {} if tag.not_available is None else {"not_available": tag.not_available.text}
     if tag.aggregate is not None:
-        row |= {"aggregate": f"{tag.aggregate[0]}:{tag.aggregate[1]:g}"}
+        row |= {"aggregate": f"{tag.aggregate[0]}:{tag.aggregate[1]:g}"} | tag.window_columns
+        row |= {} if tag.aggregate_stamp is None else {"aggregate_stamp": tag.aggregate_stamp}
     return row | ({"store": "all"} if tag.store == "all" else {}) | ({"between": "linear"} if tag.between == "linear" else {})

@@ -5,7 +5,7 @@ what the journal stores. Nothing calls back, and drafts compare as values.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import orjson
@@ -13,7 +13,7 @@ import orjson
 from buffer import Body
 from gateway.clock import Stamp
 from gateway.entries.bodies import LARGEST_BODY_BYTES, event_body, readings_body
-from gateway.entries.fold_input import UNVERIFIED, EventInput, ReadingsInput, Seen
+from gateway.entries.fold_input import UNVERIFIED, EventInput, ReadingsInput, Seen, windows_of
 from gateway.entries.ticks import rfc3339
 
 LARGEST_SAID_BYTES = 8_192
@@ -26,8 +26,8 @@ Watermark = tuple[str, Mapping[str, Any]]
 class ReadingsDraft:
     """The readings of one entry, twice: `seen` as the fold reads them, `table` as they are stored.
 
-    source_clock: who stamps, and how far that clock is off. tagset: digest of the tag table that the rows of `table` refer to. said: the
-    lines that they were read from.
+    source_clock: who stamps, and how far that clock is off. tagset: digest of the tag table that the rows of `table` refer to. beside:
+    further members of the entry (`beside`). said: the lines that they were read from.
     """
 
     source: str
@@ -35,6 +35,7 @@ class ReadingsDraft:
     tagset: str
     seen: Sequence[Seen]
     table: bytes
+    beside: Mapping[str, Any] = field(default_factory=dict)
     said: Sequence[bytes] = ()
 
 
@@ -71,7 +72,9 @@ def numbered(draft: EventDraft, seq: int) -> EventDraft:
 
 def readings_input(draft: ReadingsDraft, seq: int, stamp: Stamp) -> ReadingsInput:
     """Give the fold's view of the entry that the draft becomes."""
-    return ReadingsInput(seq, stamp.ticks, draft.source, draft.seen, stamp.status not in UNVERIFIED)
+    told = draft.beside.get("windows")
+    windows = None if told is None else windows_of(told, dict(enumerate(draft.seen)))
+    return ReadingsInput(seq, stamp.ticks, draft.source, draft.seen, stamp.status not in UNVERIFIED, windows)
 
 
 def event_input(draft: EventDraft, seq: int, stamp: Stamp) -> EventInput:
@@ -82,7 +85,9 @@ def event_input(draft: EventDraft, seq: int, stamp: Stamp) -> EventInput:
 def readings_entry(draft: ReadingsDraft, stamp: Stamp, fixed: Mapping[str, Any], contexts: Mapping[str, Any]) -> Body:
     """Encode the entry. fixed: see `head`. contexts: where the readings belong, known once the fold has seen them."""
     begun = head(stamp, fixed, draft.source, draft.source_clock)
-    return readings_body(begun | said_of(draft.said) if draft.said else begun, contexts, draft.tagset, draft.table)
+    if draft.beside or draft.said:
+        begun |= {**draft.beside, **(said_of(draft.said) if draft.said else {})}
+    return readings_body(begun, contexts, draft.tagset, draft.table)
 
 
 def said_of(lines: Sequence[bytes]) -> dict[str, Any]:

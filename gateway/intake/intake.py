@@ -69,7 +69,7 @@ class Intake:
         self.interfaces = digests(line)
         self._fixed: dict[str, Any] = {}  # what ends the head of every entry of this run
         self._fixed_simulated: dict[str, Any] = {}  # the same, of a simulator
-        self._tables = {source.name: tagset_of(line.tags_of(source.name)) for source in line.sources}
+        self._tables = {source.name: tagset_of(source, line.tags_of(source.name)) for source in line.sources}
         self._change: dict[str, Any] | None = None  # what this configuration changes, while it begins
         self._stated = 0  # first seq of the segment in which the configuration and the tag tables stand; 0 before `begin`
         self._state_due_s = time.monotonic()  # at once: what a start has folded, the next one need not

@@ -8,13 +8,14 @@ from typing import Any
 from config import CodeTable, Source, Tag
 from drivers import asks
 from drivers.columns import Columns
-from drivers.contract import BEHIND, Finding, Kind, Look, Loss, Message, Reading
+from drivers.contract import BEHIND, AsRead, Finding, Kind, Look, Loss, Message, Reading, Window
 from gateway.clock import Clock, SourceClock
 from gateway.context import Fold
 from gateway.entries.bodies import Row
 from gateway.entries.printable import printable
 from gateway.entries.set_back import SetBack
 from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
+from gateway.intake.beside import in_order, of_columns, of_rows
 from gateway.intake.by_column import Stored
 from gateway.intake.drafts import Append, Draft, EventDraft, ReadingsDraft
 from gateway.intake.findings import Findings, NotAsked
@@ -130,11 +131,15 @@ class Port:
         kept: Collection[int] = (),
         look: Look | None = None,
         said: Sequence[bytes] = (),
+        as_read: AsRead | None = None,
+        windows: Sequence[Window | None] = (),
     ) -> Awaitable[None]:
         """See Emit."""
         if self._room.is_full:
             raise RuntimeError(f"{self.source.name}: more than {MOST_OPEN_CALLS} lists open; the driver must wait for room()")
         poll = None if requested_ns is None else self._asking.poll(readings, alive, requested_ns, received_ns)
+        if windows and (kind == "poll" or len(windows) != len(readings)):
+            raise ValueError(f"{self.source.name}: {len(windows)} windows of {len(readings)} readings of kind {kind}")
         ticks = self._way.clock.ticks
         begun_ns = waited_since_ns if requested_ns is None else requested_ns
         io = Instants(None if begun_ns is None else ticks(begun_ns), ticks(received_ns))
@@ -147,7 +152,7 @@ class Port:
         drafts += row_drafts(messages, self.source.name, None if self.clock.now is None else self._clock_watch.member(), found)
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
-        rows, unchanged, undocumented = self._readings(readings, kind, io, before.rows, drafts)
+        rows, unchanged, undocumented = self._readings(readings, kind, io, before.rows, drafts, as_read, windows)
         if said:
             drafts = [replace(draft, said=tuple(said)) if isinstance(draft, ReadingsDraft) else draft for draft in drafts]
         drafts += map(self._findings.draft, self.unmapped.rows(messages))
@@ -165,22 +170,36 @@ class Port:
         return self._opened(stored, received_ns)
 
     def _readings(
-        self, readings: Sequence[Reading], kind: Kind, io: Instants, again: Sequence[Row], drafts: list[Draft]
+        self,
+        readings: Sequence[Reading],
+        kind: Kind,
+        io: Instants,
+        again: Sequence[Row],
+        drafts: list[Draft],
+        as_read: AsRead | None,
+        windows: Sequence[Window | None],
     ) -> tuple[Sequence[Row] | Stored, int, bool]:
         """Draft what of a list is stored, by column where no value of it asks to be looked at, and what was found among its values.
 
         again: rows that are stored once more behind it. Returns what is stored, how many readings are not, and whether nothing was drafted.
         """
         now_s = time.monotonic()
-        whole = self._filter.by_column(readings, kind, now_s) if isinstance(readings, Columns) and not again else None
+        columns = readings if isinstance(readings, Columns) and not again and not windows else None
+        whole = None if columns is None else self._filter.by_column(columns, kind, now_s)
         if whole is not None:
             stored_as = "change" if kind == "poll" else kind
-            drafts += column_drafts(whole, stored_as, io, self._origin, self._clock_watch.member(), self._authority)
+            member, beside = self._clock_watch.member(), of_columns(as_read, whole)
+            drafts += column_drafts(whole, stored_as, io, self._origin, member, self._authority, beside)
             undocumented = not drafts
             drafts += map(self._findings.draft, self._ranges.findings((), (), now_s))
             return whole, len(readings) - len(whole.tags), undocumented
-        taken = self._filter.rows(in_time(readings, self._signals), kind, now_s)
-        drafts += readings_drafts([*taken.rows, *again], taken.turns, io, self._origin, self._clock_watch.member())
+        ordered = in_time(readings, self._signals)
+        taken = self._filter.rows(ordered, kind, now_s)
+        rows = [*taken.rows, *again]
+        if windows:
+            windows = in_order(windows, [reading[3] for reading in readings], is_sorted=ordered is not readings)
+        beside = of_rows(as_read, rows, windows)
+        drafts += readings_drafts(rows, taken.turns, io, self._origin, self._clock_watch.member(), beside)
         undocumented = not drafts
         drafts += self._findings.of_misfits(taken.misfits)
         drafts += map(self._findings.draft, self._ranges.findings(taken.outside, taken.inside, now_s))

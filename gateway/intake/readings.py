@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from drivers.contract import Kind, Reading
-from gateway.entries.bodies import Columns, Row, part, tables, turned
+from gateway.entries.bodies import Beside, Columns, Row, part, tables, turned
 from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, Authority, Seen, SeenColumns, event_ticks
 from gateway.intake.by_column import Stored
 from gateway.intake.drafts import ReadingsDraft
@@ -63,17 +63,33 @@ def in_time(readings: Sequence[Reading], signals: frozenset[int]) -> Sequence[Re
 
 
 def readings_drafts(
-    rows: Sequence[Row], turns: Sequence[int], io: Instants, origin: Origin, source_clock: Mapping[str, Any]
+    rows: Sequence[Row],
+    turns: Sequence[int],
+    io: Instants,
+    origin: Origin,
+    source_clock: Mapping[str, Any],
+    beside: Beside | None = None,
 ) -> Iterator[ReadingsDraft]:
-    """Draft the entries of a list. turns: rows at which a context signal changes; source_clock: as it is stored with them."""
-    trusted = origin.trusts(source_clock)
+    """Draft the entries of a list.
+
+    turns: rows at which a context signal changes; source_clock: as it is stored with them; beside: what else is.
+    """
+    trusted, first = origin.trusts(source_clock), 0
     for piece in cut(rows, turns):
-        for some, table in tables(turned(piece), io.requested, io.received):
-            yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen_of(some, io, origin.authorities, trusted=trusted), table)
+        for some, table, members in tables(turned(piece), io.requested, io.received, beside, first):
+            seen = seen_of(some, io, origin.authorities, trusted=trusted)
+            yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen, table, members)
+        first += len(piece)
 
 
 def column_drafts(
-    stored: Stored, kind: Kind, io: Instants, origin: Origin, source_clock: Mapping[str, Any], authority: Authority | None
+    stored: Stored,
+    kind: Kind,
+    io: Instants,
+    origin: Origin,
+    source_clock: Mapping[str, Any],
+    authority: Authority | None,
+    beside: Beside | None = None,
 ) -> Iterator[ReadingsDraft]:
     """Draft the entries of a list that is not cut, by column. authority: of all its tags; None if they have not one."""
     trusted = abs(source_clock.get("offset_s", 0.0)) <= origin.max_offset_s
@@ -83,10 +99,10 @@ def column_drafts(
     whole = (stored.tags, stored.values, stored.raw or none, (0,) * count, (kind,) * count, source, server)
     for first in range(0, count, MOST_READINGS):
         piece = whole if count <= MOST_READINGS else part(whole, slice(first, first + MOST_READINGS))
-        for some, table in tables(piece, io.requested, io.received):
+        for some, table, members in tables(piece, io.requested, io.received, beside, first):
             bounds = stored.bounds if len(some[0]) == count else _bounds_of(some[5])
             seen = _seen_by_column(some, io, origin, authority, bounds, trusted=trusted)
-            yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen, table)
+            yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen, table, members)
 
 
 def _bounds_of(sources: Sequence[int | None]) -> tuple[int, int] | None:

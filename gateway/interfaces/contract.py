@@ -95,6 +95,7 @@ def _tag(line: Line, tag: Tag) -> dict[str, Any]:
     names = ("tag", "address", "type", "unit", "source_unit", "rate_ms", "deadband", "store", "between", "time_authority")
     told = {name: getattr(tag, name) for name in names}
     told |= {"scaling": None if tag.scaling is None else tag.scaling.text(), "codes": _codes(line, tag), "aggregate": _plain(tag.aggregate)}
+    told |= {**tag.window_columns, "aggregate_stamp": tag.aggregate_stamp}
     told |= {"no_value": None if tag.not_available is None else str(tag.not_available)}
     told |= {"range": [None if end is None else str(end) for end in (tag.eu_low, tag.eu_high)]}
     return {name: value for name, value in told.items() if value not in (None, [None, None])}

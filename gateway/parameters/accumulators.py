@@ -161,7 +161,8 @@ def advance(
         if left is not None and sums.through <= left < limit:
             book.until_left[need.key] = _ended(sums, need, tracks, stops, left)
         if limit > sums.through:
-            sums.advance(tracks[name].between(sums.through, limit), tracks[name].cuts, stops if need.running else (), limit)
+            track, halts = tracks[name], stops if need.running else ()
+            sums.advance(track.between(sums.through, limit), track.cuts, halts, limit, windows=track.windows)
 
 
 def resume(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], stops: Stops) -> None:
@@ -185,7 +186,7 @@ def finished(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], sto
 def _ended(sums: Sums, need: Need, tracks: Mapping[str, Track], stops: Stops, end: int) -> Sums:
     """Return a copy of sums that ends at `end` (ticks)."""
     sums, track = sums.copy(), tracks[need.tag.tag]
-    sums.advance(track.between(sums.through, end), track.cuts, stops if need.running else (), end, end=True)
+    sums.advance(track.between(sums.through, end), track.cuts, stops if need.running else (), end, end=True, windows=track.windows)
     return sums
 
 

@@ -198,8 +198,22 @@ def _valued(
         **_alert(parameter, text, limits, judged=judged),
         **_excursions(parameter, sums),
         "status": status,
+        **_aggregate(tag, sums),
         **_series(parameter, sums, cuts, edges),
     }
+
+
+def _aggregate(tag: Tag | None, sums: Sums | None) -> dict[str, Any]:
+    """Say what the source has aggregated: by which function, over which length, and what it told of the windows of the readings."""
+    if tag is None or tag.aggregate is None:
+        return {}
+    label: dict[str, Any] = {"function": tag.aggregate[0], "window_s": tag.aggregate[1]}
+    label |= {} if tag.aggregate_stamp is None else {"stamp": tag.aggregate_stamp}
+    if sums is None:
+        return {"aggregate": label}
+    edges = {"start": sums.told_from, "end": sums.told_to}
+    told = {"told": sums.told, **{name: None if at is None else rfc3339(at) for name, at in edges.items()}}
+    return {"aggregate": {**label, **told, "counted": sums.counted, "count": sums.samples if sums.counted else None}}
 
 
 def _no_value(parameter: Parameter, tag: Tag | None, limits: Limits, status: str) -> dict[str, Any]:

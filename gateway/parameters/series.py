@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.entries.fold_input import Json
+from gateway.entries.fold_input import Json, Told
 from gateway.entries.set_back import SetBack
 
 Point = tuple[int, Json, int, int]
@@ -79,7 +79,7 @@ class Track:
 
     `points`: readings not yet retired, by event time. `standing`: the last retired reading, whose value is valid until the first point.
     `through`: readings before it are retired. `cuts`: lost intervals. `resumed`: end of the last one; no reading before it is valid any
-    more.
+    more. `windows`: of points that are aggregates, by event time, what their source told of the window.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -87,6 +87,7 @@ class Track:
     through: int = 0
     cuts: list[Cut] = field(default_factory=list)
     resumed: int = 0
+    windows: dict[int, Told] = field(default_factory=dict)
 
     def add(self, point: Point) -> Literal["new", "again", "too-late"]:
         """Insert a reading at its event time.
@@ -153,6 +154,8 @@ class Track:
         if at:
             self.standing = self.points[at - 1]
             del self.points[:at]
+        if self.windows:
+            self.windows = {made: told for made, told in self.windows.items() if made >= ticks}
 
     def set_back(self, back: SetBack, ahead: int) -> None:
         """Take the series along when the clock that stamps it was set back: no reading, cut or final time is to come any more.
@@ -164,6 +167,7 @@ class Track:
         placed = sorted(((back.placed(point[0], ahead), *point[1:]) for point in held), key=_ticks)
         if held and held[-1][0] > back.now + ahead and placed[-1][1:] != held[-1][1:]:
             placed.append((max(placed[-1][0], back.now), *held[-1][1:]))
+        self.windows = {back.placed(made, ahead): told for made, told in self.windows.items()}
         self.through = min(self.through, back.now + ahead)
         self.resumed = back.placed(self.resumed, ahead)
         for cut in self.cuts:

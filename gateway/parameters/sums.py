@@ -4,16 +4,17 @@ Readings are taken once, in order of event time, and are not kept. Time is accou
 the same sums to the last bit, however it was divided into calls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.entries.fold_input import Json
+from gateway.entries.fold_input import Json, Told
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters.series import QUALITIES, Cut, Point, quality, severed, usable, windows
 
 Stops = Sequence[tuple[int, int | None]]
 """Intervals that do not count, (from, to) in ticks, sorted, without overlap; `to` None: not over yet."""
 
+NO_WINDOWS: Mapping[int, Told] = {}
 MOST_EXCURSIONS = 50
 """Excursions that are listed with their instants; further ones are only counted."""
 LARGEST = 1e100
@@ -101,6 +102,11 @@ class Sums:
     excursions: int = 0  # all of them; `beyond` lists the first
     unlined: int = 0  # part of `covered` that was not compared with the lines: they are others since
     lined_from: int | None = None  # from when on it was; None: from the start
+    told: int = 0  # of `readings` that are aggregates: of so many the source told where the window began and ended
+    told_from: int | None = None  # the earliest start, and the latest end of those
+    told_to: int | None = None
+    counted: int = 0  # of so many it told how many samples are in it
+    samples: int = 0  # in all of those
 
     @classmethod
     def begin(cls, rule: Rule, start: int, standing: Point | None, cuts: Sequence[Cut]) -> "Sums":
@@ -123,16 +129,27 @@ class Sums:
         begun = replace(self, rule=rule, above=0.0, below=0.0, beyond=[], excursions=0)
         return replace(begun, unlined=self.covered, lined_from=self.at)
 
-    def advance(self, points: Sequence[Point], cuts: Sequence[Cut], stops: Stops, until: int, *, end: bool = False) -> None:
+    def advance(
+        self,
+        points: Sequence[Point],
+        cuts: Sequence[Cut],
+        stops: Stops,
+        until: int,
+        *,
+        end: bool = False,
+        windows: Mapping[int, Told] = NO_WINDOWS,
+    ) -> None:
         """Take `points`, all readings with event time in [through, until), in order; account time up to the last of them.
 
         `end`: `until` is the end of the series, so that the last value is accounted up to there and becomes the value at the end.
+        `windows`: of points that are aggregates, by event time.
         """
         for point in points:
             self._begin(point[0], cuts)
             ahead = number(point[1]) if self.rule.linear and self.numeric and usable(point[2]) else None
             self._run(point[0], cuts, stops, ahead)
-            self._take(point, stops)
+            if self._take(point, stops) and windows and (told := windows.get(point[0])) is not None:
+                self._tell(told)
         self.through = max(self.through, until)
         if end:
             self._begin(until + 1, cuts)
@@ -265,13 +282,25 @@ class Sums:
         if self.previous is None:
             self.previous = value
 
-    def _take(self, point: Point, stops: Stops) -> None:
+    def _tell(self, told: Told) -> None:
+        """Take what the source told of the window of a reading that counts."""
+        start, end, count = told
+        if start is not None and end is not None:
+            self.told += 1
+            self.told_from = start if self.told_from is None else min(self.told_from, start)
+            self.told_to = end if self.told_to is None else max(self.told_to, end)
+        if count is not None:
+            self.counted += 1
+            self.samples += count
+
+    def _take(self, point: Point, stops: Stops) -> bool:
+        """Take a reading; True if it counts among `readings`."""
         ticks, value, _, seq = point
         counts = ticks >= self.rule.start and (not stops or any(True for _ in windows(ticks, ticks + 1, stops)))
         before = self.previous
         self._stand(point)
         if not self.known:
-            return
+            return False
         self.stood_seq = seq
         if counts:
             self.readings += 1
@@ -283,6 +312,7 @@ class Sums:
                 self.changes += 1
                 self._increase(before)
         self.previous = value
+        return counts
 
     def _note(self, value: Json, ticks: int, seq: int | None) -> None:
         """Record that this value was seen while time counted: first and last value, and the range of entries that prove them."""

@@ -24,7 +24,7 @@ from simulators.line.plan import FIRST_BATCH, Plan
 from simulators.line.ranges import fitted
 from simulators.line.rows import Filler, Write, with_batch_numbers, writes
 from simulators.line.signal import Moment
-from simulators.line.signals import moment, signals
+from simulators.line.signals import moment, sampled, signals
 from simulators.line.weighing import Weighings
 
 DEVICES = {
@@ -224,6 +224,7 @@ class Process:
         beyond = Beyond(line)
         self.orders = Orders(devices, self._drivers, beyond, now, script)
         self._now, self._tags = now, _by_source(line, devices, seed, beyond, load.speed)
+        self._sampled = _sampled(line, devices, seed, beyond)
         self._filler = Filler(line, seed)
         self._weighings = Weighings(line, seed)
         self._genealogy = genealogy or Genealogy(line, None)
@@ -261,6 +262,7 @@ class Process:
             await self._write(write)
         for weighing in self._weighings.done(self._plan, before_s, now.at_s):
             self._genealogy.weighed(weighing, self._now())
+        await self._sample(now, before_s)
         for source, tags in self._tags.items():
             if source in self.orders.away:
                 continue  # what it would have had is set when it is back
@@ -268,6 +270,13 @@ class Process:
             if changed:
                 self._progress.values += len(changed)
                 await self._devices[source].set(changed, self._now())
+
+    async def _sample(self, now: Moment, before_s: float) -> None:
+        """Let each MES that keeps aggregates take its samples."""
+        for source, (every_s, tags) in self._sampled.items():
+            if source not in self.orders.away and (before_s < 0 or int(now.at_s / every_s) != int(before_s / every_s)):
+                device: Any = self._devices[source]
+                await device.sample({name: signal(now) for name, signal in tags.items()}, self._now())
 
     def _changed(self, tags: list[tuple[str, float, Callable[[Moment], Any]]], now: Moment, before_s: float) -> dict[str, Any]:
         """Find the tags that are due and whose value differs from the last one set on the device."""
@@ -318,3 +327,17 @@ def _by_source(
             rate_ms = tag.rate_ms if tag.rate_ms is not None else rates[tag.source]
             result.setdefault(tag.source, []).append((tag.tag, rate_ms / 1000 * speed, signal))
     return result
+
+
+def _sampled(
+    line: Line, devices: dict[str, Device], seed: int, beyond: Beyond
+) -> dict[str, tuple[float, dict[str, Callable[[Moment], Any]]]]:
+    """Give the tags that each MES samples for its aggregates, and how often: ten times in its shortest window, at least each second."""
+    found: dict[str, tuple[float, dict[str, Callable[[Moment], Any]]]] = {}
+    lengths_s = {tag.tag: tag.aggregate[1] for tag in line.tags if tag.aggregate is not None}
+    sources = {tag.tag: tag.source for tag in line.tags}
+    for name, signal in sampled(line, seed, beyond.over).items():
+        if sources[name] in devices:
+            every_s, tags = found.get(sources[name], (1.0, {}))
+            found[sources[name]] = min(every_s, max(lengths_s[name] / 10, TICK_S)), {**tags, name: signal}
+    return found

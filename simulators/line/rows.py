@@ -58,7 +58,8 @@ def _of_stay(line: Line, equipment: Equipment, stay: Stay) -> Iterator[Write]:
             yield Write(stay.free_s, by, name, stay, free)
     for source in line.sources:
         for name in _names(source):
-            if (source.name, name) not in orders and _concerns(line, source, name, equipment):
+            is_other = (source.name, name) not in orders and not _is_aggregated(line, source.name, name)
+            if is_other and _concerns(line, source, name, equipment):
                 yield from _other(line, source, name, stay)
 
 
@@ -142,6 +143,11 @@ def _names(source: Source) -> list[str]:
 
 def _columns_read(line: Line, source: str, name: str) -> list[str]:
     return [tag.address.split(".", 1)[1] for tag in line.tags if tag.source == source and tag.address.startswith(f"{name}.")]
+
+
+def _is_aggregated(line: Line, source: str, name: str) -> bool:
+    """True if the MES writes these rows window by window, of what it samples for itself (`simulators.mes.aggregates`)."""
+    return any(tag.aggregate is not None and tag.source == source and tag.address.startswith(f"{name}.") for tag in line.tags)
 
 
 def _concerns(line: Line, source: Source, name: str, equipment: Equipment) -> bool:

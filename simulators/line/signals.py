@@ -50,6 +50,14 @@ def signals(line: Line, seed: int, over: Over = as_it_is) -> list[Signal | None]
     ]
 
 
+def sampled(line: Line, seed: int, over: Over = as_it_is) -> dict[str, Signal]:
+    """Make the signals of tags that a MES has as aggregates alone: it samples them for itself."""
+    drivers = {source.name: source.driver for source in line.sources}
+    bands = Bands(line)
+    tags = [tag for tag in line.tags if tag.aggregate is not None and drivers[tag.source].startswith("mes_")]
+    return {tag.tag: _signal(line, tag, seed, bands, {}, drivers[tag.source], over) for tag in tags}
+
+
 def moment(plan: Plan, line: Line, at_s: float, started: datetime) -> Moment:
     """Take the situation of every equipment at this instant from the plan."""
     return Moment(at_s, started, {equipment.name: plan.at(equipment.name, at_s) for equipment in line.equipment})

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from config import Source, Tag
 from simulators.device import Truth
+from simulators.mes.aggregates import Aggregates
 from simulators.mes.files import Drop, Pattern
 from simulators.mes.shape import NotServable
 from simulators.mes.tables import Query, Tables
@@ -29,6 +30,8 @@ class MesDevice:
         else:
             patterns = [Pattern(options, self._read_of(options["name"])) for options in source.options.get("pattern", ())]
             self._patterns = {pattern.name: pattern for pattern in patterns}
+        times = {name: query.time for name, query in self._queries.items()} | {name: one.time for name, one in self._patterns.items()}
+        self._aggregates = Aggregates(tags, times)
         self._tables: Tables | None = None
         self._drop: Drop | None = None
 
@@ -79,6 +82,16 @@ class MesDevice:
         if self._drop is None:
             raise RuntimeError(f"{self._source.name}: not started, or no drop folder")
         return self._drop.drop(name, rows, ticks)
+
+    async def sample(self, values: Mapping[str, Any], ticks: int) -> None:
+        """Take one sample of each of these tags, which are aggregates: a row, or a file, is written when a window is over."""
+        for tag, value in values.items():
+            self._truth.sampled(tag, ticks, value)
+        for name, row in self._aggregates.take(values, ticks):
+            if name in self._queries:
+                await self.insert(name, row, ticks)
+            else:
+                await self.drop(name, [row], ticks)
 
     async def set(self, values: Mapping[str, Any], ticks: int) -> None:
         """Give tags these values from ticks on: one row or file per query or pattern that they belong to."""

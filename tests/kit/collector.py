@@ -79,7 +79,8 @@ class Journal(Collector):
     """Keeps the rows and readings of a driver that reads rows, and the watermark only with them. Its disk may be full.
 
     polls: lists of a poll that were kept; alive: how many tags the last of them proved. resumed: (tags, messages kept before) each time.
-    bridged: tags of which the last poll said that the source keeps what nobody asks for.
+    windows: of each reading, None where its row tells none. bridged: tags of which the last poll said that the source keeps what nobody
+    asks for.
     """
 
     def __init__(self, watermark: dict[str, Any] | None = None) -> None:
@@ -87,6 +88,7 @@ class Journal(Collector):
         self.watermark = watermark or {}
         self.messages: list[Message] = []
         self.readings: list[Any] = []
+        self.windows: list[Any] = []
         self.polls = 0
         self.alive = 0
         self.bridged: tuple[int, ...] = ()
@@ -104,6 +106,7 @@ class Journal(Collector):
         kind: str = "change",
         resumed: bool = False,
         kept: Any = (),
+        windows: Any = (),
         **_: Any,
     ) -> Awaitable[None]:
         if messages and self.fail_after is not None:
@@ -111,6 +114,7 @@ class Journal(Collector):
             if self.fail_after < 0:
                 raise OSError("the disk is full")
         self.readings += readings
+        self.windows += windows or [None] * len(readings)
         self.messages += messages
         if watermark:
             merged = {**self.watermark, **orjson.loads(orjson.dumps(watermark))}

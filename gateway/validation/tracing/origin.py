@@ -13,6 +13,8 @@ from buffer.archive.happenings import Happening, happenings
 from buffer.times import from_rfc3339, rfc3339
 from config import Line
 from gateway.entries.fold_input import clock_of, event_ticks
+from gateway.entries.windows import window_of
+from gateway.validation.tracing.as_read import Orders, registers_of
 
 Json = dict[str, Any]
 MOST_READINGS = 1_000
@@ -95,6 +97,7 @@ def _parameter(epoch: int, event: Json, told: Json, found: "Found") -> Json:
         "readings": [reading | {"in_step": start <= from_rfc3339(reading["event_time"]) < end} for reading in found.readings],
         "not_listed": found.count - len(found.readings),
         "results": told.get("results"),
+        "aggregate": told.get("aggregate"),
     }
 
 
@@ -134,27 +137,34 @@ def _look(data: Path, line: Line, epoch: int, wanted: list[Found]) -> None:
     first, last = min(span[0] for span in spans), max(span[1] for span in spans)
     tags = {one.tag for one in wanted}
     tables: dict[str, dict[int, Json]] = {}
+    orders = Orders()
     for held in read_journal(data, (epoch, segment_of(first) - 1)):
         if (held.epoch, held.seq) > (epoch, last):
             return
-        if event_type(held.payload) == "tagset":
+        if (kind := event_type(held.payload)) in ("tagset", "config"):
             event = orjson.loads(held.payload)["event"]
-            tables.setdefault(event["tagset"], {}).update(enumerate(event["tags"], event["first"]))
+            if kind == "config":
+                orders.take(event)
+            else:
+                tables.setdefault(event["tagset"], {}).update(enumerate(event["tags"], event["first"]))
         elif held.seq >= first and held.payload.startswith(b'{"schema":"ebr-gateway/readings/'):
             entry = orjson.loads(held.payload)
-            for tag, reading in readings_of(entry, held, tables[entry["tagset"]], line, tags):
+            for tag, reading in readings_of(entry, held, tables[entry["tagset"]], line, tags, orders):
                 for one in wanted:
                     if one.tag == tag:
                         one.take(held.seq, reading)
 
 
 def readings_of(
-    entry: Json, held: Entry, table: Mapping[int, Json], line: Line, tags: Collection[str | None]
+    entry: Json, held: Entry, table: Mapping[int, Json], line: Line, tags: Collection[str | None], orders: Orders | None = None
 ) -> Iterator[tuple[str, Json]]:
-    """Yield (tag, what is shown of a reading) of an entry of readings, for these tags. table: the entry's tag table, by number."""
+    """Yield (tag, what is shown of a reading) of an entry of readings, for these tags.
+
+    table: the entry's tag table, by number. orders: of bytes, where that table does not name them.
+    """
     columns, constant, base = entry["columns"], entry.get("constant", {}), from_rfc3339(entry["time_base"])
     default, trusted = clock_of(entry, line)
-    for row in entry["readings"]:
+    for number, row in enumerate(entry["readings"]):
         cells = {**constant, **dict(zip(columns, row, strict=True))}
         known = table[cells["tag"]]
         if known["tag"] not in tags:
@@ -167,7 +177,8 @@ def readings_of(
         shown = {f"{name}_time": None if ticks is None else rfc3339(ticks) for name, ticks in times.items()}
         more = {name: cells.get(name) for name in ("value", "raw", "status", "native", "kind")}
         told = {"seq": held.seq, "digest": held.digest, "event_time": rfc3339(at), **more, **shown, **simulated}
-        yield known["tag"], told | {"said": entry.get("said")}
+        read = {"said": entry.get("said"), "registers": registers_of(entry, cells, known, orders)}
+        yield known["tag"], told | read | {"window": window_of(entry, number, known, times["source"])}
 
 
 def _time(cells: Mapping[str, Any], name: str, base: int) -> int | None:

@@ -1,10 +1,12 @@
 """A trace as a document for people, and as text for a terminal."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents import draft
+from gateway.entries.windows import window_text
+from gateway.validation.tracing.as_read import registers_text, said_text
 
 _READING = ("seq", "event_time", "raw", "value", "status", "kind", "source_time", "requested_time", "received_time", "in_step")
 
@@ -68,6 +70,7 @@ def _parameter(told: Mapping[str, Any]) -> Iterator[Block]:
             ("EBR field", told["ebr_field"] or "none"),
             ("Rule", "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in rule.items() if value is not None)),
             ("Limits", "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in told["limits"].items()) or "none"),
+            *([("Aggregated at its source", _aggregate(told["aggregate"]))] if told["aggregate"] else []),
             ("Covered", _shown(told["covered"])),
             ("Gaps", ", ".join(map(str, told["gaps"])) or "none"),
             ("Entries", "none" if evidence["from_seq"] is None else f"{evidence['epoch']}/{evidence['from_seq']} to {evidence['to_seq']}"),
@@ -77,10 +80,49 @@ def _parameter(told: Mapping[str, Any]) -> Iterator[Block]:
         rows = [[_shown(reading[name]) for name in _READING] for reading in told["readings"]]
         outside = frozenset(number for number, reading in enumerate(told["readings"]) if reading["status"])
         yield Table([name.replace("_", " ") for name in _READING], (1, 4, 2, 2, 2, 2, 4, 4, 4, 1), rows, outside)
+        yield from _read_from(told["readings"])
     if any(reading.get("simulated") for reading in told["readings"]):
         yield Text("Readings of a simulator are among them, as it says of itself.", marked=True)
     if told["not_listed"]:
         yield Text(f"{told['not_listed']:,} more readings are not listed: ebr-gateway log", marked=True)
+
+
+def _aggregate(its: Mapping[str, Any]) -> str:
+    known = f"{its.get('told') or 0} windows told" + (f", {its['start']} to {its['end']}" if its.get("told") else "")
+    counted = f"{its['count']} samples in {its['counted']} of them" if its.get("counted") else "number of samples not known"
+    return f"{its['function']} over {its['window_s']:g} s; {known}; {counted}"
+
+
+def _read_from(readings: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
+    """Show what readings were read from: registers, lines, windows of aggregates. Nothing where they have none of it."""
+    titles = {
+        "registers": "registers as they came, order of their bytes",
+        "said": "lines as they came",
+        "window": "window of the aggregate",
+    }
+    texts = [
+        {"registers": registers_text(each["registers"]), "said": said_text(each["said"]), "window": window_text(each["window"])}
+        for each in readings
+    ]
+    there = [name for name in titles if any(row[name] for row in texts)]
+    if not there:
+        return
+    yield Text("What these readings were read from:")
+    rows = [
+        [
+            _shown(each["seq"]),
+            _shown(each["event_time"]),
+            _shown(each["requested_time"]),
+            _shown(each["received_time"]),
+            *(row[name] for name in there),
+        ]
+        for each, row in zip(readings, texts, strict=True)
+    ]
+    yield Table(
+        ("seq", "event time", "requested time", "received time", *(titles[name] for name in there)), (1, 4, 4, 4, *[7] * len(there)), rows
+    )
+    if "registers" in there:
+        yield Text("Registers with a star were kept as they came; the others follow from the number, its type and its order, to the bit.")
 
 
 def _proof(run: Mapping[str, Any]) -> Iterator[Block]:

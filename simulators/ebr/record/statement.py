@@ -155,7 +155,26 @@ def _threshold(parameter: Mapping[str, Any]) -> str:
 
 def _joined(text: str, parameter: Mapping[str, Any]) -> str:
     skipped = f"without the first {parameter['skip_first_s']:g} s" if parameter.get("skip_first_s") else ""
-    return ", ".join(filter(None, (text, *_read(parameter), "while running" if parameter.get("include") == "running" else "", skipped)))
+    running = "while running" if parameter.get("include") == "running" else ""
+    return ", ".join(filter(None, (text, _aggregate(parameter), *_read(parameter), running, skipped)))
+
+
+def _aggregate(parameter: Mapping[str, Any]) -> str:
+    """Write what the source has aggregated, and what it told of the windows; nothing of a tag that is no aggregate."""
+    its = parameter.get("aggregate")
+    if not its:
+        return ""
+    label = f"of the source's own {its['function']} over {its['window_s']:g} s"
+    if its.get("told") is None:
+        return label
+    if not its["told"]:
+        known = "window declared" if its.get("stamp") else "window not known"
+        return f"{label} ({known}{_samples(its)})"
+    return f"{label} ({its['told']} of {parameter.get('readings')} windows told, {its['start']} to {its['end']}{_samples(its)})"
+
+
+def _samples(its: Mapping[str, Any]) -> str:
+    return "; number of samples not known" if not its.get("counted") else f"; {its['count']} samples in {its['counted']} of them"
 
 
 def _read(parameter: Mapping[str, Any]) -> list[str]:

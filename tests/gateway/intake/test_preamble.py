@@ -51,7 +51,7 @@ def test_a_file_of_any_bytes_is_kept_and_says_how_it_was_read() -> None:
 def test_a_long_tag_table_is_cut_and_each_slice_says_where_it_begins(tmp_path: Path) -> None:
     line = line_of(tmp_path / "line")
     tag = line.tags[0]
-    digest, table = tagset_of([dataclasses.replace(tag, tag=f"{tag.tag}{n}") for n in range(2_000)])
+    digest, table = tagset_of(line.sources[0], [dataclasses.replace(tag, tag=f"{tag.tag}{n}") for n in range(2_000)])
 
     events = list(tagset_events(tag.source, digest, table))
 
