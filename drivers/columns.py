@@ -24,10 +24,18 @@ class Columns(Sequence[Reading]):
 
     __slots__ = ("_bounds", "_rows", "server", "source", "tags", "values")
 
-    def __init__(self, tags: Tags, values: Sequence[Value], source: Sequence[int] | None, server: Sequence[int] | None) -> None:
+    def __init__(
+        self,
+        tags: Tags,
+        values: Sequence[Value],
+        source: Sequence[int] | None,
+        server: Sequence[int] | None,
+        bounds: tuple[int, int] | None = None,
+    ) -> None:
+        """bounds: the earliest and the latest source time, where they are known."""
         self.tags, self.values, self.source, self.server = tags, values, source, server
         self._rows: list[Reading] | None = None
-        self._bounds: tuple[int, int] | None = None
+        self._bounds = bounds
 
     @property
     def bounds(self) -> tuple[int, int] | None:

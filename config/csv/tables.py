@@ -188,7 +188,7 @@ class _Damage:
     def __init__(self, columns: Columns, report: TableReport) -> None:
         self.columns = columns
         self.report = report
-        self._good: set[tuple[str, str]] = set()  # most columns hold the same few texts in every row
+        self._good: dict[tuple[str, str], str] = {}  # most columns hold the same few texts in every row: each is kept once
         self._zeros: dict[str, int] = {}  # column -> digits of a number that begins with 0
         self._short: dict[str, tuple[int, str]] = {}  # column -> first line and text of an all-digit number
 
@@ -203,8 +203,8 @@ class _Damage:
             text = cell.strip()
             if not text:
                 continue
-            if (name, text) in self._good:
-                row[name] = text
+            if (known := self._good.get((name, text))) is not None:
+                row[name] = known
                 continue
             if (problem := self._problem(name, text)) is not None:
                 self.report.error(line, f"{name}: {problem}" if not problem.startswith("decimal comma") else problem)
@@ -212,7 +212,7 @@ class _Damage:
             self._remember_zeros(name, text, line)
             row[name] = text
             if len(self._good) < _REMEMBERED:
-                self._good.add((name, text))
+                self._good[name, text] = text
         return row
 
     def finish(self) -> None:

@@ -45,7 +45,7 @@ class OpcUaAddress:
     @property
     def node(self) -> "OpcUaAddress":
         """The address of the node alone, without element and field."""
-        return replace(self, index=(), field=())
+        return replace(self, index=(), field=()) if self.index or self.field else self
 
 
 _NAMESPACE = re.compile(r"nsu=(?P<uri>[^;]*);|ns=(?P<index>[0-9]+);|(?P<short>[A-Za-z][A-Za-z0-9_-]*):(?=(?:[isgb]|s64)=)")

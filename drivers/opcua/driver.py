@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverError, Emit, Finding
 from drivers.lasting import lasting
 from drivers.opcua.asyncua_types import ua
-from drivers.opcua.commissioning.browse import BrowseResult, browse
-from drivers.opcua.commissioning.probe import ProbeReport, probe
 from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import Decoder
 from drivers.opcua.decoding.structures import Structures, read_structures
@@ -28,6 +26,10 @@ from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.stream import Stream
 from drivers.opcua.subscription.subscribe import Subscription
 from drivers.opcua.subscription.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from drivers.opcua.commissioning.browse import BrowseResult
+    from drivers.opcua.commissioning.probe import ProbeReport
 
 LEAVE_WITHIN_S = 2.0
 """Time in which subscriptions that nobody needs are deleted at the end of a session."""
@@ -229,12 +231,16 @@ class OpcUaDriver(Driver):
         match: str | None = None,
         known: Collection[str] = (),
         progress: Callable[[str], None] = lambda _: None,
-    ) -> BrowseResult:
+    ) -> "BrowseResult":
         """List rows for tags.csv, see `drivers.opcua.commissioning.browse`. Raises DriverError."""
+        from drivers.opcua.commissioning.browse import browse
+
         return await browse(self.source, self.settings, under=under, match=match, known=known, progress=progress)
 
-    async def probe(self, seconds: float = 5.0) -> ProbeReport:
+    async def probe(self, seconds: float = 5.0) -> "ProbeReport":
         """Compare the map with the server, see `drivers.opcua.commissioning.probe`. Raises DriverError."""
+        from drivers.opcua.commissioning.probe import probe
+
         trial = OpcUaDriver(self.source, self.tags)
         trial.deletes_subscriptions = True
         return await probe(self.source, self.settings, self.tags, trial.run, seconds)

@@ -32,7 +32,11 @@ def turned(rows: Sequence[Row]) -> Columns:
     return tuple(zip(*rows, strict=True))
 
 
-def table(turned: Columns, requested_ticks: int | None, received_ticks: int) -> bytes:
+Bounds = tuple[int, int] | None
+"""The earliest and the latest source ticks of rows that all have them; None where nobody has looked."""
+
+
+def table(turned: Columns, requested_ticks: int | None, received_ticks: int, bounds: Bounds = None) -> bytes:
     """Make the last members of a readings entry, `"time_base"` to `"readings"`, and its closing brace.
 
     Each column is written once: in `columns` if its values differ, else in `constant`; ticks are relative to `time_base`.
@@ -45,7 +49,7 @@ def table(turned: Columns, requested_ticks: int | None, received_ticks: int) -> 
         columns["raw"] = raw
     _place("status", status, columns, constant)
     _place("kind", kind, columns, constant)
-    _place_ticks("source", source, base, columns, constant)
+    _place_ticks("source", source, base, columns, constant, bounds)
     if server is source:
         _place_again("source", "server", columns, constant)
     else:
@@ -64,13 +68,13 @@ _NONE: Members = {}
 
 
 def tables(
-    whole: Columns, requested_ticks: int | None, received_ticks: int, beside: Beside | None = None, first: int = 0
+    whole: Columns, requested_ticks: int | None, received_ticks: int, beside: Beside | None = None, first: int = 0, bounds: Bounds = None
 ) -> Iterator[tuple[Columns, bytes, Members]]:
     """Yield turned rows with their tables and what stands beside them, halved until each fits an entry.
 
-    A single row always fits: its text is bounded. first: the number of the first row.
+    A single row always fits: its text is bounded. bounds: of all of them, see `table`. first: the number of the first row.
     """
-    made = table(whole, requested_ticks, received_ticks)
+    made = table(whole, requested_ticks, received_ticks, bounds)
     members = _NONE if beside is None else beside(first, whole[0])
     count = len(whole[0])
     if len(made) + (len(orjson.dumps(members)) if members else 0) <= LARGEST_TABLE_BYTES or count == 1:
@@ -111,8 +115,15 @@ def _place_again(name: str, other: str, columns: dict[str, Sequence[Any]], const
                 placed[f"{other}_{member}"] = placed[f"{name}_{member}"]
 
 
-def _place_ticks(name: str, values: Sequence[int | None], base: int, columns: dict[str, Sequence[Any]], constant: dict[str, Any]) -> None:
-    missing = values.count(None)
+def _place_ticks(
+    name: str,
+    values: Sequence[int | None],
+    base: int,
+    columns: dict[str, Sequence[Any]],
+    constant: dict[str, Any],
+    bounds: Bounds = None,
+) -> None:
+    missing = values.count(None) if bounds is None else 0
     if missing == len(values):
         return
     if missing:
@@ -121,7 +132,7 @@ def _place_ticks(name: str, values: Sequence[int | None], base: int, columns: di
     else:
         present = [value - base for value in values]  # type: ignore[operator]
         relative = present  # type: ignore[assignment]
-    low, high = min(present), max(present)
+    low, high = (min(present), max(present)) if bounds is None else (bounds[0] - base, bounds[1] - base)
     if low == high and not missing:  # one time for all
         values, relative = values[:1], relative[:1]
     if low > -EXACT and high < EXACT:

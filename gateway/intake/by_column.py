@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from config import CodeTable, Tag
 from drivers.columns import Columns, Tags
 from drivers.contract import UNFORESEEN
-from gateway.intake.normalise import LONGEST_TEXT_BYTES, RANGES, Normalise, float64, normaliser, shortest_float32
+from gateway.intake.normalise import LONGEST_TEXT_BYTES, RANGES, Normalise, float64, normaliser, shortest_float32s
 
 Take = Callable[[Sequence[Any]], "tuple[Sequence[Any], Sequence[Any] | None] | None"]
 """(values as they are stored, their raw values where the tags have such); None in doubt."""
@@ -160,7 +160,7 @@ def _floats(values: Sequence[Any]) -> tuple[Sequence[Any], None] | None:
 
 
 def _floats32(values: Sequence[Any]) -> tuple[Sequence[Any], None] | None:
-    return None if _floats(values) is None else (list(map(shortest_float32, values)), None)
+    return None if _floats(values) is None else (shortest_float32s(values), None)
 
 
 def _bools(values: Sequence[Any]) -> tuple[Sequence[Any], None] | None:

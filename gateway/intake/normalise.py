@@ -6,7 +6,7 @@ finding; nothing else is ever changed.
 
 import base64
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -37,6 +37,19 @@ _NUMBERS = frozenset({int, float, Decimal})
 _MOST_SINGLES = 256
 """Codes of a span that are looked up one by one; a wider span is compared."""
 _FLOAT32 = struct.Struct("<f")
+_TO_INTEGER = 1.5 * 2**52
+"""Added to a double and taken from it again, it leaves the nearest integer, the even one of two, as writing out digits does."""
+
+
+def _decimals(exponent: int) -> float:
+    """10 to the power of the decimals that are still coarser than the steps of the 32-bit values with this exponent; NaN: not by column."""
+    step = 2.0 ** (exponent - 150)
+    found = next((n for n in range(12) if 10.0 ** -(n + 1) < step), 12)
+    return 10.0**found if step <= 1 and found < 12 else float("nan")
+
+
+_COARSE = [1.0, *map(_decimals, range(1, 256))]
+_FINE = [10 * power for power in _COARSE]
 
 
 def shortest_float32(value: float) -> float:
@@ -50,6 +63,35 @@ def shortest_float32(value: float) -> float:
         except OverflowError:  # rounded up past the largest float32
             continue
     return value
+
+
+def shortest_float32s(values: Sequence[float]) -> list[float]:
+    """`shortest_float32` of each of many. Raises OverflowError, as that does.
+
+    A 32-bit value times 10 to the power of up to 12 is exact, so what is rounded and divided again is the decimal that writing out finds.
+    Of decimals that are coarser than the steps of the values at most one restores a value; one place finer the nearest nearly always does.
+    """
+    count = len(values)
+    form = f"<{count}f"
+    packed = struct.pack(form, *values)
+    if struct.unpack(form, packed) != tuple(values):  # some have more digits than 32 bits hold
+        return list(map(shortest_float32, values))
+    exponents = (int.from_bytes(packed, "little") << 1).to_bytes(4 * count + 1, "little")[3::4]  # without the sign each is a byte
+    coarse = _rounded(values, _COARSE, exponents)
+    if (coarse_packed := struct.pack(form, *coarse)) == packed:
+        return coarse
+    fine = _rounded(values, _FINE, exponents)
+    bits = (memoryview(each).cast("I") for each in (packed, coarse_packed, struct.pack(form, *fine)))
+    return [
+        first if is_first == wanted else second if is_second == wanted else shortest_float32(value)
+        for value, first, second, wanted, is_first, is_second in zip(values, coarse, fine, *bits, strict=True)
+    ]
+
+
+def _rounded(values: Sequence[float], powers: Sequence[float], exponents: bytes) -> list[float]:
+    return [
+        (value * power + _TO_INTEGER - _TO_INTEGER) / power for value, power in zip(values, map(powers.__getitem__, exponents), strict=True)
+    ]
 
 
 def normaliser(tag: Tag, codes: Mapping[str, CodeTable]) -> Normalise | None:

@@ -99,7 +99,8 @@ def column_drafts(
     whole = (stored.tags, stored.values, stored.raw or none, (0,) * count, (kind,) * count, source, server)
     for first in range(0, count, MOST_READINGS):
         piece = whole if count <= MOST_READINGS else part(whole, slice(first, first + MOST_READINGS))
-        for some, table, members in tables(piece, io.requested, io.received, beside, first):
+        known = stored.bounds if piece is whole else None
+        for some, table, members in tables(piece, io.requested, io.received, beside, first, known):
             bounds = stored.bounds if len(some[0]) == count else _bounds_of(some[5])
             seen = _seen_by_column(some, io, origin, authority, bounds, trusted=trusted)
             yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen, table, members)

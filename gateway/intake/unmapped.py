@@ -26,19 +26,19 @@ Conditions = tuple[RowCondition, ...]
 
 
 class Mapped:
-    """Which rows of a line's queries and patterns something uses: a tag, an identity, a step, a booking, a sample, a result. Never changes.
+    """Which rows of a line's queries and patterns something uses: a tag, an identity, a step, a booking, a sample, a result.
 
     Rows of one query that only some conditions take are told apart by the columns that those conditions name; rows of equipments that are
-    not of this line are one kind: a MES that serves many lines tells of all of them.
+    not of this line are one kind: a MES that serves many lines tells of all of them. What the tags of a source use is looked up with its
+    first row: most sources have none.
     """
 
     def __init__(self, line: Line) -> None:
         self._every: set[str] = set()
         self._some: dict[str, list[Conditions]] = {}
         self._units: dict[str, dict[str, set[str]]] = {}  # query -> column that holds the unit_id -> those of this line
-        for source in line.sources:
-            self._every |= {f"{source.name}.{tag.address.partition('.')[0]}" for tag in line.tags_of(source.name)}
-            self._every.add(f"{source.name}.{CONDITIONS}")
+        self._tags = {source.name: line.tags_of(source.name) for source in line.sources}  # of those from which no row has come
+        self._every |= {f"{source.name}.{CONDITIONS}" for source in line.sources}
         for unit in line.equipment:
             for _, how in unit:
                 self._of_equipment(how, unit.unit_id)
@@ -61,6 +61,7 @@ class Mapped:
 
     def kind(self, source: str, message: Message) -> str | None:
         """Return of which kind a row is that nothing uses, in words; None if something does."""
+        self._every |= {f"{source}.{tag.address.partition('.')[0]}" for tag in self._tags.pop(source, ())}
         query = f"{source}.{message.name}"
         if query in self._every:
             return None

@@ -220,9 +220,9 @@ class Signed:
         assert theirs is not None
         self._ours, self._theirs = (ours.certificate, certs.load_key(ours.key_file)), (theirs.certificate, certs.load_key(theirs.key_file))
 
-    def ends(self) -> tuple[BoundedProtocol, SecureConnection]:
+    def ends(self, mode: Any = ua.MessageSecurityMode.SignAndEncrypt) -> tuple[BoundedProtocol, SecureConnection]:
         """Return the client's protocol, and the server's channel, with the same keys."""
-        mode, nonces = ua.MessageSecurityMode.SignAndEncrypt, (b"c" * 32, b"s" * 32)
+        nonces = b"c" * 32, b"s" * 32
         mine = Policy(self._theirs[0], *self._ours, mode)
         other = Policy(self._ours[0], *self._theirs, mode)
         token = ua.ChannelSecurityToken(CHANNEL, TOKEN, RevisedLifetime=3_600_000)

@@ -89,13 +89,13 @@ def readable(decode: Decode) -> Decode:
 def response(body: bytes, expected_type: int) -> int:
     """Check the type id and the ResponseHeader; return the position after it. Raises ServiceFault or Undecodable."""
     end = len(body)
-    node, at = v.nodeid(body, 0, end)
+    kind, at = v.type_id(body, 0, end)
     _, _, result = _HEADER.unpack_from(body, at)
     at += _HEADER.size
     if result & 0x80000000:
         raise ServiceFault(result)
-    if node.Identifier != expected_type:
-        raise Undecodable(f"answer of type {node.Identifier}, expected {expected_type}")
+    if kind != expected_type:
+        raise Undecodable(f"answer of type {kind}, expected {expected_type}")
     texts, at = v.elements(v.STRING, body, v.diagnostic_info(body, at, end), end, v.Budget())
     _, at = v.extension_object(body, at, end)
     del texts
@@ -150,12 +150,12 @@ def notification_message(body: bytes, at: int, end: int) -> tuple[NotificationMe
     parts = []
     v.Budget(MOST_PARTS).spend(max(count, 0))
     for _ in range(max(count, 0)):
-        node, at = v.nodeid(body, at, end)
-        kind, length = struct.unpack_from("<Bi", body, at)
+        kind, at = v.type_id(body, at, end)
+        encoding, length = struct.unpack_from("<Bi", body, at)
         at += 5
-        if kind != 1 or not 0 <= length <= end - at:
-            raise Undecodable(f"notification with encoding {kind} and length {length}")
-        parts.append((int(node.Identifier) if node.NamespaceIndex == 0 else -1, at, at + length))
+        if encoding != 1 or not 0 <= length <= end - at:
+            raise Undecodable(f"notification with encoding {encoding} and length {length}")
+        parts.append((kind, at, at + length))
         at += length
     return NotificationMessage(sequence, v.ticks_of(filetime), tuple(parts)), at
 

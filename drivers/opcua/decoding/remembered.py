@@ -143,7 +143,7 @@ def _decoded(known: _Known, body: bytes, at: int) -> Sequence[Reading] | None:
     server = source if members[1::3] == members[2::3] else _ticks(members[2::3])
     if source is None or server is None:
         return None
-    readings = Columns(known.tags, values, source, server)
+    readings = Columns(known.tags, values, source[0], server[0], source[1])
     return readings if known.is_once else readings.rows()
 
 
@@ -160,12 +160,13 @@ def _with_texts(values: list[Any], places: Sequence[int]) -> list[Any]:
     return values
 
 
-def _ticks(filetimes: Sequence[int]) -> Sequence[int] | None:
-    """Return the ticks of each FILETIME; None if one of them is "no time"."""
+def _ticks(filetimes: Sequence[int]) -> tuple[Sequence[int], tuple[int, int]] | None:
+    """Return the ticks of each FILETIME, and the earliest and the latest; None if one of them is "no time"."""
     low, high = min(filetimes), max(filetimes)
     if low < v.FILETIME_OF_1970 or high > v.LATEST_FILETIME:
         return None
-    if low == high:
-        return (low - v.FILETIME_OF_1970,) * len(filetimes)
     shift = v.FILETIME_OF_1970
-    return [filetime - shift for filetime in filetimes]
+    bounds = low - shift, high - shift
+    if low == high:
+        return bounds[:1] * len(filetimes), bounds
+    return [filetime - shift for filetime in filetimes], bounds

@@ -26,6 +26,8 @@ MOST_READS = 1_000_000
 MOST_OPENING_READS = 100_000
 """The same for what opens channel and session, which is decoded on the event loop: a tenth of a second."""
 _FREE_READS = 1000
+_CHUNK = struct.Struct("<3scIII")  # message type, chunk type, size, channel, token
+_SEQUENCE = struct.Struct("<II")  # number of the chunk, number of the request
 SERVICE_FAULT = 397
 _RESULT_AT = 12
 """Place of the ServiceResult in a ResponseHeader (Part 4, 7.33): after the time and the request handle."""
@@ -116,7 +118,10 @@ class BoundedConnection(SecureConnection):
     _taken_bytes = _taken_chunks = 0  # of the message under way
 
     def message_to_binary(self, message: bytes, message_type: Any = ua.MessageType.SecureMessage, request_id: int = 0) -> bytes:
-        """Encode a message. Raises BadRequestTooLarge if the server does not take so much; no sequence number is used up then."""
+        """Encode a message. Raises BadRequestTooLarge if the server does not take so much; no sequence number is used up then.
+
+        What asyncua makes an object with headers for is packed at once where it is a request: one goes out for every message that comes in.
+        """
         if message_type == ua.MessageType.SecureOpen:  # one chunk, before there are keys
             return super().message_to_binary(message, message_type=message_type, request_id=request_id)
         limits, most = self._limits, len(message)
@@ -128,7 +133,21 @@ class BoundedConnection(SecureConnection):
         if 0 < limits.most_sent_bytes < whole or 0 < limits.most_sent_chunks < chunks:
             raise ua.UaStatusCodeError(ua.StatusCodes.BadRequestTooLarge)
         self.largest_sent = max(self.largest_sent, whole)
-        return super().message_to_binary(message, message_type=message_type, request_id=request_id)
+        if message_type != ua.MessageType.SecureMessage:
+            return super().message_to_binary(message, message_type=message_type, request_id=request_id)
+        begins = range(0, most, per_chunk)
+        return b"".join(self._chunk(message[at : at + per_chunk], request_id, is_last=at == begins[-1]) for at in begins)
+
+    def _chunk(self, part: bytes, request: int, *, is_last: bool) -> bytes:
+        """Number, sign and encrypt a part of a message (Part 6, 6.7.2)."""
+        self._sequence_number = self._sequence_number % 0xFFFF_FFFF + 1
+        crypto, token = self.security_policy.symmetric_cryptography, self.security_token
+        content = _SEQUENCE.pack(self._sequence_number, request) + part
+        content += crypto.padding(len(content))
+        size = (len(content) + crypto.signature_size()) // crypto.plain_block_size() * crypto.encrypted_block_size()
+        head = _CHUNK.pack(b"MSG", b"F" if is_last else b"C", _CHUNK.size + size, token.ChannelId, token.TokenId)
+        encrypted: bytes = crypto.encrypt(content + crypto.signature(head + content))
+        return head + encrypted
 
     def _check_sym_header(self, security_hdr: Any) -> None:
         """Check the token of a chunk. 0 is none: asyncua has it in place of the token that there is not yet, or not any more."""

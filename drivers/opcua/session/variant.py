@@ -306,6 +306,16 @@ def nodeid(body: bytes, at: int, end: int) -> tuple[Any, int]:
     return ua.NodeId(identifier, space, kind), at
 
 
+def type_id(body: bytes, at: int, end: int) -> tuple[int, int]:
+    """Decode the NodeId of a type: (its number in the specification's own namespace, -1 in any other; position after it)."""
+    if body[at : at + 2] == b"\x01\x00" and at + 4 <= end:  # as every server writes it
+        return body[at + 2] | body[at + 3] << 8, at + 4
+    node, at = nodeid(body, at, end)
+    if node.NamespaceIndex == 0 and not isinstance(node.Identifier, int):
+        raise Undecodable("a type without a number")
+    return (node.Identifier if node.NamespaceIndex == 0 else -1), at
+
+
 def _identifier(kind: int, body: bytes, at: int, end: int) -> tuple[int, Any, int]:
     """Decode what follows the first byte of a NodeId: (namespace index, identifier, position after it)."""
     if kind == 0:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import struct
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config import Code, CodeTable, Tag
-from gateway.intake.normalise import float64, normaliser, shortest_float32
+from gateway.intake.normalise import float64, normaliser, shortest_float32, shortest_float32s
 
 
 def tag(kind: str, **more: object) -> Tag:
@@ -35,6 +36,37 @@ def test_a_float32_is_restored_from_its_json(value: float) -> None:
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_a_float32_is_written_with_the_fewest_digits(value: float) -> None:
     assert len(repr(shortest_float32(value))) <= len(repr(value))
+
+
+_FLOAT32S = st.floats(width=32, allow_nan=False, allow_infinity=False)
+_DECIMALS = st.builds(
+    lambda digits, places: struct.unpack("<f", struct.pack("<f", digits / 10**places))[0], st.integers(-(10**9), 10**9), st.integers(0, 13)
+)
+
+
+@pytest.mark.urs("URS-UPL-06")
+@given(
+    st.lists(
+        _FLOAT32S
+        | _DECIMALS
+        | st.floats(-3e38, 3e38)
+        | st.sampled_from([0.0, -0.0, 0.1, 1e6, 8388609.0, 16777215.0, 2.0**-10, 2.0**-16, 2.0**-17])
+    )
+)
+def test_a_column_of_float32_is_written_as_each_of_them(values: list[float]) -> None:
+    assert list(map(repr, shortest_float32s(values))) == list(map(repr, map(shortest_float32, values)))
+
+
+@pytest.mark.urs("URS-UPL-06")
+def test_a_column_of_float32_of_any_size_is_written_as_each_of_them() -> None:
+    of_all = random.Random(1)
+    ends = [0, 1, 2, 0x400000, 0x7FFFFE, 0x7FFFFF]
+    for exponent in range(255):
+        digits = [*ends, *(of_all.getrandbits(23) for _ in range(200))]
+        packed = struct.pack(f"<{2 * len(digits)}I", *(sign | exponent << 23 | each for each in digits for sign in (0, 1 << 31)))
+        values = struct.unpack(f"<{2 * len(digits)}f", packed)
+
+        assert list(map(repr, shortest_float32s(values))) == list(map(repr, map(shortest_float32, values)))
 
 
 @pytest.mark.urs("URS-UPL-06")
