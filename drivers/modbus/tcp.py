@@ -47,7 +47,7 @@ class _Connection(asyncio.Protocol):
         self.strays = 0
         self.stray = ""  # the last of them, for a person
         self.buffer = b""
-        self._due: dict[int, tuple[bytes, ...]] = {}  # transaction -> heads of its answer, until it has come
+        self._due: dict[int, Request] = {}  # transaction -> what was asked, until its answer has come
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None  # one for all requests: it rings when the first of them may be over
 
@@ -59,15 +59,16 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take the answers once the stream ends where a frame ends; see mbap.py."""
         received_ns = time.monotonic_ns()
-        if not self.buffer and len(self._due) == 1:  # nearly always: one question, and its answer whole
-            ((transaction, heads),) = self._due.items()
-            pdu = sole_answer(data, heads)
+        if not self.buffer and len(self._due) == 1 and not self._odd:  # nearly always: one question, and its answer whole
+            ((transaction, request),) = self._due.items()
+            pdu = sole_answer(data, request, transaction)
             if pdu is not None:
                 self._take(Frame(transaction, data[6], pdu), received_ns)
                 return
         self.buffer += data
         try:
-            frames = frames_in(self.buffer, [head for heads in self._due.values() for head in heads])
+            due = [head for transaction, request in self._due.items() for head in heads_of(request, transaction, self._odd)]
+            frames = frames_in(self.buffer, due)
         except NotFrames as error:
             self._end(BadReply(str(error)))
             return
@@ -86,7 +87,7 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         transaction = waiting.transaction
         self.waiting[transaction] = waiting
-        self._due[transaction] = heads_of(waiting.request, transaction, self._odd)
+        self._due[transaction] = waiting.request
         self.idle.clear()
         if self._timer is None:
             self._ring(waiting.until)
@@ -230,7 +231,7 @@ class TcpLink:
     async def _exchange(self, connection: _Connection, request: Request, then: Then | None) -> Reply:
         waiting = _Waiting(asyncio.get_running_loop().create_future(), then)
         try:
-            self._ask(connection, waiting, request)
+            self._ask(connection, waiting, request, self._until_s())
             pdu, received_ns = await waiting.answer
         except TimeoutError as error:
             raise NoAnswer(f"no answer in {self._timeout_s:g} s{_instead(connection, waiting.transaction)}") from error
@@ -245,9 +246,9 @@ class TcpLink:
             raise WrongAnswer(f"{text}: {pdu[:16].hex(' ')}")
         return Reply(data_of(plain, request), waiting.requested_ns, received_ns)
 
-    def _ask(self, connection: _Connection, waiting: _Waiting, request: Request) -> None:
+    def _ask(self, connection: _Connection, waiting: _Waiting, request: Request, until: float) -> None:
         self._transaction = waiting.transaction = (self._transaction + 1) & 0xFFFF
-        waiting.request, waiting.until = request, self._until_s()
+        waiting.request, waiting.until = request, until
         waiting.requested_ns = time.monotonic_ns()
         connection.send(waiting)
 
@@ -265,8 +266,9 @@ class TcpLink:
             following = waiting.then(Reply(pdu[2:], waiting.requested_ns, received_ns))
             if following is None:
                 return False
-            connection.settled(waiting.transaction, self._until_s())
-            self._ask(connection, waiting, following)
+            until = self._until_s()
+            connection.settled(waiting.transaction, until)
+            self._ask(connection, waiting, following, until)
         except UNFORESEEN as error:  # of who asked: the connection reads on
             waiting.answer.set_exception(error)
         return True
