@@ -20,13 +20,20 @@ class ByteOrders:
         self._tags = tags
         self._open = {at for at, tag in enumerate(tags) if tag.raw_range is not None}
 
+    @property
+    def are_open(self) -> bool:
+        """Whether any tag is still to be judged."""
+        return bool(self._open)
+
     def findings(self, block: Block, values: Sequence[Decoded], data: bytes) -> list[Finding]:
         """Judge the values of a block that was read. data: its bytes."""
         if not self._open:
             return []
         found: list[Finding] = []
         for value, raw in zip(block.values, values, strict=True):
-            if value.tag not in self._open or not value.type.startswith("float") or not raw:
+            if value.tag in self._open and not value.type.startswith("float"):
+                self._open.discard(value.tag)
+            if value.tag not in self._open or not raw:
                 continue  # zero is zero in every order
             tag = self._tags[value.tag]
             at = 2 * (value.offset - block.start)

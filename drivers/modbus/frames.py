@@ -5,6 +5,7 @@ another length, or one that belongs to an earlier request, and returns it as goo
 answer must match its request in every field, or it is refused.
 """
 
+from collections.abc import Callable
 from struct import Struct
 from typing import NamedTuple
 
@@ -42,6 +43,10 @@ class Reply(NamedTuple):
     data: bytes
     requested_ns: int
     received_ns: int
+
+
+Then = Callable[[Reply], Request | None]
+"""Takes an answer and gives the question that follows; None: it has not taken it, and asks nothing."""
 
 
 class NoAnswer(Exception):

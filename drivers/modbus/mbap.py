@@ -53,14 +53,15 @@ def without_padding(pdu: bytes, request: Request) -> bytes:
     return pdu[:right] if len(pdu) == right + 1 else pdu
 
 
-def sole_answer(stream: bytes, heads: tuple[bytes, ...]) -> bytes | None:
-    """Return the PDU where a stream is one whole answer with data, and nothing else is due; None in doubt: then `frames_in` decides.
+def sole_answer(stream: bytes, request: Request, transaction: int) -> bytes | None:
+    """Return the PDU where a stream is one whole answer with data to the only request under way; None in doubt: then `frames_in` decides.
 
-    heads: of that answer, see `heads_of`.
+    In doubt, too, where inside of it stand the five bytes with which each head of an answer to this request begins.
     """
-    if len(heads) != 2 or not stream.startswith(heads[0]) or len(stream) != 6 + (stream[4] << 8 | stream[5]):
+    head = _HEADER.pack(transaction, 0, 3 + request.data_bytes, request.unit)
+    if len(stream) != 9 + request.data_bytes or not stream.startswith(head):
         return None
-    return stream[7:] if stream.find(heads[0], 1) < 0 and stream.find(heads[1], 1) < 0 else None
+    return stream[7:] if stream.find(head[:5], 1) < 0 else None
 
 
 def frames_in(stream: bytes, due: Collection[bytes]) -> list[Frame] | None:

@@ -21,7 +21,18 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from drivers.contract import BadReply, LinkLost, link_lost
-from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, crc_is_right, data_of, read_request, rtu_frame
+from drivers.modbus.frames import (
+    ModbusException,
+    NoAnswer,
+    Reply,
+    Request,
+    Then,
+    WrongAnswer,
+    crc_is_right,
+    data_of,
+    read_request,
+    rtu_frame,
+)
 from drivers.modbus.line import SerialLine
 from drivers.modbus.settings import Endpoint
 from drivers.os_words import in_words
@@ -165,8 +176,8 @@ class RtuLink:
         if self._line is not None:
             self._line.close(LinkLost("closed"))
 
-    async def read(self, request: Request) -> Reply:
-        """Send a request and wait for its answer.
+    async def read(self, request: Request, _then: Then | None = None) -> Reply:
+        """Send a request and wait for its answer. On a bus nothing follows at once: there is a silence between frames.
 
         Raises ModbusException, WrongAnswer, NoAnswer for this request; LinkLost or BadReply when the line is at fault.
         """

@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import cast
 
-from drivers.contract import BadReply, LinkLost, link_lost
+from drivers.contract import UNFORESEEN, BadReply, LinkLost, link_lost
 from drivers.keepalive import watch
-from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
+from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, Then, WrongAnswer, data_of, tcp_frame
 from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of, sole_answer, without_padding
 from drivers.modbus.settings import Endpoint
 from drivers.os_words import in_words
@@ -22,20 +22,23 @@ _STRAYS = 100  # answers nobody waits for, on one connection, before it is given
 
 
 class _Waiting:
-    """A request that waits for its answer, at most until an instant of the event loop."""
+    """A request that waits for its answer, at most until an instant of the event loop; with `then`, the last asked of several."""
 
-    __slots__ = ("answer", "request", "until")
+    __slots__ = ("answer", "request", "requested_ns", "then", "transaction", "until")
 
-    def __init__(self, request: Request, answer: asyncio.Future[tuple[bytes, int]], until: float) -> None:
-        self.request, self.answer, self.until = request, answer, until
+    def __init__(self, answer: asyncio.Future[tuple[bytes, int]], then: Then | None) -> None:
+        self.answer, self.then = answer, then
+        self.request: Request
+        self.transaction = self.requested_ns = 0
+        self.until = 0.0
 
 
 class _Connection(asyncio.Protocol):
     """Frames in and out of one socket. Bounded: what can not be a sequence of whole frames ends the connection."""
 
-    def __init__(self, odd: Collection[str] = ()) -> None:
-        """odd: what the device is known to do, see ModbusSettings.odd_answers."""
-        self._odd = odd
+    def __init__(self, odd: Collection[str], goes_on: "Callable[[_Connection, _Waiting, bytes, int], bool]") -> None:
+        """odd: what the device is known to do, see ModbusSettings.odd_answers. goes_on: takes an answer, and asks what is next."""
+        self._odd, self._goes_on = odd, goes_on
         self.waiting: dict[int, _Waiting] = {}
         self.idle = asyncio.Event()
         self.idle.set()
@@ -44,7 +47,7 @@ class _Connection(asyncio.Protocol):
         self.strays = 0
         self.stray = ""  # the last of them, for a person
         self.buffer = b""
-        self._due: dict[int, tuple[bytes, ...]] = {}  # transaction -> heads of its answer, until it has come
+        self._due: dict[int, Request] = {}  # transaction -> what was asked, until its answer has come
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None  # one for all requests: it rings when the first of them may be over
 
@@ -56,15 +59,16 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take the answers once the stream ends where a frame ends; see mbap.py."""
         received_ns = time.monotonic_ns()
-        if not self.buffer and len(self._due) == 1:  # nearly always: one question, and its answer whole
-            ((transaction, heads),) = self._due.items()
-            pdu = sole_answer(data, heads)
+        if not self.buffer and len(self._due) == 1 and not self._odd:  # nearly always: one question, and its answer whole
+            ((transaction, request),) = self._due.items()
+            pdu = sole_answer(data, request, transaction)
             if pdu is not None:
                 self._take(Frame(transaction, data[6], pdu), received_ns)
                 return
         self.buffer += data
         try:
-            frames = frames_in(self.buffer, [head for heads in self._due.values() for head in heads])
+            due = [head for transaction, request in self._due.items() for head in heads_of(request, transaction, self._odd)]
+            frames = frames_in(self.buffer, due)
         except NotFrames as error:
             self._end(BadReply(str(error)))
             return
@@ -77,16 +81,17 @@ class _Connection(asyncio.Protocol):
         self.closed_idle = self.lost is None and not self.waiting
         self._end(LinkLost(f"connection lost: {in_words(exc) if exc else 'closed by the device'}"))
 
-    def send(self, transaction: int, frame: bytes, waiting: _Waiting) -> None:
+    def send(self, waiting: _Waiting) -> None:
         if self.lost is not None:
             raise self.lost
         assert self._transport is not None
+        transaction = waiting.transaction
         self.waiting[transaction] = waiting
-        self._due[transaction] = heads_of(waiting.request, transaction, self._odd)
+        self._due[transaction] = waiting.request
         self.idle.clear()
         if self._timer is None:
             self._ring(waiting.until)
-        self._transport.write(frame)
+        self._transport.write(tcp_frame(waiting.request, transaction))
 
     def settled(self, transaction: int, until: float) -> None:
         """End a request, and restart the time-outs of those sent after it (`until`: event loop time, s).
@@ -123,7 +128,7 @@ class _Connection(asyncio.Protocol):
                 else f"unit {frame.unit}"
             )
             waiting.answer.set_exception(WrongAnswer(f"{text}: {frame.pdu[:16].hex(' ')}"))
-        else:
+        elif waiting.then is None or not self._goes_on(self, waiting, frame.pdu, received_ns):
             waiting.answer.set_result((frame.pdu, received_ns))
 
     def _ring(self, at_s: float) -> None:
@@ -180,6 +185,7 @@ class TcpLink:
         self._connect_delay_s, self._turnaround_s = connect_delay_s, turnaround_s
         self._free_s = 0.0  # event loop time before which nothing is asked
         self._in_flight, self._slots = in_flight, asyncio.Semaphore(in_flight)
+        self._queued = 0  # requests that wait for a slot
         self._opening = asyncio.Lock()
         self._connection: _Connection | None = None
         self._is_stale = False
@@ -191,19 +197,23 @@ class TcpLink:
         async with self._opening:
             await self._usable()
 
-    async def read(self, request: Request) -> Reply:
-        """Send a request and wait for its answer.
+    async def read(self, request: Request, then: Then | None = None) -> Reply:
+        """Send a request and wait for its answer. then: see Link.
 
-        Raises ModbusException, WrongAnswer, NoAnswer for this request; LinkLost or BadReply when the connection is at fault.
+        Raises ModbusException, WrongAnswer, NoAnswer for the request; LinkLost or BadReply when the connection is at fault.
         """
-        await self._slots.acquire()
+        self._queued += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._queued -= 1
         try:
             connection = self._at_once()
             if connection is None:
                 async with self._opening:
                     connection = await self._ready()
             try:
-                return await self._exchange(connection, request)
+                return await self._exchange(connection, request, then)
             except (NoAnswer, WrongAnswer):
                 self._is_stale = True
                 raise
@@ -218,25 +228,50 @@ class TcpLink:
         if self._connection is not None:
             self._connection.close()
 
-    async def _exchange(self, connection: _Connection, request: Request) -> Reply:
-        self._transaction = transaction = (self._transaction + 1) & 0xFFFF
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(request, loop.create_future(), loop.time() + self._timeout_s)
+    async def _exchange(self, connection: _Connection, request: Request, then: Then | None) -> Reply:
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), then)
         try:
-            requested_ns = time.monotonic_ns()
-            connection.send(transaction, tcp_frame(request, transaction), waiting)
+            self._ask(connection, waiting, request, self._until_s())
             pdu, received_ns = await waiting.answer
         except TimeoutError as error:
-            raise NoAnswer(f"no answer in {self._timeout_s:g} s{_instead(connection, transaction)}") from error
+            raise NoAnswer(f"no answer in {self._timeout_s:g} s{_instead(connection, waiting.transaction)}") from error
         finally:
-            connection.settled(transaction, loop.time() + self._timeout_s)
+            connection.settled(waiting.transaction, self._until_s())
+        request = waiting.request  # the last one of several
         if len(pdu) == 2 + request.data_bytes and pdu[0] == request.function:
-            return Reply(data_of(pdu, request), requested_ns, received_ns)
+            return Reply(data_of(pdu, request), waiting.requested_ns, received_ns)
         plain = without_padding(pdu, request)
         if plain != pdu and "padding" not in self._odd:
             text = 'one byte too many, all else is right (odd_answers = ["padding"] lets it pass)'
             raise WrongAnswer(f"{text}: {pdu[:16].hex(' ')}")
-        return Reply(data_of(plain, request), requested_ns, received_ns)
+        return Reply(data_of(plain, request), waiting.requested_ns, received_ns)
+
+    def _ask(self, connection: _Connection, waiting: _Waiting, request: Request, until: float) -> None:
+        self._transaction = waiting.transaction = (self._transaction + 1) & 0xFFFF
+        waiting.request, waiting.until = request, until
+        waiting.requested_ns = time.monotonic_ns()
+        connection.send(waiting)
+
+    def _until_s(self) -> float:
+        return asyncio.get_running_loop().time() + self._timeout_s
+
+    def _goes_on(self, connection: _Connection, waiting: _Waiting, pdu: bytes, received_ns: int) -> bool:
+        """Hand a right answer to who asked, and ask what is next. False, and nothing is done, for any other, or where others wait."""
+        request = waiting.request
+        if waiting.then is None or pdu[:2] != bytes((request.function, request.data_bytes)) or len(pdu) != 2 + request.data_bytes:
+            return False
+        if self._queued or self._turnaround_s or self._is_stale or connection.lost is not None:
+            return False
+        try:
+            following = waiting.then(Reply(pdu[2:], waiting.requested_ns, received_ns))
+            if following is None:
+                return False
+            until = self._until_s()
+            connection.settled(waiting.transaction, until)
+            self._ask(connection, waiting, following, until)
+        except UNFORESEEN as error:  # of who asked: the connection reads on
+            waiting.answer.set_exception(error)
+        return True
 
     def _rest(self, rest_s: float) -> None:
         self._free_s = max(self._free_s, asyncio.get_running_loop().time() + rest_s)
@@ -277,7 +312,9 @@ class TcpLink:
         host, port = self._endpoint.host, self._endpoint.port
         try:
             async with asyncio.timeout(max(self._timeout_s, 3.0)):
-                _, connection = await asyncio.get_running_loop().create_connection(lambda: _Connection(self._odd), host, port)
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: _Connection(self._odd, self._goes_on), host, port
+                )
         except (OSError, TimeoutError) as error:
             raise link_lost(f"{host}:{port}: {in_words(error) if str(error) else 'no connection in time'}", error) from error
         return connection

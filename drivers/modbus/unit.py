@@ -1,8 +1,10 @@
 """Polls one unit: its schedule, its health, the addresses that it refuses. One task per unit, so that a silent one delays no other."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from config import Tag
@@ -11,7 +13,7 @@ from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, UNFORESEEN, Reading
 from drivers.contract import Value as Decoded
 from drivers.modbus.decode import compiled
 from drivers.modbus.dividing import ILLEGAL, Division, divide, rejoin
-from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, request_for
+from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, Then, WrongAnswer, request_for
 from drivers.modbus.outlet import SharedEmit
 from drivers.modbus.plan import Block, block_of
 from drivers.modbus.poll_plan import BlockReader, PollPlan
@@ -33,10 +35,12 @@ _ABSENT = (10, 11)  # a gateway's word that the unit behind it does not answer
 class Link(Protocol):
     """The connection as a unit's poll needs it."""
 
-    async def read(self, request: Request) -> Reply:
+    async def read(self, request: Request, then: Then | None = None) -> Reply:
         """Send a request and return its reply.
 
-        Raises ModbusException, WrongAnswer, NoAnswer for this request; LinkLost or BadReply when the connection is at fault.
+        then: a link may hand it an answer with data as it arrives, and send at once what it gives: one task's turn for several questions,
+        which are asked one after the other all the same. Returned is the reply that it has not taken; what is raised is of the request
+        that it gave last. Raises ModbusException, WrongAnswer, NoAnswer; LinkLost or BadReply when the connection is at fault.
         """
 
 
@@ -116,51 +120,60 @@ class UnitPoll:
     async def _poll(self, plan: PollPlan) -> None:
         """Read every block of the plan. If the unit is silent, the rest of the plan is not asked, but declared lost."""
         now_s = self._now()
-        readers = [reader for reader in plan.readers if reader.resume_s <= now_s]
-        for at, reader in enumerate(readers):
+        asked = deque(reader for reader in plan.readers if reader.resume_s <= now_s)  # the one that is asked first
+        while asked:
             try:
-                await self._read(plan, reader)
+                await self._read(plan, asked)
             except (NoAnswer, WrongAnswer) as error:
-                if not await self._lives(reader):
+                if not await self._lives(asked[0]):
                     # Each further block would cost a silent unit's whole time-out, on a link that its neighbours share.
-                    await self._failed(readers[at:], error)
+                    await self._failed(list(asked), error)
                     return
-                await self._troubled(plan, reader, error)
+                await self._troubled(plan, asked[0], error)
+            asked.popleft()
         if not self._failures and self._findings.stands_silent:
             await self._findings.answers(self.tags)
         await self._flush()
         await self._try_unreadable(plan)
 
-    async def _read(self, plan: PollPlan, reader: BlockReader) -> None:
+    async def _read(self, plan: PollPlan, asked: deque[BlockReader]) -> None:
+        """Read blocks until one is not taken in passing, see `_goes_on`: that one is the first of `asked` then."""
         try:
-            await self._take(reader, await self._ask_again(reader.request, also_lost=not self._failures and not reader.troubles))
+            try:
+                reply = await self._ask(asked[0].request, partial(self._goes_on, asked))
+            except (NoAnswer, WrongAnswer, ModbusException) as error:
+                if not _is_asked_again(error, also_lost=not self._failures and not asked[0].troubles):
+                    raise
+                reply = await self._ask(asked[0].request)
+            await self._take(asked[0], reply)
         except ModbusException as error:
             refusal = error
         else:
-            reader.troubles, reader.wait_s = 0, 0.0
+            asked[0].troubles, asked[0].wait_s = 0, 0.0
             return
         try:  # not inside the clause above: the device may refuse in another way meanwhile
             if refusal.code in ILLEGAL:
-                await self._split_refused(plan, reader, refusal)
+                await self._split_refused(plan, asked[0], refusal)
                 return
         except ModbusException as error:
             refusal = error
-        await self._lose([reader], "device-exception", f"unit {self.unit}: {refusal}")
+        await self._lose([asked[0]], "device-exception", f"unit {self.unit}: {refusal}")
 
-    async def _ask_again(self, request: Request, *, also_lost: bool = False) -> Reply:
-        """Ask, and once more if the answer was none of the two that stand: data, and an illegal address.
+    def _goes_on(self, asked: deque[BlockReader], reply: Reply) -> Request | None:
+        """Take the answer of the first block in passing, and give the question of the next; None for the last, or where one must wait."""
+        if len(asked) == 1 or not self._taken_at_once(asked[0], reply):
+            return None
+        self._lives_on()
+        done = asked.popleft()
+        done.troubles, done.wait_s = 0, 0.0
+        return asked[0].request
 
-        also_lost: also if none came. One frame may be lost; a unit that is known to be silent costs its neighbours a time-out each time.
-        """
+    async def _ask_again(self, request: Request) -> Reply:
+        """Ask, and once more if the answer was none of the two that stand: data, and an illegal address."""
         try:
             return await self._ask(request)
-        except NoAnswer:
-            if not also_lost:
-                raise
-        except WrongAnswer:
-            pass
-        except ModbusException as refusal:
-            if refusal.code in ILLEGAL:
+        except (WrongAnswer, ModbusException) as error:
+            if not _is_asked_again(error):
                 raise
         return await self._ask(request)
 
@@ -204,34 +217,55 @@ class UnitPoll:
             return  # so many at once: the unit is silent
         await self._adopt(plan, reader, found, error)
 
-    async def _ask(self, request: Request) -> Reply:
-        """Send one request. A gateway's exception response that the unit does not answer counts as silence."""
+    async def _ask(self, request: Request, then: Then | None = None) -> Reply:
+        """Send one request; then: see Link. A gateway's exception response that the unit does not answer counts as silence."""
         try:
-            reply = await self._link.read(request)
+            reply = await self._link.read(request, then)
         except ModbusException as refusal:
             if refusal.code in _ABSENT:
                 raise NoAnswer(str(refusal)) from refusal
-            self._failures = 0  # an exception response is an answer: the unit lives
-            self._outlet.answers(self.unit)
+            self._lives_on()  # an exception response is an answer
             raise
-        self._failures = 0
-        self._outlet.answers(self.unit)
+        self._lives_on()
         return reply
 
-    async def _take(self, reader: BlockReader, reply: Reply) -> None:
-        """Decode a reply and put it into the batch; an unchanged block is only reported alive."""
+    def _lives_on(self) -> None:
+        self._failures = 0
+        self._outlet.answers(self.unit)
+
+    def _taken_at_once(self, reader: BlockReader, reply: Reply) -> bool:
+        """Put a reply into the batch, an unchanged block as alive; False, and nothing is done, where something has to be waited for."""
+        if not self._fits(reply):
+            return False
         now_s = self._now()
         if reply.data == reader.last and not reader.always and now_s - reader.listed_s < LISTED_EVERY_S:
-            await self._into_batch(reader, None, (), reply)
-            return
+            self._put(reader, None, (), reply)
+            return True
         values = self._decoded(reader, reply)
+        if self._findings.may_tell(values):
+            return False
+        if reader.guards is not None and reply.data != reader.last and not reader.guards.calm(values):
+            return False
+        reader.last, reader.listed_s, reader.lost = reply.data, now_s, False
+        self._put(reader, values, (), reply)
+        return True
+
+    async def _take(self, reader: BlockReader, reply: Reply) -> None:
+        """Decode a reply and put it into the batch; prove what may be torn, and tell what is odd."""
+        if not self._fits(reply):
+            await self._flush()
+        if self._taken_at_once(reader, reply):
+            return
+        now_s, values = self._now(), self._decoded(reader, reply)
         doubts: tuple[int, ...] = ()
         guards = reader.guards
         if guards is not None and reply.data != reader.last and not guards.calm(values):
             reply, values, doubts = await self._proven(reader, guards, reply, values)
         reader.last = None if doubts else reply.data  # equal bytes next time must not pass for a value that was never proven
         reader.listed_s, reader.lost = now_s, False
-        await self._into_batch(reader, values, doubts, reply)
+        if not self._fits(reply):
+            await self._flush()
+        self._put(reader, values, doubts, reply)
         await self._findings.readable(reader.block)
         await self._findings.content(reader, values, reply.data, doubts)
 
@@ -268,12 +302,14 @@ class UnitPoll:
         proven = Reply(replies[chosen].data, replies[0].requested_ns, replies[-1].received_ns)
         return proven, decoded[chosen], doubts
 
-    async def _into_batch(self, reader: BlockReader, values: Sequence[Decoded] | None, doubts: Sequence[int], reply: Reply) -> None:
-        """Add to the batch; values None: unchanged. Reads of one poll share a list while their instants lie within window_ms."""
+    def _fits(self, reply: Reply) -> bool:
+        """Reads of one poll share a list while their instants lie within window_ms."""
         batch = self._batch
-        if batch.readers and reply.received_ns - batch.requested_ns > self._settings.window_ms * 1_000_000:
-            await self._flush()
-            batch = self._batch
+        return not batch.readers or reply.received_ns - batch.requested_ns <= self._settings.window_ms * 1_000_000
+
+    def _put(self, reader: BlockReader, values: Sequence[Decoded] | None, doubts: Sequence[int], reply: Reply) -> None:
+        """Add to the batch; values None: unchanged."""
+        batch = self._batch
         if not batch.readers:
             batch.requested_ns = reply.requested_ns
         batch.received_ns = reply.received_ns
@@ -416,3 +452,13 @@ class UnitPoll:
             always=any(self._map[tag].store == "all" for tag in block.tags),
             untold=untold_of(block),
         )
+
+
+def _is_asked_again(error: NoAnswer | WrongAnswer | ModbusException, *, also_lost: bool = False) -> bool:
+    """True if a request is asked once more: its answer was none of the two that stand, data and an illegal address.
+
+    also_lost: also if none came. One frame may be lost; a unit that is known to be silent costs its neighbours a time-out each time.
+    """
+    if isinstance(error, ModbusException):
+        return error.code not in ILLEGAL
+    return also_lost or not isinstance(error, NoAnswer)

@@ -77,6 +77,10 @@ class UnitFindings:
             text = f"unit {self._unit} at {plan.cycle.period_s * 1000:g} ms: {report}"
             await self._found("late-cycle", tuple(tag for reader in plan.readers for tag in reader.tags), text)
 
+    def may_tell(self, values: Sequence[Decoded]) -> bool:
+        """Whether `readable` or `content` may have something to tell of values that are whole."""
+        return bool(self._standing.refused) or self._byte_orders.are_open or None in values
+
     async def content(self, reader: BlockReader, values: Sequence[Decoded], data: bytes, doubts: tuple[int, ...]) -> None:
         """Tell what is odd in the values of a reply. doubts: positions of those that may be torn."""
         bad = [reader.block.values[at] for at, value in enumerate(values) if value is None] if None in values else []

@@ -11,7 +11,7 @@ from config import Line, Uplink
 from gateway.entries.findings import Announcer, Report
 from gateway.entries.stamps import Stamps
 from gateway.uplink import held
-from gateway.uplink.doubt import WAY_OUT, Doubt
+from gateway.uplink.doubt import WAY_OUT
 from gateway.uplink.errors import Awaited, NotAccepted, Refused, Unreachable, UplinkError
 from gateway.uplink.hold import Hold
 from gateway.uplink.judge import Judge
@@ -19,13 +19,13 @@ from gateway.uplink.kinds import transport_of
 from gateway.uplink.live_copies import PAGE_BYTES as LIVE_BYTES
 from gateway.uplink.live_copies import PAGE_ENTRIES as LIVE_ENTRIES
 from gateway.uplink.live_copies import Live
-from gateway.uplink.patience import ALARM_AFTER_S, Patience, Standstill
 from gateway.uplink.rate_limit import Pace
 from gateway.uplink.replay import Replay
 from gateway.uplink.status import Status
 from gateway.uplink.told import Told, finding_of
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
 from gateway.uplink.unaccepted import Unaccepted
+from gateway.uplink.unconfirmed import Unconfirmed
 from gateway.uplink.window import Window
 
 PAGE_BYTES = 1_048_576
@@ -70,16 +70,15 @@ class Forwarder:
         self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer, self.unaccepted, stamps)
         self._stamps = stamps
         self.quarantine = self._judge.quarantine
-        self._patience, self._standstill = Patience(self._window, uplink.resend_after_s, clock), Standstill(clock)
         self._pace, self._live = Pace(uplink.max_bytes_per_s, clock), Live(clock)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._looked_at = self._asked_at = self._remarked_at = clock()
         self._wait_s = 0.0
-        self._doubt = Doubt(uplink.resend_after_s, clock)
         self._told = Told(self._announcer)
+        still = self._still = Unconfirmed(journal, uplink, self._window, self._judge, self.status, self._announcer, self._told, clock)
         self._hold = Hold(
-            journal, self._transport, self._window, self._patience, self._standstill, self._told, self.status, self.unaccepted
+            journal, self._transport, self._window, still.patience, still.standstill, self._told, self.status, self.unaccepted
         )
         self._not_held = held.NotHeld(self._announcer, clock)
         answers = not self._judge.takes_delivery
@@ -136,7 +135,7 @@ class Forwarder:
             self.status.state, self.status.detail = "unreachable", str(error)
             self._wait_s = error.retry_after_s or 0.0
             if isinstance(error, Awaited):
-                self._standstill.excuse()
+                self._still.standstill.excuse()
             raise
         except Refused as error:
             self._refused(error)
@@ -158,18 +157,8 @@ class Forwarder:
             await asyncio.sleep(TICK_S)
 
     def check_standstill(self) -> None:
-        """Say once that nothing has been confirmed for too long although entries wait, and why as far as it is known."""
-        waiting = self._journal.cursor(self._uplink.name) < self._journal.last
-        stood_s = self._standstill.seconds(self._window.advances, waiting=waiting)
-        state, detail = self.status.state, self.status.detail
-        if stood_s <= ALARM_AFTER_S or state in ("refused", "held", "two-histories", "crashed", "stopped"):  # those have told it themselves
-            return
-        code = "unreachable" if state in ("unreachable", "connecting", "starting") else "no-receipts"
-        if state == "forwarding":
-            self.status.state, self.status.detail = "stalled", f"nothing confirmed for {stood_s:.0f} s"
-        if not self._told.stands(code):
-            text = f"nothing confirmed for {stood_s:.0f} s: {detail or 'entries are sent, and no receipt reaches farther'}"
-            self._told.alarm(code, text, confirmed=list(self._window.confirmed))
+        """Say once that nothing has been confirmed for too long although entries wait."""
+        self._still.check()
 
     def _refused(self, error: Refused) -> None:
         self._wait_s = REFUSED_WAIT_S
@@ -184,10 +173,8 @@ class Forwarder:
         self._remark()
         await self._transport.open(held.online(self._journal, self._window.confirmed))
         self.status.state, self.status.detail = "forwarding", ""
-        self._judge.forget_places()
-        self._doubt.connected()
+        self._still.connected()
         self.unaccepted.ask_now()
-        self._patience.connected()
 
     def _remark(self) -> None:
         """Say what is to be said of certificates: they end under a connection that stands, too."""
@@ -198,14 +185,12 @@ class Forwarder:
         """Take one turn: what came in, what is overdue, what can go out; then wait for any of them."""
         self._woken.clear()  # before the look, not after it: what comes during the look wakes the next turn
         await self._take_arrivals()
-        if self._whose_is_open():
-            sent = await self._ask_whose()
+        if self._still.whose_is_open():
+            sent = await self._still.ask_whose(self._transport, self._hand_over)
         elif self._hold.look():
             sent = await self._hold.ask()
         else:
-            left_s = self._patience.left_s()
-            if left_s is not None and left_s <= 0 and not self._judge.takes_delivery:
-                self._hurry() if self._patience.hurries else self._resend()
+            self._still.send_again_if_due()
             sent = await self._send()
             await self._send_live()
             sent = await self._send_replay() or sent
@@ -220,7 +205,7 @@ class Forwarder:
         """Send the next page, as far as window, transport and bandwidth have room. True if anything went, and there is more."""
         room = self._transport.room()
         size_bytes = min(self._window.room_bytes, room.bytes, PAGE_BYTES)
-        if self._patience.stalls > 1:  # nothing answers: ask with one entry, any receipt tells the rest
+        if self._still.patience.stalls > 1:  # nothing answers: ask with one entry, any receipt tells the rest
             room = room._replace(entries=min(room.entries, 1 if self._window.unreceipted_bytes == 0 else 0))
         # A page holds one entry at least, however large: it would overrun a window that is nearly full; an empty one lets it pass.
         if room.entries < 1 or self._pace.wait_s() > 0 or (size_bytes < MAX_ENTRY_BYTES and self._window.unreceipted_bytes):
@@ -242,7 +227,7 @@ class Forwarder:
             if not self._judge.is_claim(error, entries[0].epoch):
                 raise
             self._told.alarm("conflict", f"{error}; epoch {entries[0].epoch} has ended here, and the sending goes on behind it")
-            self._pass_over(entries[0].epoch)
+            self._still.pass_over(entries[0].epoch)
             return True
         sent_bytes = self._window.note_sent(taken)
         self._pace.spend(sent_bytes)
@@ -287,62 +272,11 @@ class Forwarder:
 
     async def _send_replay(self) -> bool:
         """Send the next page that a person wants again, while the receiver gets on with the ordinary entries. True if anything went."""
-        if self._patience.stalls or self._window.confirmed < self._window.cursor or self._pace.wait_s() > 0:
+        if self._still.patience.stalls or self._window.confirmed < self._window.cursor or self._pace.wait_s() > 0:
             return False
         sent_bytes = await self.replay.turn(self._transport, self._hand_over, self._read, self._take_arrivals)
         self._pace.spend(sent_bytes)
         return sent_bytes > 0
-
-    def _hurry(self) -> None:
-        """Send again at once what a receiver that has just come back seems to lack; it says nothing about the receiver, whatever comes."""
-        self._patience.sent_again()
-        self.status.resends += 1
-        self._window.again()
-
-    def _resend(self) -> None:
-        """Send again what got no receipt; if every receipt since the last resend lay behind that, from where the receiver says it is.
-
-        Not at once: an old receipt may have been long on its way. When a whole resend has brought only such, the receiver was set back.
-        """
-        behind, is_proved, here = self._judge.behind, self._judge.is_proved, self._judge.here
-        claimed = self._judge.claimed
-        self._judge.forget_places()
-        self.unaccepted.forget_excuses()
-        self._patience.sent_again()
-        self.status.resends += 1
-        if behind is not None and self._patience.stalls > 1:
-            self._rewind(behind, is_proved=is_proved)
-            return
-        if claimed is not None:
-            self._pass_over(claimed)
-            return
-        self._window.again()
-        if self._patience.stalls > 1 and behind is None:
-            silence_s = self._patience.stalls * self._uplink.resend_after_s
-            what = f"receipts come, but none beyond entry {self._window.confirmed[1]}" if here else "delivered, but no receipt"
-            self.status.state, self.status.detail = "stalled", f"{what} for {silence_s:.0f} s"
-            self._told.alarm("no-receipts", self.status.detail, confirmed=list(self._window.confirmed))
-
-    def _pass_over(self, epoch: int) -> None:
-        """Go on behind an ended epoch of which the receiver holds others or more: what is here of it, it would never take.
-
-        The cursor stays before it until a later epoch is proved. Should the word be forged, the next receipt shows it, and a resend begins
-        before it again.
-        """
-        held = ((other, last) for other, _, last in self._journal.ranges() if other <= epoch)
-        self._window.pass_over(max(held, default=self._window.confirmed))
-
-    def _rewind(self, position: Position, *, is_proved: bool) -> None:
-        """Send again from `position`. The cursor stays: it was proved once, and retention may have used it.
-
-        On a mere word one entry goes out as a question, as before, until a proof comes.
-        """
-        holds = "holds" if is_proved else "says that it holds"
-        text = f"the receiver {holds} entries up to {position[1]} of epoch {position[0]}, but had confirmed up to {self._window.cursor}"
-        self._announcer.say("receiver-went-back", "alarm", text, holds=list(position), had_confirmed=list(self._window.cursor))
-        self._window.go_back(position if position[1] else (0, 0))  # who has nothing of this epoch may lack those before, too
-        if is_proved:
-            self._patience.begin_anew()
 
     # -- in
 
@@ -351,7 +285,7 @@ class Forwarder:
         before, repeated = self._window.advances, self._judge.repeated
         await self._judge.take(self._transport.inbox)
         if self._judge.repeated > repeated:
-            self._patience.speaks()
+            self._still.patience.speaks()
         if self._window.advances > before:
             if self._judge.takes_delivery:
                 self.unaccepted.accept()
@@ -369,53 +303,12 @@ class Forwarder:
         self.unaccepted.ask_now()
         self.wake()
 
-    # -- two histories
-
-    def _whose_is_open(self) -> bool:
-        """True while it is not known whether the receiver holds the history that this journal goes on with: then nothing new is sent.
-
-        So it is after a receipt that contradicts the journal, and at the start of a process that goes on after a cursor: the journal may
-        be an older copy, or that of a cloned machine. There a receiver that does not answer in time is sent to as ever.
-        """
-        doubt = self._doubt.look(self._judge.contradiction)
-        if doubt == "stands":
-            return True
-        self._judge.contradiction = None
-        if doubt == "ended":
-            self.status.state, self.status.detail = "forwarding", ""
-            self._announcer.over("two-histories", "the receiver has answered with a receipt that fits the journal")
-        answered = bool(self.status.receipts) or self._judge.here
-        if answered or self._judge.takes_delivery or self._window.cursor == (0, 0):
-            return False
-        return self._doubt.waits
-
-    async def _ask_whose(self) -> bool:
-        """Ask with an entry that was confirmed before: whoever holds this history has it, and answers with its present receipt."""
-        if self._doubt.since_s is not None:
-            text = f"two histories: {self._judge.contradiction}; {WAY_OUT}"
-            self.status.state, self.status.detail = "two-histories", text
-            if self._doubt.has_lasted:
-                self._announcer.say("two-histories", "alarm", text, confirmed=list(self._window.confirmed))
-        if not self._doubt.may_ask:
-            return False
-        entries = await self._confirmed_entry()
-        if not entries or self._transport.room().entries < 1:
-            return False
-        self._doubt.asked()
-        await self._hand_over(entries)
-        return True
-
-    async def _confirmed_entry(self) -> list[Entry]:
-        """Return the last entry that was confirmed, or where it is not held any more the next one."""
-        epoch, seq = self._window.cursor
-        return await asyncio.to_thread(self._journal.read, (epoch, max(0, seq - 1)), max_bytes=1, max_entries=1)
-
     # -- time
 
     async def _wait(self) -> None:
         """Wait until something comes in or was committed, or the next look is due: bandwidth again, a resend, the status."""
         pause_s = min(TICK_S, self._pace.wait_s() or TICK_S)
-        if (left_s := self._patience.left_s()) is not None:
+        if (left_s := self._still.patience.left_s()) is not None:
             pause_s = min(pause_s, max(0.01, left_s))
         alarm = asyncio.get_running_loop().call_later(pause_s, self._woken.set)
         try:

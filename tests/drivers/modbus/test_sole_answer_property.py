@@ -52,10 +52,11 @@ def test_the_short_way_is_the_long_way(
     if noise is not None:
         stream = stream[: noise[0]] + noise[1] + stream[noise[0] + len(noise[1]) :]
     stream = stream[:cut] if cut < 0 else stream + b"\0" * cut
-    pdu = sole_answer(stream, heads)
+    pdu = sole_answer(stream, request, transaction)
     if pdu is not None:
-        assert long_way(stream, heads) == [Frame(transaction, stream[6], pdu)]
-    elif not noise and planted is None and not cut and "padding" not in odd:
+        if "padding" not in odd:  # with it the long way waits for the one byte more: such devices go that way alone
+            assert long_way(stream, heads) == [Frame(transaction, stream[6], pdu)]
+    elif not noise and planted is None and not cut and stream.find(stream[:5], 1) < 0:
         pytest.fail("a plain answer goes the short way")
 
 

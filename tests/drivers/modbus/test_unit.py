@@ -29,7 +29,7 @@ class Device:
         self.dead: set[int] = set()
         self.refused = False
 
-    async def read(self, request: Request) -> Reply:
+    async def read(self, request: Request, _then: object = None) -> Reply:
         now_s = asyncio.get_running_loop().time()
         self.asked.append((now_s, request.unit))
         await asyncio.sleep(TIMEOUT_S if request.unit in self.dead else self.delays_s.pop(0) if self.delays_s else 0.004)
@@ -182,7 +182,7 @@ class Registers(Device):
         self.lost_each = 0  # each so manieth answer is lost
         self.reads: list[tuple[int, int]] = []
 
-    async def read(self, request: Request) -> Reply:
+    async def read(self, request: Request, _then: object = None) -> Reply:
         now_s = asyncio.get_running_loop().time()
         start, count = int.from_bytes(request.pdu[1:3], "big"), int.from_bytes(request.pdu[3:5], "big")
         self.reads.append((start, count))

@@ -56,7 +56,8 @@ COMPUTED = {
     "gateway/intake/range_watch.py": ("outside-range", "outside-range-over"),
     "gateway/runtime/periodic_watch.py": ("verification-overdue", "restore-test-overdue", "review-overdue"),
     "gateway/uplink/http_status.py": ("uplink-credentials", "uplink-address", "uplink-conflict", "uplink-protocol"),
-    "gateway/uplink/forward.py": ("uplink-unreachable", "uplink-no-receipts"),
+    "gateway/uplink/forward.py": (),  # what a transport refused with
+    "gateway/uplink/unconfirmed.py": ("uplink-unreachable", "uplink-no-receipts"),
     "gateway/uplink/told.py": (
         *(f"uplink-{code}-over" for code in ("unreachable", "no-receipts", "credentials", "certificate", "too-small", "too-large")),
         *(
