@@ -47,3 +47,12 @@ def test_a_full_disk_must_be_told_with_its_end_and_its_gaps() -> None:
         told = Told()
         disk.judge(told, [{"code": code} for code in codes], gaps)
         assert verdicts(told) == verdict
+
+
+def test_an_account_that_may_not_mount_says_so_and_how_it_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "OWN_NAMESPACE", ("--no-such-namespace",))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    reason = disk.why_not()
+    assert reason is not None
+    assert "may not mount" in reason
+    assert "as root" in reason

@@ -43,8 +43,8 @@ def test_a_false_server_must_be_named_and_not_followed(clock: dict[str, Any] | N
 
 
 def entry(at_s: float, event: dict[str, Any] | None = None, status: str = "synchronised") -> dict[str, Any]:
-    found: dict[str, Any] = {"time": rfc3339(T0 + round(at_s * S)), "clock": {"status": status}}
-    return found | ({"readings": []} if event is None else {"event": event})
+    what: dict[str, Any] = {"readings": []} if event is None else {"event": event}
+    return {"time": rfc3339(T0 + round(at_s * S)), "clock": {"status": status}, **what}
 
 
 def clock(kind: str, was: str | None = None) -> dict[str, Any]:
