@@ -13,6 +13,7 @@ from gateway.validation.oq import (
     receiver,
     results,
     site_ebr,
+    stale,
     storage,
     time_daemon,
 )
@@ -228,5 +229,14 @@ CASES = (
         time_daemon.time_daemon,
         ("ntp-down", "falseticker"),
         timed=True,
+    ),
+    Case(
+        "OQ-25",
+        "Value that stands still",
+        ("URS-DAQ-06",),
+        "medium",
+        "of a tag that must change all the time it is told, and is a gap",
+        stale.stale,
+        ("stale",),
     ),
 )

@@ -25,12 +25,7 @@ FAULTS = (
     Fault("type-change", "source", "type changed"),
     Fault("node-removed", "source", "node or address removed"),
     Fault("overflow", "source", "value beyond what its type holds"),
-    Fault(
-        "stale",
-        "source",
-        "value that stands still and says Good",
-        "no one can tell it from a value that does not change: max_silence_s says of a tag that it must",
-    ),
+    Fault("stale", "source", "value that stands still and says Good"),
     Fault("nan", "source", "no number (NaN)"),
     Fault(
         "torn",

@@ -71,7 +71,7 @@ def test_a_time_must_not_say_that_it_is_surer_than_the_clock(holdover: list[str]
     assert verdicts(told) == verdict
 
 
-ALARM, OVER = {"type": "finding", "code": "clock-unverified"}, {"type": "finding", "code": "clock-verified"}
+ALARM, OVER = {"type": "finding", "code": "clock-unverified"}, clock("recovered")
 
 
 @pytest.mark.parametrize(
