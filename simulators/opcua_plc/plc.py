@@ -13,9 +13,7 @@ import asyncua
 from asyncua import ua as _ua
 from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer
-from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server import binary_server_asyncio
-from asyncua.server.user_managers import UserManager
 from asyncua.ua.ua_binary import variant_from_binary
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -31,6 +29,7 @@ from simulators.opcua_plc.own_clock import OwnClock
 from simulators.opcua_plc.processor import Processor
 from simulators.opcua_plc.subscriptions import Subscriptions
 from simulators.opcua_plc.switches import Switches
+from simulators.opcua_plc.users import Users
 
 ua: Any = _ua
 binary_server_asyncio.UaProcessor = Processor  # type: ignore[attr-defined] # falls back to asyncua's own behaviour for servers that are not ours
@@ -85,23 +84,6 @@ def _shape(tags: Sequence[tuple[Tag, OpcUaAddress]]) -> shapes.Shape:
     for tag, address in tags:
         shape.put(shapes.path_of(address.index, address.field), tag.type)
     return shape
-
-
-class _Users(UserManager):
-    """Admits any client if no users are named, else only these, by name and password or by certificate (DER)."""
-
-    def __init__(self, users: Mapping[str, str], certificates: set[bytes]) -> None:
-        self.users, self.certificates = users, certificates
-
-    def get_user(self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None) -> User | None:
-        del iserver
-        if certificate in self.certificates:
-            return User(role=UserRole.User, name="by certificate")
-        if self.certificates and not self.users:
-            return None
-        if self.users and self.users.get(username or "") != password:
-            return None
-        return User(role=UserRole.User, name=username)
 
 
 class OpcUaPlc:
@@ -274,7 +256,7 @@ class OpcUaPlc:
     async def _made(self) -> Any:
         """Make a server with its standard nodes, from a copy made once per process (building them takes seconds)."""
         global _standard  # noqa: PLW0603 - a cache of something that never changes
-        server: Any = asyncua.Server(user_manager=_Users(self._users, self.user_certificates))  # type: ignore[attr-defined]
+        server: Any = asyncua.Server(user_manager=Users(self._users, self.user_certificates))  # type: ignore[attr-defined]
         internal = server.iserver
         if _standard is None:
             gc.disable()  # half a million objects that all stay: collecting on the way doubles the time
