@@ -151,6 +151,8 @@ def test_it_is_verified_without_a_network_by_the_release_key(folder: Path, tmp_p
     released(folder, tmp_path / "evidence", signer)
     good = called("qualify", "verify", tmp_path / "evidence", "--key", tmp_path / "release.key.pub")
     assert (good.returncode, "signed by the release key ebr-gateway-release" in good.stdout) == (0, True), good.stdout
+    shown = called("qualify", "show", tmp_path / "evidence")
+    assert (shown.returncode, "Test runs of ebr-gateway 1.2.3" in shown.stdout, "result: passed" in shown.stdout) == (0, True, True)
     unknown = called("qualify", "verify", tmp_path / "evidence")
     assert (unknown.returncode, "no release key is known" in unknown.stdout) == (1, True)
     keys.create(tmp_path / "other.key", "ebr-gateway-release")
