@@ -112,8 +112,10 @@ release: .venv/.ready ## test, build, sign with KEY=FILE and tag VERSION=x.y.z h
 	@$(MAKE) --no-print-directory test ARGS=
 	@$(BIN)/python tools/release.py make "$(VERSION)" "$(KEY)"
 
-clean: ## remove everything that make made
-	rm -rf .venv dist build demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+clean: ## remove everything that make made, but the record of test runs (build/results/runs)
+	@test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name results -exec rm -rf {} +
+	@test ! -d build/results || find build/results -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +
+	rm -rf .venv dist demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

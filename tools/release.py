@@ -7,6 +7,9 @@
 The folder holds the wheel (with its signed manifest), the locks, the SBOM (CycloneDX), licences.csv, and SHA256SUMS with a signed note. The
 wheel is built twice, and refused if the two differ. All can be run again: the same commit and key give the same bytes, and an existing tag
 is compared, never moved. Nothing is pushed.
+
+Beside it dist/ebr-gateway-VERSION-tests/ is the evidence of the project's own test runs (`gateway.validation.test_runs`), under the same
+key; made again it has the runs that were added since, and those that it had.
 """
 
 import csv
@@ -14,6 +17,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -21,14 +25,21 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from buffer import keys
+from buffer.times import now_ticks
+from gateway.access.actor import account, myself
 from gateway.changes.baseline import MANIFEST
+from gateway.changes.baseline import sums as listed_sums
 from gateway.changes.release import manifest_text
-from gateway.validation import sbom
+from gateway.documents import FORMS, head, unsigned, written
+from gateway.validation import sbom, test_runs
+from gateway.validation.bundle import Bundle, document_of
+from gateway.validation.traceability.results import content
 
 KEY_NAME = "ebr-gateway-release"
 
@@ -48,7 +59,9 @@ def main() -> None:
             if Path("docs/validation/urs.md").exists():
                 check_traceability(Path.cwd(), [signer.public])
             if words[0] == "make":
-                tag(words[1], changes, build(words[1], signer))
+                sums = build(words[1], signer)
+                evidence(words[1], signer)
+                tag(words[1], changes, sums)
         else:
             sys.exit("release: give `key FILE`, or a step, check or make, a version, and the file of the key that signs")
     except Refused as refused:
@@ -146,6 +159,45 @@ def build(version: str, signer: keys.Signer) -> str:
             shutil.copyfile(tree / "locks" / lock, folder / "locks" / lock)
         listed(tree, folder, version)
     return summed(folder, signer)
+
+
+def evidence(version: str, signer: keys.Signer) -> None:
+    """Put the recorded test runs into a folder of evidence, signed; a folder that is there keeps what it has. Raises Refused.
+
+    A tree of requirements has to have a run of these very files; another one, without any record, has no evidence.
+    """
+    folder, of = Path("dist") / f"ebr-gateway-{version}-tests", content(Path.cwd())
+    try:
+        found = test_runs.records(test_runs.FOLDER)
+        if not test_runs.last_of(found, of):
+            if Path("docs/validation/urs.md").exists():
+                raise Refused(f"{test_runs.FOLDER} has no run of these files: run `make test`, `make faults`, `make attacks`")
+            return
+        bundle = Bundle(folder) if not folder.exists() else grown(folder)
+        test_runs.kept(found, test_runs.FOLDER, bundle)
+    except test_runs.NotARecord as error:
+        raise Refused(str(error)) from error
+    (built,) = (Path("dist") / f"ebr-gateway-{version}").glob("*.whl")
+    software = {"version": version, "sha256": hashlib.sha256(listed_sums(files_of(built)).encode()).hexdigest()}
+    document = unsigned(headed(test_runs.drafted(found, of, version, bundle), signer.name, software))
+    written(document, folder, FORMS, now_ticks(), "document")
+    (folder / test_runs.NOTE).write_text(signer.note(test_runs.note_text(version, document["sha256"])), "utf-8")
+    print(f"{folder}: {len(found)} test runs, {document['result']}, {document['facts']['counts']['deviations']} deviations, signed")
+
+
+def grown(folder: Path) -> Bundle:
+    """Open a folder of evidence that was signed before, to add to it; its document is made anew."""
+    bundle = Bundle.again(folder, document_of(folder)["facts"]["evidence"], ())
+    for name in (*(f"document.{form}" for form in FORMS), test_runs.NOTE):
+        (folder / name).unlink(missing_ok=True)
+    return bundle
+
+
+def headed(drafted: Mapping[str, Any], key_name: str, software: Mapping[str, str]) -> dict[str, Any]:
+    """Put the head on a draft of the release: it is of no line, and nobody vouches for this machine's clock."""
+    place = {"line": "-", "gateway": key_name, "environment": None, "configuration": None, "journal": [], "zone": "UTC"}
+    when = {"clock": {"status": "unknown"}, "ticks": now_ticks()}
+    return head(drafted, software=software, who=account(myself()).who, station=platform.node(), **place, **when)
 
 
 def wheel(tree: Path, name: str) -> Path:

@@ -227,15 +227,19 @@ def _series_wrong(document: Mapping[str, Any], series: list[tuple[str, dict[str,
 def verify(folder: Path, key: Path | None, as_json: bool) -> None:
     """Say whether the document, every file of evidence, every disposition and every signature are as they were made.
 
-    Exit 0: all are, somebody signed, and the witness if one was named; 1: not, or without --key.
+    Exit 0: all are, somebody signed, and the witness if one was named; 1: not, or without --key. Of the test runs of a release: every run,
+    and the chain of all, under the release's key.
     """
     from gateway.documents.deviations import standing
     from gateway.operation.document_commands import signature_problems
+    from gateway.validation import test_runs
 
     document, series, keys = _document(folder), _dispositions(folder), public_keys_from(None, key)
     wrong = [*_wrong(folder, document), *signature_problems(document, keys), *_unwitnessed(document), *_series_wrong(document, series)]
     wrong += [f"{name}: {problem}" for name, one in series for problem in signature_problems(one, keys)]
-    good = not wrong and bool(document["signatures"])
+    is_release = document["document"] == test_runs.KIND
+    wrong += test_runs.problems(folder, document, keys) if is_release else []
+    good = not wrong and (is_release or bool(document["signatures"]))
     result, open_ = standing(document, series[-1][1] if series else None)
     if as_json:
         told = {"result": result, "dispositions": len(series), "open": open_}
@@ -243,7 +247,8 @@ def verify(folder: Path, key: Path | None, as_json: bool) -> None:
     else:
         counted = f"{len(document['facts']['evidence'])} files of evidence, {len(series)} dispositions, {len(open_)} deviations open"
         whole = f"{folder}: document as it was made, SHA-256 {document['sha256']}, {counted}"
-        click.echo("\n".join([whole, *_signed(document), *wrong, f"result: {result}"]))
+        signed = [f"signed by the release key {document['gateway']}"] if is_release and good else _signed(document)
+        click.echo("\n".join([whole, *signed, *wrong, f"result: {result}"]))
     sys.exit(GOOD if good else FINDING)
 
 

@@ -96,14 +96,16 @@ class DeviceStamps:
         self._best, self._lists = max(self._best, low), self._lists + 1
 
     def estimate(self) -> Offset | None:
-        """Return the offset that the stamps of the last minutes prove, None while they prove none.
+        """Return the offset that the stamps of the last minutes prove, None while they prove none, or contradict each other: it was set.
 
         above: the whole interval is past the limit.
         """
         if len(self._minutes) < MINUTES or self._minutes[-1][0] - self._minutes[0][0] != MINUTES - 1:
             return None
         low = max(best for _, best in self._minutes)
-        high = max(low, min(best for _, best in self._minutes) + self._delay)
+        high = min(best for _, best in self._minutes) + self._delay
+        if high < low:  # no offset fits all three: the clock was set, and a minute of before says nothing of now
+            return None
         offset_s, bound_s = (low + high) / 2 / TICKS_PER_S, (high - low) / 2 / TICKS_PER_S
         return Offset(offset_s, bound_s, abs(offset_s) - bound_s > self.limit_s, "stamps")
 

@@ -32,6 +32,11 @@ class Child:
         """Process id while it runs, else None."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
+    @property
+    def returncode(self) -> int | None:
+        """Exit status once it has ended, else None."""
+        return self._process.returncode if self._process else None
+
     async def start(self) -> None:
         """Start the process; return at once."""
         with self.log.open("ab") as log:

@@ -62,6 +62,13 @@ class Played(NamedTuple):
     not_played: Literal["not executed", "not applicable"] | None = None
 
     @property
+    def took(self) -> str:
+        """How long it took, in minutes and seconds."""
+        begun, ended = (datetime.fromisoformat(text) for text in (self.begun, self.ended))
+        minutes, seconds = divmod(round((ended - begun).total_seconds()), 60)
+        return f"{minutes} min {seconds:02} s"
+
+    @property
     def verdict(self) -> Outcome:
         """Passed only if every step passed, there is one, and the case came to its end."""
         if self.not_played is not None:
@@ -180,6 +187,7 @@ def plain(one: Played) -> dict[str, Any]:
         **told,
         "begun": one.begun,
         "ended": one.ended,
+        "took": one.took,
         "verdict": one.verdict,
         "why": one.why,
         "steps": [step._asdict() for step in one.steps],
@@ -214,7 +222,7 @@ def chapter(one: Played) -> Iterator[Block]:
         ("Objective", case.objective),
         ("Requirements", ", ".join(case.urs)),
         ("Risk", case.risk),
-        ("Begun, ended", f"{one.begun}, {one.ended}"),
+        ("Begun, ended", f"{one.begun}, {one.ended} ({one.took})"),
     ]
     yield NamedValues(head)
     rows = [[str(number), *step[:4], step.evidence] for number, step in enumerate(one.steps, 1)]

@@ -50,7 +50,7 @@ class Orders:
         words: dict[str, Callable[[Order], Awaitable[dict[str, Any]]]] = {
             "beyond": self._side, "hold": self._hold, "free": self._free, "stop": self._stop, "start": self._start,
             "fault": self._fault, "insert": self._insert, "change": self._change, "delete": self._delete, "status": self._status,
-            "no-number": self._no_number,
+            "no-number": self._no_number, "clock": self._clock, "unit": self._unit, "type": self._type,
             "remove": self._remove, "restore": self._restore, "again": self._again,
         }  # fmt: skip
         try:
@@ -114,6 +114,21 @@ class Orders:
 
     async def _no_number(self, order: Order) -> dict[str, Any]:
         self._device(order).set_no_number(str(order["tag"]), self._now())
+        return {}
+
+    async def _clock(self, order: Order) -> dict[str, Any]:
+        clock = getattr(self._device(order), "clock", None)
+        if clock is None:
+            raise NotObeyed(f"{order['source']}: tells no time")
+        clock.put(float(order["offset_s"]), float(order.get("drift_ppm", 0.0)))
+        return {}
+
+    async def _unit(self, order: Order) -> dict[str, Any]:
+        self._device(order).declare(str(order["tag"]), str(order["unit"]), self._now())
+        return {}
+
+    async def _type(self, order: Order) -> dict[str, Any]:
+        self._device(order).set_other_type(str(order["tag"]), order["value"], self._now())
         return {}
 
     async def _remove(self, order: Order) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,9 +13,7 @@ import asyncua
 from asyncua import ua as _ua
 from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer
-from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server import binary_server_asyncio
-from asyncua.server.user_managers import UserManager
 from asyncua.ua.ua_binary import variant_from_binary
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -24,13 +21,15 @@ from cryptography.hazmat.primitives import serialization
 from config import Source, Tag
 from config.grammars.addresses import OpcUaAddress, parse
 from simulators.device import Truth
-from simulators.opcua_plc import encode, shapes, space
+from simulators.opcua_plc import declared, encode, shapes, space
 from simulators.opcua_plc.conditions import Conditions, Event
 from simulators.opcua_plc.history import History
 from simulators.opcua_plc.items import Value
+from simulators.opcua_plc.own_clock import OwnClock
 from simulators.opcua_plc.processor import Processor
 from simulators.opcua_plc.subscriptions import Subscriptions
 from simulators.opcua_plc.switches import Switches
+from simulators.opcua_plc.users import Users
 
 ua: Any = _ua
 binary_server_asyncio.UaProcessor = Processor  # type: ignore[attr-defined] # falls back to asyncua's own behaviour for servers that are not ours
@@ -87,23 +86,6 @@ def _shape(tags: Sequence[tuple[Tag, OpcUaAddress]]) -> shapes.Shape:
     return shape
 
 
-class _Users(UserManager):
-    """Admits any client if no users are named, else only these, by name and password or by certificate (DER)."""
-
-    def __init__(self, users: Mapping[str, str], certificates: set[bytes]) -> None:
-        self.users, self.certificates = users, certificates
-
-    def get_user(self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None) -> User | None:
-        del iserver
-        if certificate in self.certificates:
-            return User(role=UserRole.User, name="by certificate")
-        if self.certificates and not self.users:
-            return None
-        if self.users and self.users.get(username or "") != password:
-            return None
-        return User(role=UserRole.User, name=username)
-
-
 class OpcUaPlc:
     """A Device. Port 0 takes a free port, told by `port` after start and kept over a restart.
 
@@ -123,7 +105,7 @@ class OpcUaPlc:
     ) -> None:
         parts = urlsplit(source.endpoints[0])
         self.host, self.port = parts.hostname or "127.0.0.1", 4840 if parts.port is None else parts.port
-        self.switches = Switches()
+        self.switches, self.clock = Switches(), OwnClock()
         self.extra_namespaces: list[str] = []
         self.hidden: set[str] = set()  # tags whose node the server does not have at its next start
         self.renamed_manufacturer = "ebr-gateway"
@@ -137,7 +119,7 @@ class OpcUaPlc:
         self._server: Any = None
         self._last_id = 1000  # of nodes that have a path and no id: another one at each start, as on servers that renumber
         self.history = History()
-        self.subscriptions = Subscriptions(self.switches, self._value_of)
+        self.subscriptions = Subscriptions(self.switches, self._value_of, self.clock)
         self.conditions = Conditions(self._happened)
 
     def _happened(self, event: Event) -> None:
@@ -183,12 +165,13 @@ class OpcUaPlc:
         for session in list(server.iserver._external_sessions.values()):  # noqa: SLF001
             await session.close_session(delete_subs=True)
         await server.stop()
-        self.subscriptions = Subscriptions(self.switches, self._value_of)
+        self.subscriptions = Subscriptions(self.switches, self._value_of, self.clock)
         self._by_id.clear()
 
     async def set(self, values: Mapping[str, Any], ticks: int) -> None:
-        """See Device. The source time of every value is `ticks`; None makes a tag Bad (sensor failure)."""
+        """See Device. The source time of every value is `ticks` as this PLC's own clock shows it; None makes a tag Bad (sensor failure)."""
         touched: dict[int, tuple[_Node, int]] = {}
+        ticks = self.clock.shown(ticks)
         for name, value in values.items():
             node, tag, address = self._of_tag[name]
             status = 0x808C0000 if value is None else 0
@@ -207,26 +190,39 @@ class OpcUaPlc:
     def set_status(self, name: str, status: int, ticks: int) -> None:
         """Keep a tag's value under another status (Uncertain, SemanticsChanged, ...)."""
         node, tag, _ = self._of_tag[name]
+        ticks = self.clock.shown(ticks)
         self._truth.made(name, ticks, encode.meaning_of(tag, node.raw), status)
         self._store(node, status, ticks)
 
     def set_variant(self, name: str, variant: bytes, ticks: int, status: int = 0) -> None:
         """Give the tag's node this encoded Variant: for types that the map does not expect."""
         node, _, _ = self._of_tag[name]
-        node.value = Value(variant, status, ticks, _now())
+        node.value = Value(variant, status, self.clock.shown(ticks), self.clock.ticks())
         self.subscriptions.changed(node.id, node.value)
 
     def set_no_number(self, name: str, ticks: int) -> None:
         """Give a tag of floats NaN, as a division by zero in the PLC does, and say Good of it."""
         node, _, _ = self._of_tag[name]
-        self._truth.made(name, ticks, None)
+        self._truth.made(name, self.clock.shown(ticks), None)
         self.set_variant(name, encode.variant(node.type, float("nan")), ticks)
+
+    def set_other_type(self, name: str, value: str | float, ticks: int) -> None:
+        """Give a tag a value as text, Int64 or Double, whatever its type was, and say Good of it: a program that was downloaded anew."""
+        number = {str: "string", int: "int64", float: "float64"}[type(value)]
+        self._truth.made(name, self.clock.shown(ticks), value)
+        self.set_variant(name, encode.variant(encode.TYPE_NUMBERS[number], value), ticks)
+
+    def declare(self, name: str, unit: str, ticks: int) -> None:
+        """Say this unit of a tag from now on, and of its value that its semantics changed."""
+        node, tag, _ = self._of_tag[name]
+        declared.put(self._server.iserver.aspace, node.id, tag, unit)
+        self.set_status(name, declared.SEMANTICS_CHANGED, ticks)
 
     def remove(self, name: str) -> None:
         """Remove a node, as a download to the PLC does; its monitored items report it."""
         node, _, _ = self._of_tag[name]
         self._by_id.pop(node.id, None)
-        self.subscriptions.changed(node.id, Value(b"\x00", 0x80340000, None, _now()))
+        self.subscriptions.changed(node.id, Value(b"\x00", 0x80340000, None, self.clock.ticks()))
         self.subscriptions.watchers.pop(node.id, None)
         self._server.iserver.aspace._nodes.pop(node.id, None)  # noqa: SLF001
 
@@ -247,7 +243,7 @@ class OpcUaPlc:
         if node.tags[0][0].type.startswith("bcd") and raw is not None:
             raw = [encode.bcd(element) for element in raw] if node.is_array else encode.bcd(raw)
         variant = encode.variant(node.type, raw) if node.shape is None else shapes.variant(node.shape, node.fields, node.encoding)
-        node.value = Value(variant, status, ticks, _now())
+        node.value = Value(variant, status, ticks, self.clock.ticks())
         if self.switches.history:
             self.history.keep(node.id, node.value)
         self.subscriptions.changed(node.id, node.value)
@@ -260,7 +256,7 @@ class OpcUaPlc:
     async def _made(self) -> Any:
         """Make a server with its standard nodes, from a copy made once per process (building them takes seconds)."""
         global _standard  # noqa: PLW0603 - a cache of something that never changes
-        server: Any = asyncua.Server(user_manager=_Users(self._users, self.user_certificates))  # type: ignore[attr-defined]
+        server: Any = asyncua.Server(user_manager=Users(self._users, self.user_certificates))  # type: ignore[attr-defined]
         internal = server.iserver
         if _standard is None:
             gc.disable()  # half a million objects that all stay: collecting on the way doubles the time
@@ -283,7 +279,7 @@ class OpcUaPlc:
         await self._secured(server)
         self._methods(server)
         now = internal.aspace[ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)]
-        now.attributes[ua.AttributeIds.Value].value_callback = lambda _node, _attribute: ua.DataValue(ua.Variant(datetime.now(UTC)))
+        now.attributes[ua.AttributeIds.Value].value_callback = lambda _node, _attribute: ua.DataValue(ua.Variant(self.clock.utc()))
         internal.disabled_clock = True
         self._namespaces = {uri: await server.register_namespace(uri) for uri in [*self.extra_namespaces, *self._uris()]}
         return server
@@ -368,7 +364,7 @@ class OpcUaPlc:
             rank = -1 if node.shape.element is None else 1
         space.add_variable(address_space, parent, node.id, names[-1], data_type, rank=rank, access=access)
         address_space[node.id].attributes[ua.AttributeIds.Value].value_callback = lambda _node, _attribute: _read(
-            node.value, self.switches.publish_bytes
+            node.value, self.clock, self.switches.publish_bytes
         )
         self._by_id[node.id] = node
 
@@ -389,7 +385,7 @@ class OpcUaPlc:
         return self.history.read(params, self.switches)
 
 
-def _read(value: Value, most_bytes: int = 0) -> Any:
+def _read(value: Value, clock: OwnClock, most_bytes: int = 0) -> Any:
     """Convert a value for a Read, as asyncua wants it. What asyncua would never be done with, this server can not read either."""
     if 0 < most_bytes < len(value.variant):
         return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadResponseTooLarge))
@@ -397,9 +393,4 @@ def _read(value: Value, most_bytes: int = 0) -> Any:
         return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadEncodingError))
     variant = variant_from_binary(Buffer(value.variant))
     source = None if value.source is None else _EPOCH + timedelta(microseconds=value.source // 10)
-    return ua.DataValue(variant, StatusCode=ua.StatusCode(value.status), SourceTimestamp=source, ServerTimestamp=datetime.now(UTC))
-
-
-def _now() -> int:
-    """Read the server's clock in ticks since 1970."""
-    return time.time_ns() // 100
+    return ua.DataValue(variant, StatusCode=ua.StatusCode(value.status), SourceTimestamp=source, ServerTimestamp=clock.utc())

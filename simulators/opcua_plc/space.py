@@ -74,6 +74,25 @@ def add_variable(space: Any, parent: Any, node: Any, name: Any, data_type: Any, 
     space[node].attributes[ua.AttributeIds.Value] = AttributeValue(ua.DataValue(ua.Variant()))
 
 
+def put_property(space: Any, owner: Any, name: str, data_type: int, content: Any) -> None:
+    """Give a variable a property (Part 3, 4.4.2), or another value of one that it has. content: of an ExtensionObject."""
+    node = ua.NodeId(f"property:{owner.to_string()}:{name}", owner.NamespaceIndex)
+    if node not in space:
+        qualified = ua.QualifiedName(name, 0)
+        attributes = {
+            ua.AttributeIds.NodeId: ua.Variant(node, ua.VariantType.NodeId),
+            ua.AttributeIds.NodeClass: ua.Variant(ua.NodeClass.Variable, ua.VariantType.Int32),
+            ua.AttributeIds.BrowseName: ua.Variant(qualified, ua.VariantType.QualifiedName),
+            ua.AttributeIds.DisplayName: ua.Variant(ua.LocalizedText(name), ua.VariantType.LocalizedText),
+            ua.AttributeIds.DataType: ua.Variant(ua.NodeId(data_type), ua.VariantType.NodeId),
+            ua.AttributeIds.ValueRank: ua.Variant(-1, ua.VariantType.Int32),
+            ua.AttributeIds.AccessLevel: ua.Variant(1, ua.VariantType.Byte),
+            ua.AttributeIds.UserAccessLevel: ua.Variant(1, ua.VariantType.Byte),
+        }
+        _add(space, owner, node, attributes, qualified, ua.NodeClass.Variable, ua.ObjectIds.PropertyType, ua.ObjectIds.HasProperty)
+    space[node].attributes[ua.AttributeIds.Value] = AttributeValue(ua.DataValue(ua.Variant(content, ua.VariantType.ExtensionObject)))
+
+
 def add_folder(space: Any, parent: Any, node: Any, name: Any) -> None:
     """Add a folder below `parent`. name: a QualifiedName."""
     qualified = name

@@ -17,6 +17,7 @@ from asyncua.common.utils import ServiceError
 from simulators.opcua_plc.conditions import Event
 from simulators.opcua_plc.encode import UNIX_IN_1601
 from simulators.opcua_plc.items import Events, Item, Value
+from simulators.opcua_plc.own_clock import OwnClock
 from simulators.opcua_plc.switches import Switches
 
 ua: Any = _ua
@@ -93,7 +94,7 @@ class Subscription:
     def _send(self, request: Any) -> None:
         self._first, self._idle, self._unanswered = False, 0, 0
         parts = self._part() if self._is_due() and self.enabled else b"\x00\x00\x00\x00"
-        now = time.time_ns() // 100 + UNIX_IN_1601
+        now = self.service.clock.ticks() + UNIX_IN_1601
         message = struct.pack("<Iq", self.sequence, now) + parts
         switches, dropped = self.service.switches, False
         if len(parts) > 4:
@@ -122,7 +123,7 @@ class Subscription:
         """Tell a StatusChangeNotification, the last message (Part 4, 7.25.4)."""
         content = struct.pack("<I", status) + b"\x00"
         parts = struct.pack("<i", 1) + b"\x01\x00\x34\x03\x01" + struct.pack("<i", len(content)) + content
-        message = struct.pack("<Iq", self.sequence, time.time_ns() // 100 + UNIX_IN_1601) + parts
+        message = struct.pack("<Iq", self.sequence, self.service.clock.ticks() + UNIX_IN_1601) + parts
         body = struct.pack("<I", self.data.SubscriptionId) + b"\xff\xff\xff\xff\x00" + message + b"\xff\xff\xff\xff" * 2
         self._requests().popleft().answer(829, body)
 
@@ -157,8 +158,8 @@ class Subscription:
 class Subscriptions:
     """Replaces asyncua's SubscriptionService, for all sessions."""
 
-    def __init__(self, switches: Switches, value_of: Callable[[Any], Value | None]) -> None:
-        self.switches, self._value_of = switches, value_of
+    def __init__(self, switches: Switches, value_of: Callable[[Any], Value | None], clock: OwnClock) -> None:
+        self.switches, self._value_of, self.clock = switches, value_of, clock
         self.subscriptions: dict[int, Subscription] = {}
         self.watchers: dict[Any, list[tuple[Subscription, Item]]] = {}
         self.standard_events: dict[int, Any] = {}

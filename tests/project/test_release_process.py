@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,9 @@ import pytest
 from buffer import keys
 from buffer.verify import Key
 from gateway.changes.release import judged
-from gateway.validation import sbom
+from gateway.validation import sbom, test_runs
+from gateway.validation.bundle import document_of, problems
+from gateway.validation.traceability.results import content
 
 ROOT = Path(__file__).parents[2]
 FILES = {
@@ -135,6 +138,52 @@ def test_the_sbom_of_the_product_has_the_lock_and_a_licence_for_each() -> None:
     found = sbom.packages(lock, notice)
     assert len(found) == lock.count("==") > 40
     assert [one.name for one in found if one.licence is None or not one.hashes] == []
+
+
+def _ran(tree: Path, suite: str = "test") -> None:
+    """Record a run of the tree's tests, as a suite does when it ends."""
+    case = {"case": "tests/test_a.py::test_a", "urs": [], "passed": 1, "failed": 0, "skipped": {}}
+    told = {
+        "content": content(tree), "commit": "", "dirty": False, "begun": "2026-11-30T10:00:00Z", "ended": "2026-11-30T10:10:00Z",
+        "tester": {"account": "builder", "host": "here", "name": "A tester"}, "python": "3.11.7", "platform": "Linux",
+        "configuration": {"sha256": "d" * 64}, "whole": True, "cases": [case], "deviations": [],
+    }  # fmt: skip
+    test_runs.append(tree / test_runs.FOLDER, suite, told)
+
+
+@pytest.mark.urs("URS-VAL-07")
+def test_a_release_has_its_test_runs_beside_it_under_its_key_and_adds_those_that_come(tree: Path) -> None:
+    _commit(tree, **{".gitignore": FILES[".gitignore"] + "build/\n"})
+    for suite in test_runs.SUITES:
+        _ran(tree, suite)
+    assert _release(tree, "make").returncode == 0
+    folder, publics = tree / "dist" / "ebr-gateway-0.2.0-tests", [(tree.parent / "release.key.pub").read_text().strip()]
+    document = document_of(folder)
+    assert [*problems(folder, document), *test_runs.problems(folder, document, publics)] == []
+    assert (document["result"], len(document["facts"]["runs"])) == ("passed", 3)
+    (wheel,) = (tree / "dist" / "ebr-gateway-0.2.0").glob("*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        released = {"gateway/__init__.py": hashlib.sha256(file.read("gateway/__init__.py")).hexdigest()}
+    assert document["software"]["sha256"] == judged("0.2.0", released, None, publics, "keys").sha256, "what `about` says of it installed"
+    first = (folder / "evidence" / "runs" / "0001.json").read_bytes()
+
+    _ran(tree)
+    again = _release(tree, "make")
+
+    assert again.returncode == 0, again.stderr
+    assert len(document_of(folder)["facts"]["runs"]) == 4
+    assert (folder / "evidence" / "runs" / "0001.json").read_bytes() == first
+
+
+@pytest.mark.urs("URS-VAL-07")
+def test_a_record_from_which_a_signed_run_was_taken_is_refused(tree: Path) -> None:
+    _commit(tree, **{".gitignore": FILES[".gitignore"] + "build/\n"})
+    _ran(tree)
+    assert _release(tree, "make").returncode == 0
+    shutil.rmtree(tree / "build")
+    _ran(tree, "faults")
+    refused = _release(tree, "make")
+    assert (refused.returncode, "runs are added, never replaced" in refused.stderr) == (1, True), refused.stderr
 
 
 def test_a_build_that_is_not_the_same_twice_is_refused(tree: Path) -> None:

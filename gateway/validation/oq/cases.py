@@ -1,6 +1,22 @@
 """The cases of the operational qualification, in their order. A number stays its case's, whatever is added."""
 
-from gateway.validation.oq import basic, clock, devices, disk, limits, mes, persons, receiver, results, site_ebr
+from gateway.validation.oq import (
+    basic,
+    clock,
+    device_clocks,
+    devices,
+    disk,
+    limits,
+    mes,
+    other_meaning,
+    persons,
+    receiver,
+    results,
+    site_ebr,
+    stale,
+    storage,
+    time_daemon,
+)
 from gateway.validation.oq.case import Case
 
 CASES = (
@@ -167,5 +183,60 @@ CASES = (
         site_ebr.sent,
         (),
         outside=True,
+    ),
+    Case(
+        "OQ-20",
+        "Clocks of the devices",
+        ("URS-TIME-02", "URS-TIME-12"),
+        "high",
+        "it is told, no stamp is changed, and none that is wrong says when something happened",
+        device_clocks.device_clocks,
+        ("source-clock",),
+    ),
+    Case(
+        "OQ-21",
+        "Another unit, another type",
+        ("URS-DAQ-05", "URS-DAQ-10"),
+        "high",
+        "it is told, and nothing of it is taken as Good",
+        other_meaning.other_meaning,
+        ("unit-change", "type-change", "overflow"),
+    ),
+    Case(
+        "OQ-22",
+        "Disk that turns read-only, or fails",
+        ("URS-BUF-02", "URS-OPS-05"),
+        "high",
+        "the gateway ends, acknowledges nothing that is not stored, and goes on when the disk is mended",
+        storage.read_only,
+        ("read-only",),
+    ),
+    Case(
+        "OQ-23",
+        "Power cut",
+        ("URS-BUF-01", "URS-BUF-02"),
+        "high",
+        "what was promised is there, whatever was not flushed is gone or torn",
+        storage.power,
+        ("power",),
+    ),
+    Case(
+        "OQ-24",
+        "Time daemon",
+        ("URS-TIME-04", "URS-TIME-05", "URS-TIME-06"),
+        "high",
+        "each state of the clock is told, and times that are not sure are marked",
+        time_daemon.time_daemon,
+        ("ntp-down", "falseticker"),
+        timed=True,
+    ),
+    Case(
+        "OQ-25",
+        "Value that stands still",
+        ("URS-DAQ-06",),
+        "medium",
+        "of a tag that must change all the time it is told, and is a gap",
+        stale.stale,
+        ("stale",),
     ),
 )

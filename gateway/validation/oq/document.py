@@ -49,7 +49,7 @@ def qualified(site: Line, bundle: Bundle, asked: Asked, say: Callable[[str], Non
     for number, case in enumerate(cases, 1):
         say(f"{case.id} {case.title} ({number} of {len(cases)}, begun {now()})")
         one = asyncio.run(_play(case, site, work / case.id, asked, say))
-        say(f"{case.id} {one.verdict}{'' if one.why is None else f': {one.why}'}")
+        say(f"{case.id} {one.verdict} ({one.took}){'' if one.why is None else f': {one.why}'}")
         for name, content in one.files.items():
             bundle.keep(f"{case.id}/{name}", content)
         played.append(one)
@@ -217,9 +217,9 @@ def _summary(
 
 def _overview(played: Sequence[Played]) -> Iterator[Block]:
     yield Heading(1, "Cases and requirements")
-    rows = [[one.case.id, one.case.title, one.case.objective, one.case.risk, one.verdict] for one in played]
+    rows = [[one.case.id, one.case.title, one.case.objective, one.case.risk, one.took, one.verdict] for one in played]
     marked = frozenset(number for number, one in enumerate(played) if one.verdict not in GOOD)
-    yield Table(("Case", "Title", "Objective", "Risk", "Verdict"), (2, 5, 8, 2, 3), rows, marked)
+    yield Table(("Case", "Title", "Objective", "Risk", "Took", "Verdict"), (2, 5, 8, 2, 3, 3), rows, marked)
     found = by_requirement(played)
     marked = frozenset(number for number, (_, _, verdict) in enumerate(found) if verdict not in GOOD)
     yield Table(("Requirement", "Cases", "Verdict"), (4, 9, 4), [list(row) for row in found], marked)

@@ -107,6 +107,10 @@ class Stage(LineCopy):
         """Set faults of the reference EBR (`simulators.ebr.receive.injected_faults`). Raises NotObeyed, TooSlow, Died."""
         await self._obeyed(self.ebr, faults)
 
+    async def told_to(self, child: Child, **order: Any) -> dict[str, Any]:
+        """Give an order to a part that a case has added. Raises NotObeyed, TooSlow, Died."""
+        return await self._obeyed(child, order)
+
     async def _obeyed(self, child: Child, order: Mapping[str, Any]) -> dict[str, Any]:
         self._orders += 1
         number = self._orders

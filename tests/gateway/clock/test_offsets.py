@@ -98,3 +98,17 @@ def test_a_right_server_before_a_wrong_device():
 def test_a_sample_is_enough():
     clock = SourceClock(2.0, 2.0)
     assert sum(clock.is_due(NOW + number * 10_000) for number in range(10_000)) == 50, "five a second of ten seconds"
+
+
+@pytest.mark.urs("URS-TIME-12")
+@pytest.mark.parametrize(("was_s", "is_s"), [(5.0, -3600.0), (5.0, 0.0), (-3600.0, 0.0)])
+def test_stamps_of_before_a_device_was_set_say_nothing_of_its_clock_now(was_s: float, is_s: float) -> None:
+    """The largest of three minutes was taken for what all three prove: a clock that was set back still counted as ahead."""
+    one = DeviceStamps(2.0, 2.0)
+    stamped(one, was_s, 2)
+    stamped(one, is_s, 2, first=2)
+    assert one.estimate() is None
+    stamped(one, is_s, 3, first=4)
+    found = one.estimate()
+    assert found is not None
+    assert found.above == (abs(is_s) > 2.0)

@@ -11,9 +11,12 @@ from gateway.validation.oq.cases import CASES
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(7_200)
 @pytest.mark.urs("URS-VAL-04", "URS-VAL-07")
 def test_every_case_is_played_and_passes_on_a_bundled_line(tmp_path: Path) -> None:
-    told = command("qualify", "oq", ROOT / "config" / "examples" / "granulation-2", "--to", tmp_path / "oq", timeout_s=3_000)
+    told = command(
+        "qualify", "oq", ROOT / "config" / "examples" / "granulation-2", "--to", tmp_path / "oq", "--seconds", "30", timeout_s=7_000
+    )
     document = document_of(tmp_path / "oq")
     counts = document["facts"]["counts"]
     print(", ".join(f"{name}: {count}" for name, count in counts.items()))  # noqa: T201 - the figures of the suite

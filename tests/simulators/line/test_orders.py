@@ -116,3 +116,36 @@ async def test_an_order_that_can_not_be_obeyed_is_refused_with_its_reason(tmp_pa
             ({"do": "change", "source": "mes", "name": "orders", "key": "99", "row": {}}, "no row 99"),
         ):
             assert said in (await line.order(**order)).get("error", ""), order
+
+
+async def test_a_devices_clock_is_put_off_and_its_own_log_has_what_it_shows(tmp_path: Path) -> None:
+    async with plant(tmp_path) as line:
+        await line.runs(2)
+        assert await line.order(do="clock", source="granulator-plc", offset_s=-3600.0) == {}
+        known = len(line.log("granulator-plc"))
+        await line.runs(4)
+        later = [one["t"] for one in line.log("granulator-plc")[known:]]
+        assert later
+        assert max(later) < BASE, "an hour behind, whatever drifts"
+        assert "tells no time" in (await line.order(do="clock", source="dryer-plc", offset_s=1.0))["error"]
+
+
+async def test_a_server_declares_another_unit_and_gives_a_tag_another_type(tmp_path: Path) -> None:
+    import asyncua
+
+    client_of: Any = vars(asyncua)["Client"]
+    node_id: Any = asyncua.ua.NodeId
+    tag = next(tag for tag in SITE.tags if tag.tag == "granulator.impeller_speed")
+    async with plant(tmp_path) as line:
+        await line.runs(1)
+        url = config.load(tmp_path / "line").sources[0].endpoints[0]
+        assert await line.order(do="unit", source=tag.source, tag=tag.tag, unit="kg") == {}
+        async with client_of(url) as client:
+            index = await client.get_namespace_index("urn:example:granulator")
+            node = client.get_node(node_id('"DB_GRN"."Impeller"."Speed"', index))
+            declared = {(await one.read_browse_name()).Name: await one.read_value() for one in await node.get_properties()}
+            assert (declared["EngineeringUnits"].DisplayName.Text, declared["EURange"].Low, declared["EURange"].High) == ("kg", 0.0, 500.0)
+            assert (await node.read_data_value()).StatusCode.value & 0x4000
+            await line.order(do="type", source=tag.source, tag=tag.tag, value="OQ")
+            assert await node.read_value() == "OQ"
+        assert line.log(tag.source)[-1]["value"] == "OQ"
