@@ -32,7 +32,7 @@ def read_journal(directory: Path, after: tuple[int, int] = (0, 0)) -> Iterator[E
 def held_segments(directory: Path) -> list[tuple[int, int]]:
     """Return (epoch, seq of the first entry) of each segment held, in order. Raises FileNotFoundError if there is no journal."""
     if not (directory / "segments").is_dir():
-        raise FileNotFoundError(f"{directory}: no journal is here")
+        raise FileNotFoundError(f"{directory}: no journal is here; `ebr-gateway run` makes one at its first start")
     names = [match for path in (directory / "segments").glob("*.db") if (match := _NAME.fullmatch(path.name))]
     return sorted((int(match[1]), int(match[2])) for match in names)
 

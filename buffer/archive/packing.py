@@ -30,6 +30,10 @@ class NotReady(Exception):
     """The archive can not be made yet; the text says what is missing."""
 
 
+class NoSuchBatch(NotReady):
+    """No entry that is held names the batch."""
+
+
 class Span(NamedTuple):
     """Consecutive entries of one epoch, and single ones beside them.
 
@@ -57,11 +61,11 @@ def make(
     Holds every entry from where the batch and its steps began to the last that names the batch, other equipment's among them (only a
     gapless range proves that nothing was left out); of those before, the single entries that its records rest on, the tag tables and
     the configuration in force; and beside them how each gap of the batch began and ended, as far as a checkpoint covers it.
-    Raises NotReady, FileExistsError, StorageError.
+    Raises NoSuchBatch, NotReady, FileExistsError, StorageError.
     """
     spans = spans_of(journal, batch)
     if not spans:
-        raise NotReady(f"no entry held in {journal} names batch {batch}")
+        raise NoSuchBatch(f"{journal}: the journal holds no batch {batch}")
     keys = list(keys)
     if not keys:
         raise NotReady("the gateway has no signing key")

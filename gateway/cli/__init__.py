@@ -65,6 +65,9 @@ def _told(error: Exception) -> tuple[str, int] | None:
         return str(error), WRONG_INPUT
     if isinstance(error, JournalError):
         return str(error), NOT_REACHED
+    if isinstance(error, PermissionError):
+        text = f"{error.filename or error}: permission denied; what a gateway keeps is its own account's: ask as that account or as root"
+        return text, NOT_REACHED
     if isinstance(error, OSError):  # a full disk, no permission, a share that is away
         return str(error) or type(error).__name__, NOT_REACHED
     if isinstance(error, sqlite3.Error):

@@ -208,7 +208,8 @@ def _clock(event: Mapping[str, Any], local: Local) -> str:
     bound = f"within {event['bound_s']} s" if event.get("bound_s") is not None else ""
     step = f"by {event['step_s']} s" if event.get("step_s") is not None else ""
     instant = f"at {local(event['instant'])}" if event.get("instant") else ""
-    return _words(event["kind"], step, event.get("status"), bound, instant, event.get("reason"))
+    status = event.get("status") if event.get("status") != event["kind"] else None  # an event of becoming so bears its own name twice
+    return _words(event["kind"], step, status, bound, instant, event.get("reason"))
 
 
 def _epoch(event: Mapping[str, Any], local: Local) -> str:

@@ -8,7 +8,7 @@ from gateway.cli.base import NOT_REACHED, PATH, WRONG_INPUT, fail
 
 
 @click.command()
-@click.argument("page", required=False, metavar="PAGE", help="the page to read here, as in the list; without it, the list")
+@click.argument("page", required=False, metavar="[PAGE]", help="the page to read here, as in the list; without it, the list")
 @click.option("--to", type=PATH, help="write all of it as a site into this folder, for a browser, with a search; no network is needed")
 @click.option(
     "--man", type=PATH, help="write a page for man of the program and of each command into this folder, as in /usr/local/share/man/man1"
@@ -19,9 +19,11 @@ def docs(page: str | None, to: Path | None, man: Path | None) -> None:
 
     if man is not None:
         _man(man)
-    elif to is not None:
+    if to is not None:
         _site(to)
-    elif page is None:
+    if (to, man) != (None, None):
+        return
+    if page is None:
         for chapter in manual.CHAPTERS:
             click.echo(f"{chapter.title}:")
             for name in chapter.pages:

@@ -118,6 +118,8 @@ def archive(line: Path, batch: str, to: Path, reason: str | None, user: str | No
     said = {**credentials(user, password_file), **({} if reason is None else {"reason": reason})}
     try:
         report = archives.make(data, batch, to, public_keys(data), partial(_signed, line, said))
+    except archives.NoSuchBatch as error:
+        fail(str(error), WRONG_INPUT)
     except archives.NotReady as error:
         fail(f"{batch}: {error}", NOT_REACHED)
     _tell(report, f"{to}: archive of {batch}; to prove it: ebr-gateway verify {to} --key {data / KEY_BESIDE}")
@@ -175,6 +177,8 @@ def recompute(line: Path, batch: str | None, as_json: bool) -> None:
 
     try:
         found = recompute.differences(data_of(line), batch)
+    except recompute.NoSuchBatch as error:
+        fail(str(error), WRONG_INPUT)
     except recompute.NotWhole as error:
         fail(str(error), NOT_REACHED)
     if as_json:
@@ -182,7 +186,8 @@ def recompute(line: Path, batch: str | None, as_json: bool) -> None:
     else:
         for difference in found.differences:
             click.echo(recompute.text_of(difference))
-        click.echo(f"{found.events} events decided again from {found.entries} entries: {len(found.differences)} differences")
+        of = "" if batch is None else f" of batch {batch}"
+        click.echo(f"{found.events} events{of} decided again from {found.entries} entries: {len(found.differences)} differences")
     sys.exit(FINDING if found.differences else GOOD)
 
 

@@ -1,18 +1,18 @@
 """Defines the command that puts the stamps of MES, gateway and EBR beside each other."""
 
-import sqlite3
 from pathlib import Path
 
 import click
 
-from gateway.cli.base import FOLDER, NOT_REACHED, WRONG_INPUT, as_json, data_of, fail, line_folder, print_json
+from gateway.cli.base import FOLDER, WRONG_INPUT, as_json, data_of, fail, line_folder, of_batch, print_json
 from gateway.cli.persons import password_option, person
 from gateway.cli.specification import FORMS
+from gateway.cli.what_runs import line_for_records
 
 
 @click.command()
 @line_folder
-@click.option("--batch", required=True, help="the batch")
+@of_batch("the batch")
 @click.option("--csv", "as_csv", is_flag=True, help="as CSV, one line for each event and uplink")
 @click.option("--to", type=FOLDER, help="write it as a document into this folder; without it, it is printed")
 @click.option("--form", "forms", type=click.Choice(FORMS), multiple=True, default=FORMS, help="of the document: json, html, pdf; all")
@@ -33,22 +33,18 @@ def stamps(
 
     With what told the event (tag or row, and its entry), its receipt, the worst differences, and what is not known.
     """
-    from buffer import JournalError
     from gateway.cli.documents import publish
     from gateway.cli.tables import write_csv
     from gateway.entries.printable import printable_all
-    from gateway.runtime import assembly
     from gateway.validation import tracing
     from gateway.validation.tracing import clock_pages
 
     if as_json and as_csv:
         fail("--json or --csv, not both", WRONG_INPUT)
     try:
-        found = tracing.stamped(data_of(line), assembly.load(line), batch)
+        found = tracing.stamped(data_of(line), line_for_records(line), batch)
     except tracing.NotThere as error:
         fail(str(error), WRONG_INPUT)
-    except (JournalError, FileNotFoundError, sqlite3.Error) as error:
-        fail(str(error), NOT_REACHED)
     if as_json:
         print_json(found)
     elif as_csv:

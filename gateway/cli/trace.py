@@ -1,13 +1,13 @@
 """Defines the command that shows where a value of a record comes from."""
 
-import sqlite3
 from pathlib import Path
 
 import click
 
-from gateway.cli.base import FOLDER, NOT_REACHED, WRONG_INPUT, as_json, data_of, fail, line_folder, of_batch, print_json
+from gateway.cli.base import FOLDER, WRONG_INPUT, as_json, data_of, fail, line_folder, of_batch, print_json
 from gateway.cli.persons import password_option, person
 from gateway.cli.specification import FORMS
+from gateway.cli.what_runs import line_for_records
 
 
 @click.command()
@@ -32,19 +32,15 @@ def trace(
     password_file: Path | None,
 ) -> None:
     """Show where the values of a step come from: readings, rule, limits, revisions, entries, checkpoint, receipts."""
-    from buffer import JournalError
     from gateway.cli.documents import publish
     from gateway.entries.printable import printable_all
-    from gateway.runtime import assembly
     from gateway.validation import tracing
     from gateway.validation.tracing.pages import text
 
     try:
-        found = tracing.traced(data_of(line), assembly.load(line), batch, step, parameter)
+        found = tracing.traced(data_of(line), line_for_records(line), batch, step, parameter)
     except tracing.NotThere as error:
         fail(str(error), WRONG_INPUT)
-    except (JournalError, FileNotFoundError, sqlite3.Error) as error:
-        fail(str(error), NOT_REACHED)
     if as_json:
         print_json(found)
     elif to is None:

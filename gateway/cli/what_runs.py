@@ -1,9 +1,37 @@
-"""Says, of a line folder at hand, whether the gateway that runs the line runs just that. Compared now, not when the gateway looked last."""
+"""Says, of a line folder at hand, whether the gateway that runs the line runs just that, and reads the folder for what stands on record.
+
+Compared now, not when the gateway looked last.
+"""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from gateway.cli.base import data_of, people_of
+
+if TYPE_CHECKING:
+    from config import Line
+
+
+def line_for_records(folder: Path) -> "Line":
+    """Read a line folder to ask what stands on record; where it has errors, the configuration that last ran, as the journal has it.
+
+    So that what somebody edits just now hides no record of before. Raises ConfigError, FileNotFoundError.
+    """
+    from config import ConfigError
+    from gateway.evidence.recompute import NotWhole, last_line
+    from gateway.runtime import assembly
+
+    try:
+        return assembly.load(folder)
+    except ConfigError as error:
+        try:
+            line = last_line(data_of(folder))
+        except (NotWhole, FileNotFoundError):
+            raise error from None
+    click.echo(f"{folder}: has errors (ebr-gateway check {folder}); read by the configuration that ran last", err=True)
+    return line
 
 
 def beside_what_runs(line: Path, *, checked: bool = False) -> dict[str, Any] | None:

@@ -29,18 +29,20 @@ class Difference(NamedTuple):
     @property
     def batch(self) -> str | None:
         """The batch that the event is about, if it names one."""
-        event = orjson.loads(self.stored or self.made or b"{}")
-        batch = event.get("batch") or event.get("evidence", {}).get("batch")
-        return batch if isinstance(batch, str) else None
+        return _batch_of(self.stored or self.made or b"{}")
 
 
 class NotWhole(Exception):
     """The journal does not hold its beginning, or a configuration: what came before can not be decided again from it."""
 
 
+class NoSuchBatch(Exception):
+    """No event of the journal is of this batch: nothing was decided, so nothing can be compared."""
+
+
 @dataclass(slots=True)
 class Recomputed:
-    """The result of a recomputation. entries: all that were read. events: those among them that the fold once made."""
+    """The result of a recomputation. entries: all that were read. events: what the fold once made among them, of the batch asked for."""
 
     entries: int = 0
     events: int = 0
@@ -48,12 +50,17 @@ class Recomputed:
 
 
 def differences(data: Path, batch: str | None) -> Recomputed:
-    """Fold all entries of a journal again; keep the differences of this batch (None: all). Raises NotWhole, ConfigError, JournalError."""
+    """Fold all entries of a journal again; keep the differences of this batch (None: all).
+
+    Raises NotWhole, NoSuchBatch, ConfigError, JournalError.
+    """
     lines = _lines(data)
     result = Recomputed()
-    for difference in recompute(next(iter(lines.values())), _payloads(data, result), line_of=lines.__getitem__):
+    for difference in recompute(next(iter(lines.values())), _payloads(data, result, batch), line_of=lines.__getitem__):
         if batch is None or difference.batch == batch:
             result.differences.append(difference)
+    if batch is not None and not result.events and not result.differences:
+        raise NoSuchBatch(f"the journal holds no batch {batch}")
     return result
 
 
@@ -69,12 +76,20 @@ def text_of(difference: Difference) -> str:
     return f"entry {difference.seq}:\n  decided then  {stored}\n  decided now   {made}"
 
 
-def _payloads(data: Path, result: Recomputed) -> Iterator[bytes]:
+def _payloads(data: Path, result: Recomputed, batch: str | None) -> Iterator[bytes]:
     """Yield the stored bytes of all entries, and count them in `result`."""
     for entry in read_journal(data):
         result.entries += 1
-        result.events += b'"caused_by":' in entry.payload and event_type(entry.payload) != "message"  # a row may have such a column
+        if b'"caused_by":' in entry.payload and event_type(entry.payload) != "message":  # a row may have such a column
+            result.events += batch is None or _batch_of(event_bytes(entry.payload)) == batch
         yield entry.payload
+
+
+def _batch_of(stored: bytes) -> str | None:
+    """Return the batch that an event is about, if it names one."""
+    event = orjson.loads(stored)
+    batch = event.get("batch") or event.get("evidence", {}).get("batch")
+    return batch if isinstance(batch, str) else None
 
 
 def _lines(data: Path) -> dict[str, Line]:

@@ -152,7 +152,8 @@ class Https(Transport):
             self._page_bytes = max(MAX_ENTRY_BYTES // 64, self._page_bytes // 2)
             raise Unreachable("no answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
-            hint = " (a receiver that does not accept our certificate hangs up like this, too)" if self._secure else ""
+            may_be_ours = self._secure and not is_refused(error)
+            hint = " (a receiver that does not accept our certificate hangs up like this, too)" if may_be_ours else ""
             is_cut = isinstance(error, aiohttp.ServerDisconnectedError)
             why = "the receiver closed the connection" if is_cut else in_words(error, "the receiver")
             kind = NobodyListens if is_refused(error) else Unreachable

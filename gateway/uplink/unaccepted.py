@@ -18,7 +18,7 @@ SCHEMA_UNSUPPORTED = "schema-unsupported"
 ASK_EVERY_S = 60.0
 WAY_OUT = (
     f"nothing more is sent, what is read is stored; asked again every {ASK_EVERY_S:.0f} s, when the uplink's files change, and at once by:"
-    " ebr-gateway quarantine resend"
+    " ebr-gateway quarantine resend LINE --uplink NAME --reason WHY"
 )
 
 

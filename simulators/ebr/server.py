@@ -116,7 +116,7 @@ def main(
     obeys: Callable[[InjectedFaults], Coroutine[Any, Any, None]] | None = None,
     accepts: Sequence[str] = (),
 ) -> int:
-    """Run the command `ebr-gateway ebr` until SIGINT or SIGTERM. 0: ended as asked; 2: a key file holds no keys; 3: the port is taken.
+    """Run the command `ebr-gateway ebr` until SIGINT or SIGTERM. 0: ended as asked; 2: a key or certificate is no use; 3: port taken.
 
     tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
     page: see `serve`. keys: files with the public keys of gateways (`checkpoint-key.pub`).
@@ -130,7 +130,11 @@ def main(
     except ValueError as error:
         print(f"ebr: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    server, client = (None, None) if tls is None else (_server_context(tls), _client_context(tls))
+    try:
+        server, client = (None, None) if tls is None else (_server_context(tls), _client_context(tls))
+    except OSError as error:
+        print(f"ebr: {_unusable(tls, error)}", file=sys.stderr)  # noqa: T201
+        return 2
 
     async def until_signal() -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -175,6 +179,17 @@ def without_login(url: str) -> str:
     """Return a URL without user and password."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+TLS_FILES = ("ca.crt", "server.crt", "server.key", "client.crt", "client.key")
+
+
+def _unusable(folder: Path | None, error: OSError) -> str:
+    """Say what is wrong with a folder of certificates; OpenSSL names no file."""
+    missing = [name for name in TLS_FILES if folder is not None and not (folder / name).is_file()]
+    if missing:
+        return f"--tls {folder}: {', '.join(missing)}: not there; docs/ebr.md says how to make them"
+    return f"--tls {folder}: a certificate or key can not be used: {error.strerror or error}"
 
 
 def _server_context(folder: Path) -> ssl.SSLContext:

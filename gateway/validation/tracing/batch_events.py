@@ -11,7 +11,7 @@ import orjson
 from buffer import Entry, event_type, read_journal
 from buffer.archive.happenings import Happening, happenings
 from buffer.times import from_rfc3339
-from config import Line
+from config import Equipment, FromTag, Line
 from gateway.context import edges_of
 from gateway.validation.tracing.kept_stamps import KeptStamps
 from gateway.validation.tracing.source_events import BACK, Asked, row_told
@@ -120,10 +120,22 @@ def question(line: Line, one: Happening, ends: Mapping[str, Json], leaves: Mappi
 
 
 def _signals(line: Line, event: Mapping[str, Any]) -> frozenset[str]:
-    """Return the tags whose change an event is: of a step its signal and key, of a booking the trigger, of an alarm its tag."""
+    """Return the tags whose change an event is: of a step its signal and key, of a batch what tells it, of an alarm its tag."""
     items = (event.get("evidence") or {}).get("items", [])
     tags = {item["tag"] for item in items if item.get("of") == "trigger" and "tag" in item}
     if event["type"] == "step":
         rows = [row for row in line.steps if (row.step, row.equipment) == (event["step"], event["equipment"])]
         tags |= {tag for row in rows for tag in (row.signal, row.key) if tag}
+    if event["type"] == "batch":
+        tags |= {tag for one in line.equipment if event.get("equipment") in (None, one.name) for tag in _tells_batch(one)}
     return frozenset(tags | ({event["tag"]} if event.get("tag") else set()))
+
+
+def _tells_batch(equipment: Equipment) -> Iterator[str]:
+    """Yield the tags that begin and end a batch in an equipment: that of its number, and what `batch_ends` names."""
+    if isinstance(equipment.batch, FromTag):
+        yield equipment.batch.tag
+    if not equipment.batch_ends.startswith("state:"):
+        yield equipment.batch_ends
+    elif equipment.state is not None:
+        yield equipment.state

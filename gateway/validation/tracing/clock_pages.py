@@ -35,19 +35,23 @@ def blocks(found: Mapping[str, Any]) -> Iterator[Block]:
     """Yield what people read: what told each event, its stamps, how far they are apart, the worst, clocks, what is missing."""
     rows = found["events"]
     yield Text(
-        f"{len(rows)} rows: each event of batch {found['batch']} in each uplink's eyes. Times are UTC. {NONE}: not known; why stands below."
+        f"{len(rows)} rows: each event of batch {found['batch']} in each uplink's eyes. Times are UTC. {NONE}: not known, and why stands "
+        "below; or there is none: a row states no time of its own beside its stamp, and is not compared with itself."
     )
     yield Heading(1, "What told each event")
     told = ("no", "event", "entry", "stated", "source", "source's event", "in entry", "source's stamp", "MES row", "MES's stamp")
     yield Table(told, (1, 4, 3, 4, 3, 4, 3, 4, 3, 4), [_identity(number, row) for number, row in enumerate(rows, 1)])
     yield Heading(1, "Its stamps")
-    stamps = ("no", "gateway had it", "committed", "uplink", "sent", "times", "confirmed", "through", "EBR stored it")
+    stamps = ("no", "gateway had it", "committed", "uplink", "sent", "sendings", "confirmed", "through", "EBR stored it")
     yield Table(stamps, (1, 4, 4, 2, 4, 1, 4, 3, 4), [_stamps(number, row) for number, row in enumerate(rows, 1)])
     yield Heading(1, "How far they are apart, in seconds")
     yield Text("Positive: the second is later. +-: by how much the gateway's own clock may have it wrong; ? where nobody knows.")
+    yield Text("Gateway to committed holds what the event waited for: a signal that must stand still (settle_ms), late data (settle_s).")
     yield Table(("no", *WORDS.values()), (1, 3, 3, 3, 3, 3, 3), [_apart(number, row) for number, row in enumerate(rows, 1)])
     yield Heading(1, "The worst")
-    yield Table(("difference", "s", "event", "entry", "known", "not known"), (3, 2, 4, 3, 1, 1), [_worst(one) for one in found["worst"]])
+    yield Table(
+        ("difference", "s", "event", "entry", "known", "not known, or none"), (3, 2, 4, 3, 1, 1), [_worst(one) for one in found["worst"]]
+    )
     yield NamedValues([(f"Clock of {one['uplink']}", _receiver(one)) for one in found["receivers"]])
     yield from _missing(rows)
 

@@ -222,7 +222,8 @@ def unknown(row: Json, *, told_yet: bool) -> Iterable[str]:
     if row["uplink"] is None:
         yield "the line has no uplink"
     elif ebr["confirmed"] is None:
-        yield f"when {row['uplink']} confirmed it {later}"
+        never = f"no entry tells of a receipt of {row['uplink']} that reaches it: it is not confirmed yet, or nobody kept when"
+        yield never if told_yet else f"when {row['uplink']} confirmed it {later}"
     elif ebr["stored"] is None:
         yield f"{row['uplink']} says in no receipt when it stored it"
 

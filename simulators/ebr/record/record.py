@@ -44,7 +44,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         unverified_times = UnverifiedTimes(event for event in line if event["type"] == "clock")
         readings, facts = _readings(books, gateways, [*steps, *_stays(events)], window, unverified_times)
         documents = joined(_event(item) for item in books.of_batch(batch, ("document",)))
-        reviews = [_review(item) for item in documents if item["event"]["document"] == "audit-trail-review"]
+        reviews = [_review(item) for item in documents if item["document"] == "audit-trail-review"]
         bookings = booked(events, [item["event"] for item in books.of_kind(gateways, _BOOKED)])
         streams = books.streams(gateways)
     gaps = gaps_of(line, window, facts, ends)

@@ -1,5 +1,6 @@
 """The list of commands: each is there, each is told in one line, and who mistypes one is helped."""
 
+import errno
 import importlib
 import inspect
 import os
@@ -112,7 +113,7 @@ def test_a_shell_completes_commands_and_folders(typed: str, offered: list[str]) 
     assert result.stdout.splitlines() == offered
 
 
-@pytest.mark.parametrize("words", ["archive", "release-hold", "trace", "recompute", "audit review", "audit reviews"])
+@pytest.mark.parametrize("words", ["archive", "release-hold", "trace", "stamps", "recompute", "audit review", "audit reviews"])
 def test_a_batch_is_the_word_behind_the_line_or_an_option_and_is_never_guessed(words: str, tmp_path: Path) -> None:
     usage = next(line for line in called(*words.split(), "--help").stdout.splitlines() if line.startswith("Usage"))
     assert usage.rstrip("[]").endswith("LINE BATCH") or usage.endswith("LINE [BATCH]")
@@ -120,6 +121,7 @@ def test_a_batch_is_the_word_behind_the_line_or_an_option_and_is_never_guessed(w
         "archive": ["--to", tmp_path / "x.zip"],
         "release-hold": ["--reason", "it was reviewed"],
         "trace": ["--step", "MIX"],
+        "stamps": [],
     }
     more = needed.get(words, [])
     both = called(*words.split(), tmp_path, "B1", "--batch", "B2", *more)
@@ -128,11 +130,27 @@ def test_a_batch_is_the_word_behind_the_line_or_an_option_and_is_never_guessed(w
     assert ("which batch?" in neither.stderr) == (words in needed)
 
 
+def test_a_journal_of_another_account_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal of the operating system is made here: whoever runs the tests may be root, to whom nothing is refused."""
+    assert called("new", tmp_path / "line").returncode == 0
+
+    def refused(directory: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(directory / "segments"))
+
+    monkeypatch.setattr("buffer.reader.held_segments", refused)
+    told = called("stamps", tmp_path / "line", "B1")
+    assert (told.returncode, told.stdout) == (3, "")
+    assert told.stderr == (
+        f"{tmp_path / 'line' / 'data' / 'segments'}: permission denied; what a gateway keeps is its own account's: "
+        "ask as that account or as root\n"
+    )
+
+
 def test_both_ways_to_name_a_batch_say_the_same(tmp_path: Path) -> None:
     line = drop_line(tmp_path / "line")
     with running(line):
         pass
     said = [called("archive", line, *batch, "--to", tmp_path / "x.zip") for batch in (["B1"], ["--batch", "B1"], ["B1", "--batch", "B1"])]
     assert len({(each.returncode, each.stdout, each.stderr) for each in said}) == 1
-    assert said[0].returncode != 2
-    assert "B1" in said[0].stderr
+    assert (said[0].returncode, "Usage" in said[0].stderr) == (2, False)
+    assert "no batch B1" in said[0].stderr

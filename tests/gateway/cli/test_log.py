@@ -60,6 +60,12 @@ def test_each_kind_of_event_has_words_of_its_own_in_one_line(event: dict[str, ob
     assert event["type"] == "heartbeat" or not text.startswith("{"), "written as JSON for want of words"
 
 
+def test_a_clock_that_became_so_is_said_once() -> None:
+    event = {"type": "clock", "kind": "unsynchronised", "status": "unsynchronised", "reason": "nobody keeps it"}
+    assert text_of(event, str) == "unsynchronised nobody keeps it"
+    assert text_of({**event, "kind": "step", "step_s": 2.5}, str) == "step by 2.5 s unsynchronised nobody keeps it"
+
+
 def test_an_event_whose_members_are_not_as_expected_is_shown_as_it_is_and_ends_nothing() -> None:
     assert text_of({"type": "gap", "source": 5}, str) == '{"source": 5}'
     assert text_of({"type": "of-another-release", "who": "x"}, str) == '{"who": "x"}'

@@ -40,8 +40,9 @@ class Read(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     to = tmp_path_factory.mktemp("manual") / "site"
-    told = called("docs", "--to", to)
+    told = called("docs", "--to", to, "--man", to.parent / "man")
     assert told.returncode == 0, told.stderr
+    assert (to.parent / "man" / "ebr-gateway.1").is_file(), "both were asked for"
     return to
 
 

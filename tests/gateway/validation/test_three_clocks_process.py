@@ -175,8 +175,52 @@ def test_the_same_is_printed_written_as_csv_and_made_a_document(played: tuple[Pa
     (file,) = tmp_path.glob("batch-stamps-*.json")
     document = json.loads(file.read_text())
     assert (made.returncode, document["batch"], len(document["facts"]["events"])) == (0, BATCH, len(rows))
+    assert called("stamps", line, BATCH, "--csv").stdout == called("stamps", line, "--batch", BATCH, "--csv").stdout
     told = called("stamps", line, "--batch", "B9")
     assert (told.returncode, told.stderr) == (2, "no event of batch B9 is in the journal\n")
+
+
+@pytest.mark.urs("URS-AUD-09")
+def test_a_folder_that_somebody_edits_hides_no_record(played: tuple[Path, list[str]]) -> None:
+    line, _ = played
+    asked = (("stamps", line, BATCH, "--json"), ("trace", line, BATCH, "--step", "MIX", "--json"))
+    before = [called(*words).stdout for words in asked]
+    tags = (line / "tags.csv").read_text()
+    (line / "tags.csv").write_text(tags.replace("int16", "int17"))
+    try:
+        after = [called(*words) for words in asked]
+    finally:
+        (line / "tags.csv").write_text(tags)
+    assert [one.stdout for one in after] == before
+    assert {one.returncode for one in after} == {0}
+    assert all(one.stderr.endswith("read by the configuration that ran last\n") for one in after)
+
+
+@pytest.mark.urs("URS-AUD-09")
+def test_a_batch_is_told_by_the_tag_of_its_number_and_by_no_other_of_the_same_time(played: tuple[Path, list[str]]) -> None:
+    """A file of the instrument has batch, step and temperature, all with one time."""
+    line, _ = played
+    found = shown(line)
+    assert {row["event"]: row["source"]["event"] for row in found["events"] if row["event"].startswith("batch ")} == {
+        "batch start": "mix.batch",
+        "batch leave": "mix.batch",
+        "batch end": "mix.batch",
+    }
+
+
+def test_a_line_that_never_ran_has_no_journal_and_each_command_says_so_alike(tmp_path: Path) -> None:
+    assert called("new", tmp_path / "fresh").returncode == 0
+    asked = (
+        ("stamps", "B1"),
+        ("trace", "B1", "--step", "MIX"),
+        ("recompute", "B1"),
+        ("archive", "B1", "--to", tmp_path / "a.zip"),
+        ("log",),
+    )
+    told = [called(command, tmp_path / "fresh", *more) for command, *more in asked]
+    assert {(one.returncode, one.stdout, one.stderr) for one in told} == {
+        (2, "", f"{tmp_path / 'fresh' / 'data'}: no journal is here; `ebr-gateway run` makes one at its first start\n")
+    }
 
 
 def told_by_entries(line: Path, rows: list[dict[str, Any]]) -> bool:

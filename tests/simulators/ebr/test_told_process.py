@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+from kit.commands import called
 from kit.processes import free_port, process, until
 
 
@@ -19,3 +20,16 @@ def test_it_says_where_it_receives_and_that_no_broker_answers_yet(tmp_path: Path
         f"ebr: keeps all in {tmp_path / 'store'}; batch records in {tmp_path / 'store' / 'batches'}; Ctrl-C ends it",
     ]
     assert "secret" not in said
+
+
+def test_certificates_that_are_missing_or_none_are_named_before_anything_begins(tmp_path: Path) -> None:
+    words = ("ebr", "--store", tmp_path / "store", "--http", str(free_port()), "--tls", tmp_path)
+    told = called(*words)
+    assert (told.returncode, told.stdout) == (2, "")
+    names = "ca.crt, server.crt, server.key, client.crt, client.key"
+    assert told.stderr == f"ebr: --tls {tmp_path}: {names}: not there; docs/ebr.md says how to make them\n"
+    for name in names.split(", "):
+        (tmp_path / name).write_text("no certificate\n")
+    told = called(*words)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith(f"ebr: --tls {tmp_path}: a certificate or key can not be used: ")

@@ -290,3 +290,27 @@ def test_a_record_of_a_simulator_says_so_and_in_production_it_must_be_looked_at(
         assert ("values of this record come from simulators" in html(record, series)) is bool(mark)
         texts = [one["text"] for one in record["exceptions"]]
         assert ("A production record with values of a simulator." in texts) is (bool(mark) and environment == "production")
+
+
+@pytest.mark.urs("URS-AUD-07", "URS-CTX-08")
+def test_documents_of_a_batch_leave_its_record_as_it_is_and_a_review_of_its_audit_trail_stands_in_it(tmp_path: Path) -> None:
+    stream = mixing(faults=False)
+    document = {"type": "document", "id": "d1", "sha256": "0" * 64, "batch": BATCH}
+    stream.event(310, {**document, "document": "batch-stamps"})
+    record, _ = batch_record(stored(tmp_path / "before", stream.payloads) / "ebr.db", BATCH)
+    assert ("reviews" in record, record["status"]) == (False, "complete")
+    through = {"epoch": EPOCH, "seq": 300}
+    review = {
+        "document": "audit-trail-review",
+        "reviewer": {"user": "qa", "name": "Quentin Abel", "role": "qa"},
+        "meaning": "audit trail reviewed",
+        "deviations": [],
+        "scope": {"batch": BATCH, "through": through},
+        "items": [{"epoch": EPOCH, "seq": 299, "verdict": "accepted"}],
+        "signatures": [{"time": at(311)}],
+    }
+    stream.event(311, {**document, **review})
+    record, series = batch_record(stored(tmp_path / "after", stream.payloads) / "ebr.db", BATCH)
+    (told,) = record["reviews"]
+    assert (told["reviewer"]["name"], told["items"], told["through"], told["signed"]) == ("Quentin Abel", 1, through, at(311))
+    assert "Audit trail reviewed by Quentin Abel (qa, qa)" in html(record, series)
