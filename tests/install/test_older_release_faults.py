@@ -117,7 +117,7 @@ def test_what_the_older_release_kept_beside_the_journal_is_read(line: Upgraded) 
     assert machine.run("ebr-gateway verify /root/batch.zip --key /var/lib/ebr-gateway/mixer-1/checkpoint-key.pub").startswith("GOOD")
     assert machine.run(f"ebr-gateway verify {BACKUP}").startswith("GOOD")
     machine.run(f"cp -a {LINE} /root/restored; sed -i 's|^directory = .*|directory = \"/root/restored/data\"|' /root/restored/line.toml")
-    machine.run(f"ebr-gateway restore /root/restored --from {BACKUP} --reason 'looked at'")
+    machine.run(f"ebr-gateway restore /root/restored --from {BACKUP} --reason 'to see whether it is read'")
     held = stored(machine, "/root/restored/data")
     assert held == line.rows[: len(held)]
     assert held
