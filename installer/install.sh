@@ -145,11 +145,11 @@ install_version() {
     version=$(basename "$wheel" | sed 's/^ebr_gateway-\(.*\)-py3-none-any\.whl$/\1/')
     target=$opt/ebr-gateway-$version
     is_whole
-    [ ! -d "$current" ] || [ -L "$current" ] || refuse "$current is a folder: it was installed by hand; move it to $opt/ebr-gateway-VERSION first"
     if is_installed "$version" && [ -n "$(in_use)" ]; then refuse "version $version is installed already: ./install.sh switch $version"; fi
     python=$(python_for)
     [ -n "$python" ] || refuse "no Python 3.11 or newer with venv is here for which this folder has libraries: apt-get install python3-venv"
     looked_at "$python" "$keys"
+    if [ -d "$current" ] && [ ! -L "$current" ]; then take_over; fi
     is_installed "$version" || make_it # whole, and not in use: an installation that was cut off behind its last step goes on there
     if [ -n "$(in_use)" ]; then
         say "installed beside version $(in_use), which stays in use; between two batches: ./install.sh switch $version"
@@ -160,6 +160,30 @@ install_version() {
         say "installed. Next: ebr-gateway new /etc/ebr-gateway/NAME, and docs: ebr-gateway docs install"
     fi
     "$target/bin/ebr-gateway" about || say "the supplier's signature was not verified: see 'ebr-gateway docs install', 1"
+}
+
+take_over() { # what was installed by hand, in the link's place, becomes a version beside at one stroke: lines run on, and can be switched back to it
+    was=$("$current/bin/python" -P -c 'import importlib.metadata as m; print(m.version("ebr-gateway"))' 2>/dev/null) || was=
+    [ -n "$was" ] || refuse "$current is a folder, and no ebr-gateway is in it: move it away"
+    [ "$was" != "$version" ] || refuse "version $version was installed by hand in $current already"
+    beside=$opt/ebr-gateway-$was
+    if [ -L "$beside" ]; then rm "$beside"; fi # of one that was cut off
+    [ ! -e "$beside" ] || refuse "$current, installed by hand, is version $was, and $beside is there as well: move one of the two away"
+    echo "ebr-gateway $was" >"$current/whole"
+    ln -s "$beside" "$beside"
+    exchange "$current" "$beside"
+    grep -Il "^#!$current/" "$beside"/bin/* | xargs -r sed -i "1s|^#!$current/|#!$beside/|" # they named themselves by where they lay
+    sync
+    say "version $was, installed by hand, lies in $beside now, and stays in use"
+}
+
+exchange() { # two names, at once: at no moment is one of them not there
+    "$python" -I -c '
+import ctypes, os, sys
+
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.renameat2(-100, os.fsencode(sys.argv[1]), -100, os.fsencode(sys.argv[2]), 2):
+    sys.exit("install.sh: " + sys.argv[1] + ": " + os.strerror(ctypes.get_errno()))' "$1" "$2" || { rm -f "$2"; exit 1; }
 }
 
 make_it() {
@@ -190,22 +214,39 @@ lay_around() { # account, unit, command, completion, pages for man: of the versi
 
 point_at() { link_to "$opt/ebr-gateway-$1" "$current" && sync; }
 
-can_read() { # a release that is older than what the lines have written refuses, before anything is stopped
+can_read() { # a release that is older than what the lines have written, or does not take their folders, refuses before anything is stopped
     "$opt/ebr-gateway-$1/bin/python" -P -c 'import sys' 2>/dev/null || refuse "version $1 can not be used: its Python does not start; nothing was changed"
-    told=$("$opt/ebr-gateway-$1/bin/python" -P - "$lines_at" <<'PYTHON'
+    told=$("$opt/ebr-gateway-$1/bin/python" -P - "$lines_at" $(lines_that_run) $(noted_lines) <<'PYTHON'
 import pathlib, sys
 
+to_start = {unit.removeprefix("ebr-gateway@").removesuffix(".service") for unit in sys.argv[2:]}
+
+
+def not_taken(folder):  # what a start would run: in production the version in force, else the folder
+    try:
+        from gateway.runtime.choosing import chosen
+    except ImportError:
+        return ""
+    try:
+        chosen(folder)
+    except ConfigError as error:
+        return f"it would not start there: {str(error).splitlines()[0]}"
+
+
+try:  # releases of before anybody could ask do not refuse
+    from config import ConfigError, data_directory
+except ImportError:
+    sys.exit()
 try:
     from buffer import newer_than_this
-    from config import ConfigError, data_directory
-except ImportError:  # a release of before anybody could ask
-    sys.exit()
+except ImportError:
+    newer_than_this = lambda _: None
 for line in sorted(pathlib.Path(sys.argv[1]).glob("*/line.toml")):
     try:
         data = data_directory(line.parent)
     except ConfigError:
         data = pathlib.Path("/var/lib/ebr-gateway", line.parent.name)
-    if why := newer_than_this(data):
+    if why := newer_than_this(data) or (line.parent.name in to_start and not_taken(line.parent)):
         print(f"{line.parent.name}: {why}")
         break
 PYTHON
@@ -275,6 +316,7 @@ remove_version() {
 
 uninstall() {
     for line in $(lines_that_run); do systemctl disable --now "$line"; done
+    if [ -d "$current" ] && [ ! -L "$current" ]; then rm -rf "$current"; fi # installed by hand
     rm -f "$under_way" "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway "$pages"/ebr-gateway*.1
     rm -f "$opt"/ebr-gateway-[0-9]*/whole
     sync

@@ -172,8 +172,12 @@ def restore(line: Path, source: Path, ebr: Path | None, reason: str, user: str |
 @of_batch("only this batch", required=False)
 @as_json
 def recompute(line: Path, batch: str | None, as_json: bool) -> None:
-    """Decide everything again from the readings in the journal, and compare with what was decided then. Exit 1 if it differs."""
+    """Decide everything again from the readings in the journal, and compare with what was decided then.
+
+    Exit 1 if it differs; 3 if all that differs was decided by another release than this one, which may have decided by other rules.
+    """
     from gateway.evidence import recompute
+    from gateway.intake.preamble import software_version
 
     try:
         found = recompute.differences(data_of(line), batch)
@@ -188,7 +192,11 @@ def recompute(line: Path, batch: str | None, as_json: bool) -> None:
             click.echo(recompute.text_of(difference))
         of = "" if batch is None else f" of batch {batch}"
         click.echo(f"{found.events} events{of} decided again from {found.entries} entries: {len(found.differences)} differences")
-    sys.exit(FINDING if found.differences else GOOD)
+    others = found.by_others(software_version())
+    if others:
+        was = f"all that differs was decided by release {', '.join(others)}, and this is {software_version()}"
+        click.echo(f"{was}: that it was decided so is proved by `verify`; with that release `recompute` decides by its own rules", err=True)
+    sys.exit(NOT_REACHED if others else FINDING if found.differences else GOOD)
 
 
 def _signed(line: Path, said: Mapping[str, str], text: str) -> str | None:

@@ -1,6 +1,6 @@
 """The fold: from what was observed to what it means. Pure: the same items give the same events, live and on replay."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -45,6 +45,19 @@ from gateway.parameters import Track, extend
 _STATE = TypeAdapter(State)
 MOST_DOUBTFUL = 256
 """Intervals of an unverified clock that are told apart."""
+
+
+def left_out(stored: Any, taken: Any) -> str | None:
+    """Name what a stored value holds and what was made of it does not; None if all of it was taken. Both are JSON values."""
+    if isinstance(stored, dict) and isinstance(taken, dict):
+        if (unknown := next((name for name in stored if name not in taken), None)) is not None:
+            return str(unknown)
+        pairs: Iterable[tuple[Any, Any]] = ((value, taken[name]) for name, value in stored.items())
+    elif isinstance(stored, list) and isinstance(taken, list):
+        pairs = zip(stored, taken, strict=False)
+    else:
+        return None
+    return next((found for pair in pairs if (found := left_out(*pair)) is not None), None)
 
 
 class Fold:
@@ -196,9 +209,12 @@ class Fold:
     @classmethod
     def load(cls, line: Line, data: bytes) -> "Fold":
         """Make a fold that goes on where `dump` was made. Raises ValueError for a dump of another format: then fold the journal anew."""
-        state = _STATE.validate_python(orjson.loads(data))
-        if state.format != FORMAT:
-            raise ValueError(f"a state of format {state.format}, this is {FORMAT}")
+        stored = orjson.loads(data)
+        if isinstance(stored, dict) and stored.get("format") != FORMAT:
+            raise ValueError(f"a state of format {stored.get('format')}, this is {FORMAT}")
+        state = _STATE.validate_python(stored)
+        if (unknown := left_out(stored, orjson.loads(orjson.dumps(state, option=orjson.OPT_NON_STR_KEYS)))) is not None:
+            raise ValueError(f"it holds {unknown}, which a newer release remembers and this one does not know")
         return cls(line, state)
 
     def hand_over(self, item: ReadingsInput | EventInput, following: Plan, *, is_start: bool) -> list[dict[str, Any]]:

@@ -4,10 +4,10 @@ The fold runs over what was stored; the same events must come out, byte for byte
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,11 +20,15 @@ _MEMBER = b'"event":'
 
 
 class Difference(NamedTuple):
-    """A place where the journal and the recomputation part. stored, made: the event's bytes; None if there is none on that side."""
+    """A place where the journal and the recomputation part. stored, made: the event's bytes; None if there is none on that side.
+
+    software: version of the release that decided then, as its start told it; None: the journal does not say.
+    """
 
     seq: int
     stored: bytes | None
     made: bytes | None
+    software: str | None = None
 
     @property
     def batch(self) -> str | None:
@@ -47,6 +51,14 @@ class Recomputed:
     entries: int = 0
     events: int = 0
     differences: list[Difference] = field(default_factory=list)
+
+    def by_others(self, software: str) -> list[str]:
+        """Return which releases decided, if none of the differences is of this one; [] if one is, or may be, or there is none.
+
+        What another release decided otherwise is no sign that anything was changed: only that one can decide it again.
+        """
+        decided = {difference.software for difference in self.differences}
+        return [] if decided & {software, None} else sorted(str(each) for each in decided)
 
 
 def differences(data: Path, batch: str | None) -> Recomputed:
@@ -73,7 +85,8 @@ def last_line(data: Path) -> Line:
 def text_of(difference: Difference) -> str:
     """Write a difference for people: where it stands, and its two sides."""
     stored, made = ((side or b"nothing").decode()[:300] for side in (difference.stored, difference.made))
-    return f"entry {difference.seq}:\n  decided then  {stored}\n  decided now   {made}"
+    by = "" if difference.software is None else f" (by release {difference.software})"
+    return f"entry {difference.seq}{by}:\n  decided then  {stored}\n  decided now   {made}"
 
 
 def _payloads(data: Path, result: Recomputed, batch: str | None) -> Iterator[bytes]:
@@ -128,7 +141,7 @@ def recompute(
     """
     fold = fold or Fold(line)
     awaited: deque[bytes] = deque()
-    cause = 0
+    cause, software = 0, None
     for payload in payloads:
         entry = orjson.loads(payload)
         config = entry.get("config")
@@ -139,12 +152,19 @@ def recompute(
             stored = event_bytes(payload)
             made = awaited.popleft() if awaited else None
             if stored != made:
-                yield Difference(entry["seq"], stored, made)
+                yield Difference(entry["seq"], stored, made, software)
             continue
-        yield from (Difference(cause, None, made) for made in awaited)
-        cause = item.seq
+        yield from (Difference(cause, None, made, software) for made in awaited)
+        cause, software = item.seq, _software(entry) or software
         awaited = deque(orjson.dumps(event) for event in fold.decide(item))
-    yield from (Difference(cause, None, made) for made in awaited)
+    yield from (Difference(cause, None, made, software) for made in awaited)
+
+
+def _software(entry: Mapping[str, Any]) -> str | None:
+    """Return which release decides from this entry on; None if it is not one that begins a run."""
+    event = entry.get("event", {})
+    begins = event.get("type") == "audit" and event.get("action") == "start"
+    return str(event["what"]["software"]) if begins and "software" in event.get("what", {}) else None
 
 
 def event_bytes(payload: bytes) -> bytes:

@@ -15,6 +15,7 @@ from gateway.documents import draft
 from gateway.documents.deviations import blocks_of_deviations, deviations_of
 from gateway.evidence import recompute
 from gateway.evidence.restored_rows import RestoredRows
+from gateway.intake.preamble import software_version
 from gateway.validation.bundle import Bundle
 from gateway.validation.check import Asked, Check, NotChecked, listed, result
 from gateway.validation.iq import counts
@@ -165,6 +166,10 @@ def _after(given: Given, place: Path, took_s: float, *, there: bool) -> Iterator
             found = recompute.differences(place, batch)
         except recompute.NotWhole as error:
             raise NotChecked(str(error)) from error
+        if others := found.by_others(software_version()):
+            raise NotChecked(
+                f"batch {batch} was decided by release {', '.join(others)}, by rules that are not all those of {software_version()}"
+            )
         return f"batch {batch}: {len(found.differences)} differences in {found.events} events", not found.differences
 
     yield Asked("proof", "Verify it with the line's keys", ("URS-AUD-06",), "good", proved)

@@ -49,6 +49,13 @@ def test_an_upgrade_stands_beside_is_switched_to_rolled_back_and_loses_nothing(r
     assert running.property("MainPID", UNIT) == pid, "the line runs on as it did"
     assert install(running, NEW, "list") == f"{OLD}  in use\n{NEW}\nrc=0\n"
 
+    running.run(f"cp -a {LINE}/line.toml /root/line.toml; echo 'unknown = 1' >>{LINE}/line.toml")
+    told = install(running, NEW, f"switch {NEW}")
+    assert f"version {NEW} can not be used. mixer-1: it would not start there: line.toml:" in told, told
+    assert told.endswith("unknown key `unknown`; nothing was changed\nrc=1\n"), told
+    assert running.property("MainPID", UNIT) == pid, "a folder that is being edited stops no line"
+    running.run(f"cp -a /root/line.toml {LINE}/line.toml")
+
     assert f"version {NEW} is in use; back again: ./install.sh switch {OLD}" in install(running, NEW, f"switch {NEW}")
     until_ready(running)
     assert running.run("ebr-gateway --version").strip() == f"ebr-gateway {NEW}"

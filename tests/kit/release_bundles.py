@@ -1,5 +1,6 @@
 """Bundles of several versions of this tree, as they come to a plant, and a line that runs on one of them in a machine of its own."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,9 +17,11 @@ OLD, NEW = "0.1.0", "0.1.1"
 LINE, UNIT = "/etc/ebr-gateway/mixer-1", "ebr-gateway@mixer-1"
 
 
-def bundle(tree: Path, form: str) -> Path:
-    """Make one of a tree. Skips the test where the locked wheels can not be had."""
-    done = subprocess.run([sys.executable, "tools/bundle.py", form], cwd=tree, capture_output=True, text=True, check=False)
+def bundle(tree: Path, form: str, wheels: Path | None = None) -> Path:
+    """Make one of a tree. wheels: those of the same lock, so that no index is asked again. Skips the test where they can not be had."""
+    lying_here = {} if wheels is None else {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+    words = [sys.executable, "tools/bundle.py", form]
+    done = subprocess.run(words, cwd=tree, env={**os.environ, **lying_here}, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"the bundle can not be made here: {done.stderr.strip()}")
     return tree / "dist" / Path(done.stdout.strip()).name
@@ -39,12 +42,14 @@ def tree_of(tree: Path, version: str) -> Path:
 def carry(media: Path, versions: Iterable[str] = (OLD, NEW), deb: str = "") -> None:
     """Put the unpacked bundles of these versions on the medium. deb: of which one the Debian package as well."""
     media.mkdir(parents=True)
+    wheels = None
     for version in versions:
         tree = tree_of(media / "tree", version)
-        with tarfile.open(bundle(tree, "tar")) as tar:
+        with tarfile.open(bundle(tree, "tar", wheels)) as tar:
             tar.extractall(media, filter="data")
+        wheels = media / f"ebr-gateway-{version}" / "wheels"
         if version == deb and shutil.which("dpkg-deb"):
-            shutil.move(bundle(tree, "deb"), media / "ebr-gateway.deb")
+            shutil.move(bundle(tree, "deb", wheels), media / "ebr-gateway.deb")
         shutil.rmtree(tree)
 
 

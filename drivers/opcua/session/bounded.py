@@ -141,7 +141,8 @@ class BoundedConnection(SecureConnection):
     def _chunk(self, part: bytes, request: int, *, is_last: bool) -> bytes:
         """Number, sign and encrypt a part of a message (Part 6, 6.7.2)."""
         self._sequence_number = self._sequence_number % 0xFFFF_FFFF + 1
-        crypto, token = self.security_policy.symmetric_cryptography, self.security_token
+        crypto: Any = self.security_policy.symmetric_cryptography  # asyncua says no types of it
+        token = self.security_token
         content = _SEQUENCE.pack(self._sequence_number, request) + part
         content += crypto.padding(len(content))
         size = (len(content) + crypto.signature_size()) // crypto.plain_block_size() * crypto.encrypted_block_size()

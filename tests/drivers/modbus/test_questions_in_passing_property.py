@@ -147,7 +147,7 @@ def test_the_next_question_goes_out_without_a_turn_of_the_task_that_polls() -> N
             resumed += 1
             return await original(self, *asked)
 
-        TcpLink.read = read  # type: ignore[method-assign]
+        TcpLink.read = read  # type: ignore[method-assign, assignment]
         try:
             await polled([], in_passing=in_passing)
         finally:

@@ -179,6 +179,36 @@ async def test_the_service_manager_and_the_log_hear_how_far_a_long_folding_is(
     await asyncio.to_thread(journal.close)
 
 
+@pytest.mark.urs("URS-OPS-04", "URS-BUF-02")
+@pytest.mark.parametrize(
+    ("was", "holds"),
+    [
+        (b'"retire_due":', b'"foreseen":[1],"retire_due":'),
+        (b'"standing":', b'"spread":0.5,"standing":'),
+    ],
+    ids=["in the whole", "of one tag"],
+)
+async def test_a_state_that_holds_what_this_release_does_not_know_is_not_taken_without_it(
+    line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, was: bytes, holds: bytes
+) -> None:
+    """After going back to an older release: what it would have dropped without a word would be missing in what it decides, and stores."""
+    journal = opened(line)
+    with monkeypatch.context() as newer:
+        dump = Fold.dump
+        newer.setattr(Fold, "dump", lambda fold: dump(fold).replace(was, holds))
+        intake = begun(line, journal)
+        await read_by_both(intake, SEGMENT)
+        live = intake.fold
+        await asyncio.to_thread(journal.close)
+    journal = opened(line)
+    with caplog.at_level(logging.WARNING, "gateway.context.replay"):
+        folded = replay(line, journal)
+    name = holds.split(b'"')[1].decode()
+    assert f"it holds {name}, which a newer release remembers" in caplog.records[0].getMessage()
+    assert folded.dump() == live.dump()
+    await asyncio.to_thread(journal.close)
+
+
 def steps_of(fold: Fold, unit: str) -> list[str]:
     """Without the numbers of the runs: outside a batch they begin anew."""
     return [step for _, step, _ in fold.context(unit)["steps"]]
