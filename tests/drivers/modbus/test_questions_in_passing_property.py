@@ -137,23 +137,18 @@ def test_questions_that_follow_in_passing_give_what_questions_one_by_one_give(sc
     assert asyncio.run(polled(script, in_passing=True)) == asyncio.run(polled(script, in_passing=False))
 
 
-def test_the_next_question_goes_out_without_a_turn_of_the_task_that_polls() -> None:
-    async def turns(*, in_passing: bool) -> int:
-        resumed = 0
-        original = TcpLink.read
+def test_the_next_question_goes_out_without_a_turn_of_the_task_that_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Request] = []
+    original = TcpLink.read
 
-        async def read(self: TcpLink, *asked: Any) -> Reply:
-            nonlocal resumed
-            resumed += 1
-            return await original(self, *asked)
+    async def read(self: TcpLink, request: Request, then: Then | None = None) -> Reply:
+        reads.append(request)
+        return await original(self, request, then)
 
-        TcpLink.read = read  # type: ignore[method-assign, assignment]
-        try:
-            await polled([], in_passing=in_passing)
-        finally:
-            TcpLink.read = original  # type: ignore[method-assign]
-        return resumed
-
-    blocks = asyncio.run(turns(in_passing=False)) // POLLS
-    assert blocks > 3
-    assert asyncio.run(turns(in_passing=True)) <= POLLS * blocks / 2
+    monkeypatch.setattr(TcpLink, "read", read)
+    asyncio.run(polled([], in_passing=False))
+    one_by_one = len(reads)
+    reads.clear()
+    asyncio.run(polled([], in_passing=True))
+    assert one_by_one > 3 * POLLS
+    assert len(reads) <= one_by_one / 2
