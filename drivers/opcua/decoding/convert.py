@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from config import Tag
-from drivers.contract import BAD, BAD_DECODING, GOOD, UNFORESEEN, Finding, Reading, Value, crashed
+from drivers.contract import BAD, BAD_DECODING, GOOD, UNCERTAIN_CONFIGURATION, UNFORESEEN, Finding, Reading, Value, crashed
 from drivers.opcua.decoding.layout import StructureValue, TypedValue
 from drivers.opcua.decoding.publish import BROKEN, Undecoded
 from drivers.opcua.decoding.structures import Structures, UnknownStructure
@@ -59,7 +59,7 @@ class Converter:
             except UNFORESEEN as error:  # one value's, whatever it is
                 value, status = None, BAD_DECODING
                 self._report_once("value-unreadable", binding.tag, f"{self._tags[binding.tag].tag}: {crashed(error)}")
-            out.append((binding.tag, value, status or record.status, record.source_ticks, record.server_ticks))
+            out.append((binding.tag, value, _joined(status, record.status), record.source_ticks, record.server_ticks))
 
     def _distrust(self, record: Undecoded) -> None:
         """Have the structure of a value asked for again before it is read: once for each that says so, for it is read again then."""
@@ -74,22 +74,25 @@ class Converter:
         return self._taken(record, binding, {})[0]
 
     def _value(self, record: Undecoded, binding: TagBinding, structures: dict[int, StructureValue]) -> tuple[Value, int]:
-        """Return the value and GOOD, or None and a Bad status. Raises Absent."""
+        """Return the value and GOOD, or UNCERTAIN_CONFIGURATION if its type is not the map's, or None and a Bad status. Raises Absent."""
         number, value = self._taken(record, binding, structures)
         tag = self._tags[binding.tag]
+        status = GOOD
         if number not in TYPES.get(tag.type, ()) and number:
             name = v.NAMES[number] if number < len(v.NAMES) else str(number)
             text = f"{tag.tag}: the server sends {name}, the map says {tag.type}"
             self._report_once("source-type-differs", binding.tag, text, source_type=name, map_type=tag.type)
             if binding.field:
                 return None, BAD_TYPE_MISMATCH
+            status = UNCERTAIN_CONFIGURATION
         if value is None:
             return ("", GOOD) if number == v.STRING and tag.type == "string" else (None, BAD_NO_DATA)
-        if tag.type in {"bcd16", "bcd32"} and isinstance(value, int):
-            return _bcd(value)
         if isinstance(value, (v.Array, v.Raw, StructureValue)):
             return None, BAD_DECODING
-        return value, GOOD
+        if tag.type in {"bcd16", "bcd32"} and isinstance(value, int):
+            value, bad = _bcd(value)
+            status = bad or status
+        return value, status
 
     def _taken(self, record: Undecoded, binding: TagBinding, structures: dict[int, StructureValue]) -> tuple[int, Any]:
         """Return (built-in type, value) at the end of a tag's path. Raises Absent."""
@@ -162,6 +165,13 @@ def _element(value: Any, index: tuple[int, ...]) -> Any:
         sizes = "x".join(map(str, dimensions))
         raise Absent(BAD_INDEX_RANGE_NO_DATA, "field-missing", f"there is no element [{','.join(map(str, index))}] in an array of {sizes}")
     raise Absent(BAD_INDEX_RANGE_NO_DATA, "field-missing", f"element [{','.join(map(str, index))}] is asked of what is no array")
+
+
+def _joined(ours: int, servers: int) -> int:
+    """Join what we say of a value with what its server does: the server's own Uncertain says more, and its bits stay beside ours."""
+    if ours != UNCERTAIN_CONFIGURATION:
+        return ours or servers
+    return servers if servers >> 30 else ours | servers & 0xFFFF
 
 
 def _bcd(value: int) -> tuple[Value, int]:

@@ -262,6 +262,25 @@ async def test_another_type_than_the_map_says_is_a_finding(bench: Bench) -> None
     assert finding.evidence["source_type"] == "Int32"
 
 
+@pytest.mark.urs("URS-DAQ-10")
+async def test_a_value_of_another_type_is_kept_and_is_not_good_until_the_type_is_the_maps_again(bench: Bench) -> None:
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.caught_up()
+    from simulators.opcua_plc import encode
+
+    def told() -> list[tuple[object, int]]:
+        return [(value, status) for tag, value, status, *_ in bench.disk.readings if tag == 4]
+
+    bench.plc.set_variant("t4", encode.variant(6, 42), time.time_ns() // 100)
+    await eventually(lambda: (42, 0x420F0000) in told())
+    bench.plc.set_variant("t4", encode.variant(6, 43), time.time_ns() // 100, 0x40930000)
+    await eventually(lambda: (43, 0x40930000) in told())
+    await bench.make(1)
+    await eventually(lambda: told()[-1][1] == 0)
+    assert not any(value in (42, 43) and status == 0 for value, status in told())
+
+
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-01")
 async def test_bad_and_uncertain_keep_their_whole_status(bench: Bench) -> None:
     bench.run()
