@@ -91,13 +91,17 @@ async def plc_for(
 
 @asynccontextmanager
 async def running(source: Source, tags: Sequence[Tag]) -> AsyncIterator[Any]:
-    """The driver running into a collection; it must still run at the end."""
+    """The driver running into a collection; it must still run at the end, and says why where it does not."""
     emit = Collected()
     task = asyncio.create_task(ModbusDriver(source, tags).run(emit))
     try:
         yield emit
         if task.done():
             task.result()
+    except TimeoutError:
+        if task.done():  # what was waited for could not come any more
+            task.result()
+        raise
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError, LinkLost, BadReply):
