@@ -123,6 +123,9 @@ class SourceClock:
     def measured(self, offset_s: float, bound_s: float, now_ticks: int) -> None:
         """Take a measurement that the driver made: the source's time minus ours is offset_s +- bound_s."""
         offset, bound = int(offset_s * TICKS_PER_S), int(bound_s * TICKS_PER_S)
+        before = self._asked.estimate()
+        if before is not None and abs(offset_s - before.offset_s) > bound_s + before.bound_s + self.limit_s:
+            self._stamps = DeviceStamps(self.limit_s, self._delay_s)  # it was set: what its values were stamped before says nothing of now
         self._asked.answered(now_ticks + offset, now_ticks - bound, now_ticks + bound)
         self._judge()
 

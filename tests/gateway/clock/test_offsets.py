@@ -112,3 +112,20 @@ def test_stamps_of_before_a_device_was_set_say_nothing_of_its_clock_now(was_s: f
     found = one.estimate()
     assert found is not None
     assert found.above == (abs(is_s) > 2.0)
+
+
+@pytest.mark.urs("URS-TIME-12")
+def test_a_server_whose_clock_is_put_right_is_not_called_off_by_its_stamps_of_before() -> None:
+    """Its last minute held stamps of before and of after: they called it off once more, after its own answer had said that it is right."""
+    clock = SourceClock(2.0, 3.0)
+    clock.measured(5.0, 0.01, NOW)
+    stamped(clock, 5.0, 4)
+    off = clock.turned()
+    assert off is not None
+    assert off.above
+    clock.measured(0.0, 0.01, NOW + 4 * 60 * TICKS_PER_S)
+    right = clock.turned()
+    assert right is not None
+    assert (right.by, right.above) == ("question", False)
+    stamped(clock, 0.0, 5, first=4)
+    assert clock.turned() is None
