@@ -3,14 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from config import Tag
-from drivers.columns import MOST_REMEMBERED, Columns, Tags
-from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, UNFORESEEN, Reading
+from drivers.contract import UNFORESEEN
 from drivers.contract import Value as Decoded
+from drivers.modbus.batch import Batch
 from drivers.modbus.decode import compiled
 from drivers.modbus.dividing import ILLEGAL, Division, divide, rejoin
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, Then, WrongAnswer, request_for
@@ -21,7 +20,7 @@ from drivers.modbus.schedule import Cycle
 from drivers.modbus.settings import ModbusSettings
 from drivers.modbus.torn import GUARDED, MOST_READS, Guards, doubtful
 from drivers.modbus.unit_findings import Standing, UnitFindings
-from drivers.modbus.wire import Wire, untold_of
+from drivers.modbus.wire import untold_of
 
 FAILURES = 2
 """Polls in a row without a right answer that make a unit degraded: one lost frame does not."""
@@ -44,39 +43,6 @@ class Link(Protocol):
         """
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What reads of one poll gave that is not handed over yet. Instants are CLOCK_MONOTONIC, ns.
-
-    readers: of all reads; reads: their blocks with the bytes of each; listed: of those that gave `values`, which are plain: each decoded,
-    and none torn. readings: where one is not.
-    """
-
-    readers: list[BlockReader] = field(default_factory=list)
-    reads: list[tuple[Block, bytes]] = field(default_factory=list)
-    listed: list[BlockReader] = field(default_factory=list)
-    values: list[Decoded] = field(default_factory=list)
-    readings: list[Reading] | None = None
-    requested_ns: int = 0
-    received_ns: int = 0
-
-    def add(self, reader: BlockReader, values: Sequence[Decoded], doubts: Sequence[int]) -> None:
-        """Add the values of a block. doubts: positions of those that may be torn."""
-        self.listed.append(reader)
-        self.values += values
-        if not doubts and None not in values and self.readings is None:
-            return
-        if self.readings is None:
-            tags = [tag for each in self.listed[:-1] for tag in each.tags]
-            self.readings = [(tag, value, GOOD, None, None) for tag, value in zip(tags, self.values, strict=False)]
-        made: list[Reading] = [
-            (tag, value, BAD_DECODING if value is None else GOOD, None, None) for tag, value in zip(reader.tags, values, strict=True)
-        ]
-        for at in doubts:
-            made[at] = (reader.tags[at], values[at], UNCERTAIN, None, None)
-        self.readings += made
-
-
 class UnitPoll:
     """The polling of one unit of a link."""
 
@@ -89,8 +55,7 @@ class UnitPoll:
         self._failures = 0
         self._last_fault = ""
         self._findings = UnitFindings(unit, outlet, tags, standing)
-        self._batch = _Batch()
-        self._tags_of: dict[tuple[int, ...], tuple[list[BlockReader], Tags, frozenset[int]]] = {}
+        self._batch = Batch(outlet, settings.window_ms)
         self._now = asyncio.get_running_loop().time
 
     def add(self, period_s: float, blocks: Sequence[Block], start_s: float) -> None:
@@ -133,7 +98,7 @@ class UnitPoll:
             asked.popleft()
         if not self._failures and self._findings.stands_silent:
             await self._findings.answers(self.tags)
-        await self._flush()
+        await self._batch.flush()
         await self._try_unreadable(plan)
 
     async def _read(self, plan: PollPlan, asked: deque[BlockReader]) -> None:
@@ -235,11 +200,11 @@ class UnitPoll:
 
     def _taken_at_once(self, reader: BlockReader, reply: Reply) -> bool:
         """Put a reply into the batch, an unchanged block as alive; False, and nothing is done, where something has to be waited for."""
-        if not self._fits(reply):
+        if not self._batch.fits(reply):
             return False
         now_s = self._now()
         if reply.data == reader.last and not reader.always and now_s - reader.listed_s < LISTED_EVERY_S:
-            self._put(reader, None, (), reply)
+            self._batch.put(reader, None, (), reply)
             return True
         values = self._decoded(reader, reply)
         if self._findings.may_tell(values):
@@ -247,13 +212,13 @@ class UnitPoll:
         if reader.guards is not None and reply.data != reader.last and not reader.guards.calm(values):
             return False
         reader.last, reader.listed_s, reader.lost = reply.data, now_s, False
-        self._put(reader, values, (), reply)
+        self._batch.put(reader, values, (), reply)
         return True
 
     async def _take(self, reader: BlockReader, reply: Reply) -> None:
         """Decode a reply and put it into the batch; prove what may be torn, and tell what is odd."""
-        if not self._fits(reply):
-            await self._flush()
+        if not self._batch.fits(reply):
+            await self._batch.flush()
         if self._taken_at_once(reader, reply):
             return
         now_s, values = self._now(), self._decoded(reader, reply)
@@ -263,9 +228,9 @@ class UnitPoll:
             reply, values, doubts = await self._proven(reader, guards, reply, values)
         reader.last = None if doubts else reply.data  # equal bytes next time must not pass for a value that was never proven
         reader.listed_s, reader.lost = now_s, False
-        if not self._fits(reply):
-            await self._flush()
-        self._put(reader, values, doubts, reply)
+        if not self._batch.fits(reply):
+            await self._batch.flush()
+        self._batch.put(reader, values, doubts, reply)
         await self._findings.readable(reader.block)
         await self._findings.content(reader, values, reply.data, doubts)
 
@@ -302,49 +267,12 @@ class UnitPoll:
         proven = Reply(replies[chosen].data, replies[0].requested_ns, replies[-1].received_ns)
         return proven, decoded[chosen], doubts
 
-    def _fits(self, reply: Reply) -> bool:
-        """Reads of one poll share a list while their instants lie within window_ms."""
-        batch = self._batch
-        return not batch.readers or reply.received_ns - batch.requested_ns <= self._settings.window_ms * 1_000_000
-
-    def _put(self, reader: BlockReader, values: Sequence[Decoded] | None, doubts: Sequence[int], reply: Reply) -> None:
-        """Add to the batch; values None: unchanged."""
-        batch = self._batch
-        if not batch.readers:
-            batch.requested_ns = reply.requested_ns
-        batch.received_ns = reply.received_ns
-        batch.readers.append(reader)
-        batch.reads.append((reader.block, reply.data))
-        if values is not None:
-            batch.add(reader, values, doubts)
-
-    async def _flush(self) -> None:
-        batch, self._batch = self._batch, _Batch()
-        if not batch.readers:
-            return
-        observed, untold = self._tags(batch.readers)
-        listed = observed if len(batch.listed) == len(batch.readers) else self._tags(batch.listed)[0]
-        readings: Sequence[Reading] = batch.readings or (Columns(listed, batch.values, None, None) if listed else ())
-        await self._outlet.list(readings, observed, batch.requested_ns, batch.received_ns, Wire(batch.reads, untold))
-
-    def _tags(self, readers: list[BlockReader]) -> tuple[Tags, frozenset[int]]:
-        """Return the tags of blocks, for the same blocks the same tuple (`drivers.columns`), and which of them are untold (`wire`)."""
-        key = tuple(map(id, readers))
-        known = self._tags_of.get(key)
-        if known is None:
-            if len(self._tags_of) >= MOST_REMEMBERED:
-                self._tags_of.clear()
-            untold = frozenset[int]().union(*(reader.untold for reader in readers))
-            # The readers are held, so that no other gets their ids.
-            known = self._tags_of[key] = readers, tuple(tag for reader in readers for tag in reader.tags), untold
-        return known[1], known[2]
-
     # what is lost
 
     async def _failed(self, readers: Sequence[BlockReader], error: NoAnswer | WrongAnswer) -> None:
         self._failures += 1
         self._last_fault = str(error)
-        await self._flush()
+        await self._batch.flush()
         cause = "timeout" if isinstance(error, NoAnswer) else "bad-reply"
         await self._lose(readers, cause, f"unit {self.unit}, {readers[0].block.table} {readers[0].block.start}: {error}")
 
@@ -439,7 +367,7 @@ class UnitPoll:
             return
         del plan.unreadable[value]
         plan.readers.append(reader)
-        await self._flush()
+        await self._batch.flush()
 
     def _reader(self, block: Block) -> BlockReader:
         guarded = self._settings.torn_guard and any(value.type in GUARDED for value in block.values)
