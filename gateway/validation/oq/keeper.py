@@ -165,8 +165,10 @@ def killed(thread: int) -> None:
     process = int(next(line.split()[1] for line in status.splitlines() if line.startswith("Tgid:")))
     ended = os.pidfd_open(process)
     os.kill(process, signal.SIGKILL)
-    select.select([ended], [], [], ENDS_WITHIN_S)
+    is_over = select.select([ended], [], [], ENDS_WITHIN_S)[0]
     os.close(ended)
+    if not is_over:  # it may write yet: what the disk holds then is of no power cut
+        raise TimeoutError(f"process {process} did not end within {ENDS_WITHIN_S:g} s of SIGKILL")
 
 
 def main() -> None:
