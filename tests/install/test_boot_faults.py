@@ -89,6 +89,7 @@ def installed(machine: Machine) -> Machine:
     machine.run("mkdir -p /root/store; systemd-run -q --unit=ebr ebr-gateway ebr --store /root/store --http 8443")
     machine.run(f"systemctl enable --now {UNIT}")
     _until_ready(machine)
+    until(lambda: "ebr-gateway/readings/1" in machine.gateway(f"log {LINE} --format jsonl"))  # connected is not yet observed
     return machine
 
 

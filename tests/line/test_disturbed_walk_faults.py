@@ -18,10 +18,11 @@ from kit.copies_compared import Told
 from kit.shown_clock import LIBRARIES, ShownClock
 from rich.console import Console
 
+from gateway.demo.processes import Child
 from gateway.demo.run import first_batch
 from gateway.demo.setting import Setting, prepare
 from gateway.demo.store import Store
-from gateway.demo.story import Cast, cast, connected, drained, started, stop_gateway, until, watch
+from gateway.demo.story import Cast, TooSlow, cast, connected, drained, started, stop_gateway, until, watch
 from gateway.demo.view import View
 from gateway.entries.ticks import TICKS_PER_S
 from simulators.ebr.builder import build
@@ -29,6 +30,7 @@ from simulators.ebr.builder import build
 BATCH_S = 100.0
 WITHIN_S = 3 * BATCH_S
 STOPPED_S = 8.0
+LOCKED_S = 20.0  # a MES waits 30 s for its file, then gives up
 AHEAD_S = 40.0
 pytestmark = pytest.mark.skipif(not LIBRARIES, reason="needs Debian's faketime")
 
@@ -110,13 +112,28 @@ async def _cut(parts: Cast) -> None:
 
 
 async def _stopped(parts: Cast) -> None:
-    """Stop the gateway's process for so long as the device has made values for."""
-    log, before = parts.setting.truth / "granulator-plc.jsonl", time.time_ns() // 100
-    parts.gateway.signal(signal.SIGSTOP)
+    """Stop the gateway's process for so long as the device has made values for.
+
+    One that is stopped while it reads the MES's file holds the file's lock, and the whole plant stands as its MES waits to write:
+    it is let go and stopped again.
+    """
+    for _ in range(int(WITHIN_S / LOCKED_S)):
+        if await _stood(parts.gateway, parts.setting.truth / "granulator-plc.jsonl"):
+            return
+    raise TooSlow("the device does not go on")
+
+
+async def _stood(gateway: Child, log: Path) -> bool:
+    """Stop the gateway's process and let it go; false if the device did not go on meanwhile."""
+    enough = time.time_ns() // 100 + STOPPED_S * TICKS_PER_S
+    gateway.signal(signal.SIGSTOP)
     try:
-        await until(lambda: _newest(log) > before + STOPPED_S * TICKS_PER_S, WITHIN_S, "the device to go on")
+        await until(lambda: _newest(log) > enough, LOCKED_S, "the device to go on")
+    except TooSlow:
+        return False
     finally:
-        parts.gateway.signal(signal.SIGCONT)
+        gateway.signal(signal.SIGCONT)
+    return True
 
 
 def _newest(log: Path) -> int:
