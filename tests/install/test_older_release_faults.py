@@ -68,15 +68,17 @@ class Upgraded:
         return [event["batch"] for event in self.events("batch") if event.get("transition") == "end"]
 
 
-@pytest.fixture(scope="module", params=[FOLD_STATE_3, FIRST_INSTALLER], ids=str)
-def line(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+@pytest.fixture(params=[FOLD_STATE_3, FIRST_INSTALLER], ids=str)
+def line(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upgraded]:
     older: Older = request.param
+    ram = tmp_path / "machine"
+    ram.mkdir()
 
     def both(media: Path) -> None:
         carry(media, [NEW])
         older.carry(media, media / f"ebr-gateway-{NEW}" / "wheels")
 
-    with booted(tmp_path_factory.mktemp("machine"), both) as machine:
+    with booted(ram, both) as machine:
         machine.run("ip link set lo up; rm -rf /etc/ebr-gateway /var/lib/ebr-gateway /opt/ebr-gateway*")
         older.install(machine)
         until_ready(machine)
@@ -107,9 +109,10 @@ def test_an_older_releases_line_goes_on_under_this_one_and_back_and_again(line: 
     line.switch(NEW)
     is_whole(machine)
     figures("upgrade", f"from {older.commit} and back and again: {len(line.rows)} entries, those of before byte for byte")
+    _what_it_kept_beside_the_journal_is_read(line)
 
 
-def test_what_the_older_release_kept_beside_the_journal_is_read(line: Upgraded) -> None:
+def _what_it_kept_beside_the_journal_is_read(line: Upgraded) -> None:
     machine = line.machine
     archive = f"ebr-gateway archive {LINE} {line.batch} --to /root/batch.zip"
     if line.older.has_users:
