@@ -5,7 +5,7 @@ import contextlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,6 +62,9 @@ class Disk:
         self.connections += 1
 
     def not_taken(self) -> None:
+        pass
+
+    def samples(self, every_ms: Mapping[int, int | None]) -> None:
         pass
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
