@@ -32,6 +32,7 @@ class Disk:
         self.losses: list[Loss] = list(before.losses) if before else []
         self.fillings: list[tuple[Any, int, int]] = list(before.fillings) if before else []
         self.findings: list[Finding] = []
+        self.granted: dict[int, int | None] = {}
         self.order: list[str | Loss] = []  # "resumed", "list" and losses, as they came
         self.connections = 0
         self.stalled = False
@@ -65,7 +66,7 @@ class Disk:
         pass
 
     def samples(self, every_ms: Mapping[int, int | None]) -> None:
-        pass
+        self.granted |= every_ms
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         self.offset = (offset_s, bound_s)
