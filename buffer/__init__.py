@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from buffer.newer import newer_than_this
     from buffer.opening import Opened
     from buffer.origin import Origin
-    from buffer.reader import held_segments, read_journal, segment_firsts
+    from buffer.reader import TOLD, held_segments, read_journal, segment_firsts
     from buffer.receipts import Cursor, Depth, Quarantined, Rejected, read_cursors
     from buffer.retention import Pruned, Retained
     from buffer.scrub import ScrubRound
@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from buffer.writer import Body
 
 __all__ = [
+    "TOLD",
     "Body",
     "CheckpointRefused",
     "Cursor",
@@ -134,7 +135,7 @@ _HOMES = {
         *("CheckpointRefused", "EntryTooLarge", "JournalBusy", "JournalClosed", "JournalError", "JournalInUse", "JournalMismatch"),
         *("JournalNewer", "ReceiptRefused", "StorageError"),
     ),
-    "reader": ("held_segments", "read_journal", "segment_firsts"),
+    "reader": ("TOLD", "held_segments", "read_journal", "segment_firsts"),
     "newer": ("newer_than_this",),
     "segment": ("Entry",),
     "catalogue": ("End",),

@@ -2,8 +2,9 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from contextvars import ContextVar
 from pathlib import Path
 
 from buffer import segment as segments
@@ -15,6 +16,9 @@ _NAME = re.compile(r"(\d+)-(\d+)\.db")
 PAGE = 256
 """Entries read at once. Between pages the file is closed: a slow consumer must not keep a running gateway's log from being emptied."""
 
+TOLD: ContextVar[Callable[[int, int], None] | None] = ContextVar("TOLD", default=None)
+"""Who is told by `read_journal` how many segments have been read, of how many; None: nobody."""
+
 
 def read_journal(directory: Path, after: tuple[int, int] = (0, 0)) -> Iterator[Entry]:
     """Yield every entry held after (epoch, seq), in order, each compared with its digest.
@@ -23,10 +27,12 @@ def read_journal(directory: Path, after: tuple[int, int] = (0, 0)) -> Iterator[E
     Raises StorageError on damage, FileNotFoundError if there is no journal.
     """
     found = held_segments(directory)
-    for epoch, first in found:
+    for number, (epoch, first) in enumerate(found, 1):
         if (epoch, segments.last_of(first)) > after:
             path, seq = directory / "segments" / segments.name_of(epoch, first), after[1] if epoch == after[0] else 0
             yield from _pages(path, epoch, seq, is_newest=(epoch, first) == found[-1])
+        if (told := TOLD.get()) is not None:
+            told(number, len(found))
 
 
 def held_segments(directory: Path) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ from drivers.contract import (
     Reading,
     Value,
 )
-from drivers.registry import asks, byte_orders, driver_class, names
+from drivers.registry import asks, byte_orders, driver_class, due_every_ms, names
 
 __all__ = [
     "BAD",
@@ -41,5 +41,6 @@ __all__ = [
     "asks",
     "byte_orders",
     "driver_class",
+    "due_every_ms",
     "names",
 ]

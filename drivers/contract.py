@@ -253,6 +253,12 @@ class Emit(Protocol):
     def not_taken(self) -> None:
         """Count a line of the source that is no answer and that the line folder does not name: the gap that it opens says what it was."""
 
+    def samples(self, every_ms: Mapping[int, int | None]) -> None:
+        """Report how often the source says that it looks at these tags for a change: tag -> whole ms, 1 at least.
+
+        None: whenever something changes, or it does not say. A gap tells by it how often the source would have looked.
+        """
+
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """Report the source's clock against ours as last estimated: positive when the source is ahead."""
 
@@ -320,6 +326,14 @@ class Driver(ABC):
         False: the source sends what it has, or gives rows, and nobody knows how much that would have been. Settings that are wrong: False.
         """
         return False
+
+    @classmethod
+    def due_every_ms(cls, source: Source, tags: Sequence[Tag]) -> list[int | None]:  # noqa: ARG003 - the default declares nothing
+        """List how often a value of each tag is due, as the line folder declares it of a source that is not asked; None where it does not.
+
+        What a source says itself goes to `Emit.samples`. Settings that are wrong: nothing is declared.
+        """
+        return [None] * len(tags)
 
     @classmethod
     def byte_orders(cls, source: Source, tags: Sequence[Tag]) -> list[str | None]:  # noqa: ARG003 - the default has none

@@ -28,6 +28,14 @@ def asks(source: Source) -> bool:
         return False
 
 
+def due_every_ms(source: Source, tags: Sequence[Tag]) -> list[int | None]:
+    """List how often a value of each tag is declared to be due (`Driver.due_every_ms`); never where its driver can not be asked that."""
+    try:
+        return driver_class(source.driver).due_every_ms(source, tags)
+    except Exception:  # noqa: BLE001 - as above
+        return [None] * len(tags)
+
+
 def byte_orders(source: Source, tags: Sequence[Tag]) -> list[str | None]:
     """List in which order the bytes of each tag come (`Driver.byte_orders`); none has one where its driver can not be asked that."""
     try:

@@ -10,6 +10,8 @@ from drivers.local_time import Rule, Zone
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
+DueEvery = Annotated[float, Field(ge=0.001, le=31 * 86_400)] | None
+"""How often a row with a value of each tag is due, in seconds: a gap says by it how many are missing. None: nobody knows."""
 _DATES = [f"{day}{year}" for day in ("dm", "db", "dB", "j") for year in "Yy"] + ["c", "x", *(f"GV{day}" for day in "uaA")]
 """Directives of strptime that name a day together; without one it would be a day of 1900."""
 

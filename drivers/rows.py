@@ -84,6 +84,15 @@ def tag_name(source: str, address: str, used: set[str]) -> str:
     return unique
 
 
+def due_every_ms(tags: Sequence[Tag], place_of: Callable[[str], tuple[str, str]], every_s: Mapping[str, float | None]) -> list[int | None]:
+    """List how often a value of each tag is due: an aggregate's window, else as declared.
+
+    every_s: what queries or patterns declare, by their names.
+    """
+    periods = [tag.aggregate[1] if tag.aggregate else every_s.get(place_of(tag.address)[0]) for tag in tags]
+    return [None if period is None else max(round(period * 1000), 1) for period in periods]
+
+
 class Mapped:
     """Which tags take which column of which query or pattern."""
 

@@ -81,10 +81,13 @@ class GapEvent(Event):
     asked: disk-full, journal-full (its own limit is reached), journal-locked (by another program), journal-slow (the disk took long).
     Others are the driver's.
 
-    every_ms, of a gap that opens: how often each of its tags is asked for, of each in their order (all: that of the map) where they differ.
-    expected, of a close that is lost: how many samples of its tags were due in it, at their periods, between the last observation and the
-    next, neither counted; received: how many of them came. Absent where nobody knows: a source that sends what changes has no number of
-    samples that are due, nor has one of rows. received, of a fill: how many readings the source's history gave.
+    due, of a gap that opens and of a close that is lost: who says how often a sample of its tags is due. asked: the gateway asks at that
+    rate, and each answer is a sample. sampled: the source says that it looks so often and sends what changed since: so many values are
+    missing at the most. declared: the line folder says that a value comes so often. not-known: nobody says. every_ms, of a gap that opens:
+    how often, of each in their order (all: that of the map) where they differ; null: not known of that one. expected, of a close that is
+    lost: how many samples of its tags were due in it, at their periods, between the last observation and the next, neither counted;
+    received: how many of them came; uncounted: those of its tags of which it is not known. Without `due` an earlier release wrote it: it
+    counted what was asked. received, of a fill: how many readings the source's history gave.
     """
 
     type: Literal["gap"]
@@ -98,9 +101,11 @@ class GapEvent(Event):
     outcome: Literal["lost", "filled"] | None = None
     cause: str | None = None
     detail: str | None = None
-    every_ms: int | list[int] | None = None
+    due: Literal["asked", "sampled", "declared", "not-known"] | None = None
+    every_ms: int | list[int | None] | None = None
     expected: Annotated[int, Field(ge=0)] | None = None
     received: Annotated[int, Field(ge=0)] | None = None
+    uncounted: list[str] | None = None
 
 
 class SourceEvent(Event):

@@ -19,7 +19,7 @@ from drivers.mes_file.reader import FileReader
 from drivers.mes_file.settings import FileSettings, Pattern
 from drivers.restored_rows import RestoredRows
 from drivers.row_windows import Windows
-from drivers.rows import Mapped
+from drivers.rows import Mapped, due_every_ms
 
 UNMATCHED_S = 5.0
 """How long a file that no pattern takes stands there before it is told: a writer's temporary name does not."""
@@ -186,6 +186,12 @@ class MesFileDriver(Driver):
                     text = f"{printable(name)}: written under its own name, although whole = rename declares that none is"
                     evidence = {"pattern": reader.pattern.name, "name": printable(name)}
                     await emit.found(Finding("file-not-renamed", text, reader.tags, "alarm", evidence))
+
+    @classmethod
+    def due_every_ms(cls, source: Source, tags: Sequence[Tag]) -> list[int | None]:
+        """Those of aggregates, and of patterns that declare `due_every_s`."""
+        patterns = FileSettings.model_validate(source.options).pattern
+        return due_every_ms(tags, _place_of, {pattern.name: pattern.due_every_s for pattern in patterns})
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:

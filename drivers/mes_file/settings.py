@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from config import Model
 from drivers.mes_file.whole import Whole, parse
-from drivers.row_settings import Column, Name, RowTime
+from drivers.row_settings import Column, DueEvery, Name, RowTime
 
 LINE_FORMATS = frozenset({"csv", "fixed", "jsonl"})
 """Formats of files that are made of lines: such a file can grow."""
@@ -30,7 +30,8 @@ class Pattern(Model):
     header line. skip_lines: before the header. comment: lines that begin so are no records. quote: "" where quotation marks mean nothing.
     decimal: "," where numbers are written so. thousands: what stands between groups of three digits. fields: of format fixed. record: the
     element that is one record, of format b2mml; of json the path to the list of records. parents: columns of the elements around it.
-    named_by: inner element -> the child whose value names it.
+    named_by: inner element -> the child whose value names it. due_every_s: so often a record with a value of its tags comes, as the plant
+    declares it.
     """
 
     name: Name
@@ -52,6 +53,7 @@ class Pattern(Model):
     parents: tuple[Annotated[str, Field(pattern=r"^(\.\./)+[^/.\[\]]{1,200}$")], ...] = ()
     named_by: dict[Column, Column] = Field(default_factory=dict)
     time: RowTime | None = None
+    due_every_s: DueEvery = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ from drivers.mes_sql.worker import Worker
 from drivers.restored_rows import RestoredRows, row_mark
 from drivers.row_settings import zone_of
 from drivers.row_windows import Windows
-from drivers.rows import Mapped, typed
+from drivers.rows import Mapped, due_every_ms, typed
 
 PIECE_ROWS = 200
 """Rows per emit: a message event of so many rows stays within one entry for common row widths."""
@@ -426,6 +426,12 @@ class MesSqlDriver(Driver):
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
         """The URL, that each tag's query exists, and that its SELECT gives the tag's column."""
         return checks.problems(source, tags)
+
+    @classmethod
+    def due_every_ms(cls, source: Source, tags: Sequence[Tag]) -> list[int | None]:
+        """Those of aggregates, and of queries that declare `due_every_s`."""
+        queries = SqlSettings.model_validate(source.options).query
+        return due_every_ms(tags, place_of, {query.name: query.due_every_s for query in queries})
 
     @classmethod
     def row_columns(cls, source: Source, query: str) -> list[str] | None:

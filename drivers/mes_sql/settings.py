@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from config import Credential, Model
 from drivers.mes_sql import select, statement
-from drivers.row_settings import Column, Name, RowTime
+from drivers.row_settings import Column, DueEvery, Name, RowTime
 
 
 class Watermark(Model):
@@ -31,7 +31,10 @@ class Watermark(Model):
 
 
 class Query(Model):
-    """One [[source.query]]: a SELECT that is polled. decimal: the decimal sign of numbers that a column holds as text."""
+    """One [[source.query]]: a SELECT that is polled. decimal: the decimal sign of numbers that a column holds as text.
+
+    due_every_s: so often a row with a value of its tags comes, as the plant declares it.
+    """
 
     name: Name
     sql: str
@@ -39,6 +42,7 @@ class Query(Model):
     watermark: Watermark
     time: RowTime | None = None
     decimal: Literal[".", ","] = "."
+    due_every_s: DueEvery = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -34,6 +34,12 @@ class SerialDriver(Driver):
         except (ValidationError, UnsafePattern):
             return False
 
+    @classmethod
+    def due_every_ms(cls, source: Source, tags: Sequence[Tag]) -> list[int | None]:
+        """`due_every_s` of an instrument that speaks by itself."""
+        every_s = SerialSettings.model_validate(source.options).due_every_s
+        return [None if every_s is None else max(round(every_s * 1000), 1)] * len(tags)
+
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         if problems := self.check(source, tags):
@@ -49,6 +55,9 @@ class SerialDriver(Driver):
         try:
             dialect = dialect_of(SerialSettings.model_validate(source.options))
             endpoint_of(source.endpoints[0], source.folder)
+            if dialect.request is not None and source.options.get("due_every_s") is not None:
+                why = "is of an instrument that speaks by itself; this one is asked each rate_ms: take the key away"
+                problems.append(Problem("line.toml", None, f"source {source.name}: due_every_s {why}"))
         except ValidationError:  # reported by the folder's check, key by key
             return problems
         except UnsafePattern as error:

@@ -42,6 +42,8 @@ class SerialSettings(BaseModel):
     """Protocol line: the whole first line of a printout, as a regular expression; see printout.py."""
     end: str | None = None
     """Protocol line: the whole last line of a printout, as a regular expression."""
+    due_every_s: Annotated[float, Field(ge=0.001, le=31 * 86_400)] | None = None
+    """Of an instrument that speaks by itself: so often it does, as it is set. A gap says by it how many lines are missing."""
     pause_s: Annotated[float, Field(gt=0, le=86_400)] = 2.0
     """Protocol line: a printout in which nothing came for so long is none; what follows may be the rest of another one."""
 

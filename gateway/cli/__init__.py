@@ -16,6 +16,7 @@ import click
 
 from gateway.cli.base import NOT_REACHED, WRONG_INPUT, fail
 from gateway.cli.commands import Commands
+from gateway.cli.progress import shown
 
 __all__ = ["app", "main"]
 
@@ -41,7 +42,8 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run one command, by default that of the command line. An error that a user can mend is printed in one line, never as a traceback."""
     os.umask(os.umask(0o022) | 0o022)  # some start scripts leave a mask of 0: nobody else writes what a command makes
     try:
-        app(words, prog_name=PROGRAM)
+        with shown(sys.argv[1:] if words is None else words):
+            app(words, prog_name=PROGRAM)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:

@@ -17,11 +17,12 @@ release_keys_option = click.option("--key", type=PATH, help="the supplier's publ
 @click.command()
 @click.argument("line", type=FOLDER, metavar="[LINE]", required=False, help="the line folder, to ask its gateway which version runs")
 @release_keys_option
+@click.option("--tests", type=FOLDER, help="the folder ebr-gateway-VERSION-tests of the release: are its test runs chained and signed?")
 @as_json
-def about(line: Path | None, key: Path | None, as_json: bool) -> None:
+def about(line: Path | None, key: Path | None, tests: Path | None, as_json: bool) -> None:
     """Say which version is installed, whether it is what was released (signature, every file), and every library against the lock.
 
-    Exit 1: it is not, or nobody can tell; or the gateway runs another version.
+    Exit 1: it is not, or nobody can tell; or the gateway runs another version; or --tests holds no test runs of it that are as they were.
     """
     from importlib.metadata import version
 
@@ -32,13 +33,14 @@ def about(line: Path | None, key: Path | None, as_json: bool) -> None:
     lock = release.lock_text()
     libraries = [] if lock is None else release.libraries(lock)
     running = None if line is None else _running(line)
-    told = _told(made, libraries, lock_known=lock is not None, running=running)
+    told = _told(made, libraries, lock_known=lock is not None, running=running) | {"tests": _tests(tests, made.version, read_keys(key))}
     if as_json:
         print_json(told)
     else:
         click.echo(_text(told))
     other = running is not None and running != made.version
     good = told["verified"] and lock is not None and not told["libraries_differ"] and not other
+    good = good and not (told["tests"] or {}).get("problems")
     sys.exit(GOOD if good else FINDING)
 
 
@@ -52,6 +54,25 @@ def read_keys(key: Path | None) -> list[str]:
         return release.release_keys(key or release.KEYS)
     except (OSError, ValueError) as error:
         fail(f"{key or release.KEYS}: {error}", WRONG_INPUT)
+
+
+def _tests(folder: Path | None, version: str, publics: list[str]) -> dict[str, Any] | None:
+    """Look at the test runs of the release; None: no folder was named."""
+    from gateway.validation.test_runs import looked_at
+
+    if folder is None:
+        return None
+    found = looked_at(folder, version, publics)
+    return {**found._asdict(), "problems": list(found.problems)}
+
+
+def _tests_text(told: dict[str, Any]) -> list[str]:
+    found = told["tests"]
+    if found is None:
+        return [f"test runs        not looked at: --tests DIR, where DIR is ebr-gateway-{told['version']}-tests of the release"]
+    if found["problems"]:
+        return ["test runs        NOT as they were signed", *(f"                 {problem}" for problem in found["problems"])]
+    return [f"test runs        {found['runs']}, chained, signed by {found['signed_by']}: {found['result']}"]
 
 
 def _running(line: Path) -> str | None:
@@ -87,6 +108,7 @@ def _text(told: dict[str, Any]) -> str:
         f"verified         {verified}",
         *(f"                 {problem}" for problem in told["problems"]),
     ]
+    lines += _tests_text(told)
     if told["running"] is not None:
         note = "" if told["running"] == told["version"] else ": another one than is installed; restart it"
         lines.append(f"running          {told['running']}{note}")

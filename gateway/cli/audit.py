@@ -173,11 +173,12 @@ def review(
 def reviews(line: Path, batch: str | None, to: Path | None, user: str | None, password_file: Path | None) -> None:
     """List the reviews that the journal holds, and whether each signature holds; with --into each is printed: JSON, HTML and PDF.
 
-    Exit 1 if one questions something or does not hold, and where a batch was named that nobody has reviewed. No gateway is needed.
+    Exit 1 if one questions something or does not hold, and where a batch was named that nobody has reviewed, or that is not in the journal.
     """
     from gateway.access.signatures import problem
     from gateway.cli.keys import public_keys
     from gateway.evidence import review as held
+    from gateway.evidence import trail
     from gateway.operation.drafts import of_review
 
     found, bad = held.reviews(data_of(line), batch), False
@@ -192,6 +193,11 @@ def reviews(line: Path, batch: str | None, to: Path | None, user: str | None, pa
         click.echo("the signature holds" if holds is None else f"THE SIGNATURE DOES NOT HOLD: {holds}")
         if to is not None:
             published(line, partial(of_review, event, one.where, holds), to, user, password_file)
+    if not found and batch is not None:
+        try:
+            trail.span_of(data_of(line), batch)
+        except trail.NotPossible as error:
+            fail(str(error), FINDING)
     if not found:
         click.echo(f"nobody has reviewed the audit trail of batch {batch}" if batch else "no audit trail was reviewed")
     sys.exit(FINDING if bad or (batch is not None and not found) else GOOD)

@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli import changes
-from gateway.cli.base import FINDING, FOLDER, GOOD, NOT_REACHED, Words, data_of, fail, line_folder, print_json
+from gateway.cli.base import FINDING, FOLDER, GOOD, NOT_REACHED, WRONG_INPUT, Words, data_of, fail, line_folder, print_json
 from gateway.cli.what_runs import beside_what_runs, in_words
+
+if TYPE_CHECKING:
+    from config import Line
 
 form_option = click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", help="csv or json")
 
@@ -29,11 +32,10 @@ def diff(line: Path, against: Path | None) -> None:
     """Say what a line folder changes, tag by tag, against the configuration that last ran, or another folder. Exit 1 if it does."""
     from config.reports import diff as differences
     from gateway.evidence import recompute
-    from gateway.runtime import assembly
 
-    new = assembly.load(line)
+    new, other = _both(line, against)
     try:
-        old = assembly.load(against) if against else recompute.last_line(data_of(line))
+        old = other or recompute.last_line(data_of(line))
     except recompute.NotWhole as error:
         fail(str(error), NOT_REACHED)
     changes = differences.changes(old, new)
@@ -44,6 +46,20 @@ def diff(line: Path, against: Path | None) -> None:
     if against is None and (text := in_words(beside_what_runs(line))):
         click.echo(text)
     sys.exit(FINDING if changes else GOOD)
+
+
+def _both(line: Path, against: Path | None) -> "tuple[Line, Line | None]":
+    """Read both folders. Where one can not be used, every error of both is told, with its folder, and the program ends."""
+    from gateway.runtime import assembly
+
+    folders = [line] if against is None else [line, against]
+    read = [assembly.check(folder) for folder in folders]
+    if any(found is None for found, _ in read):
+        told = [f"{folder}/{problem}" for folder, (_, problems) in zip(folders, read, strict=True) for problem in problems]
+        fail("\n".join(told), WRONG_INPUT)
+    (new, _), *others = read
+    assert new is not None
+    return new, others[0][0] if others else None
 
 
 @config.command(short_help="Print every field that the EBR gets")

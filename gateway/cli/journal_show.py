@@ -1,4 +1,4 @@
-"""Shows the journal in one of three forms: lines for people, whole entries, a row per reading. A gateway may be running on it."""
+"""Shows the journal: lines for people, whole entries as stored or in canonical form, a row per reading. A gateway may be running on it."""
 
 import csv
 import io
@@ -6,6 +6,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TextIO
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 from buffer import event_type, held_segments, read_journal
 from gateway.cli.journal_log import COLUMNS, READINGS, Limits, TagTables
 from gateway.cli.journal_text import Lines
+from gateway.entries.canonical import canonical_entry
 
 LOOK_S = 0.5
 """How often the end of the journal is looked at by who follows it."""
@@ -43,6 +45,19 @@ class Whole:
     def lines(self, shown: Shown, limits: Limits) -> Iterable[str]:
         """Give the entry."""
         return (shown.payload.decode(),) if limits.hold(shown.entry) else ()
+
+
+class Canonical:
+    """The entries in the canonical form of RFC 8785, a line each: its SHA-256, that of the stored bytes, the form."""
+
+    head: tuple[str, ...] = ()
+
+    def lines(self, shown: Shown, limits: Limits) -> Iterable[str]:
+        """Give the entry. Raises NotCanonical."""
+        if not limits.hold(shown.entry):
+            return ()
+        digest, form = canonical_entry(shown.payload)
+        return (f"{digest}  {sha256(shown.payload).hexdigest()}  {form.decode()}",)
 
 
 class Table:
@@ -81,7 +96,7 @@ class Text:
         return () if line is None else (line,)
 
 
-FORMS: dict[str, Callable[[], Form]] = {"jsonl": Whole, "csv": Table}
+FORMS: dict[str, Callable[[], Form]] = {"jsonl": Whole, "csv": Table, "canonical": Canonical}
 """Those that need no time zone."""
 
 

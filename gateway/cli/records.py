@@ -37,7 +37,11 @@ from gateway.cli.persons import answered, by_person, credentials, offline, with_
 @click.option("--last", type=click.IntRange(1, 100_000), help="only so many lines, the newest")
 @click.option("-f", "--follow", is_flag=True, help="go on with what is written from now on; Ctrl-C leaves")
 @click.option(
-    "--format", "form", default="text", help="text: a line per event; jsonl: whole entries; csv: a row per reading", show_default=True
+    "--format",
+    "form",
+    default="text",
+    help="text: a line per event; jsonl: whole entries; canonical: whole entries after RFC 8785, with hashes; csv: a row per reading",
+    show_default=True,
 )
 def log(
     line: Path,
@@ -57,9 +61,10 @@ def log(
     """
     from gateway.cli import journal_log, journal_show, journal_text
     from gateway.cli.tables import instant_of, zone_of
+    from gateway.entries.canonical import NotCanonical
 
-    if form not in ("text", "jsonl", "csv"):
-        fail(f"--format {form[:60]}: one of text, jsonl, csv", WRONG_INPUT)
+    if form != "text" and form not in journal_show.FORMS:
+        fail(f"--format {form[:60]}: one of text, {', '.join(journal_show.FORMS)}", WRONG_INPUT)
     wanted = frozenset(kind.strip() for each in kinds for kind in each.split(","))
     if unknown := sorted(wanted - journal_text.KINDS):
         fail(f"--type {unknown[0][:60]}: there is none; there are {', '.join(sorted(journal_text.KINDS))}", WRONG_INPUT)
@@ -71,6 +76,8 @@ def log(
         found = journal_show.show(data_of(line), limits, make, sys.stdout, last=last, follow=follow)
     except KeyboardInterrupt:  # who follows it leaves so
         sys.exit(GOOD)
+    except NotCanonical as error:
+        fail(f"an entry has no canonical form: {error}; its bytes: --format jsonl", FINDING)
     if not found and limits.are_set:
         fail("nothing in the journal is what was asked for", FINDING)
 

@@ -1,6 +1,6 @@
 """The line folder, arranged for the fold: which tags matter, to whom, and as what. Made once, never changed."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -14,6 +14,7 @@ from config.grammars.step_condition import Active, parse
 from config.materials import Occasion, tags_of
 from config.sections import FromRow, FromTag, Pushed, Route
 from config.sections import Identity as ReadFrom
+from drivers import byte_orders
 from gateway.context.state import END, IDENTITY, Identity, Kind
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_MS, TICKS_PER_S
@@ -108,6 +109,11 @@ def _row_keys(source: Source) -> Iterator[tuple[str, frozenset[str]]]:
         yield f"{source.name}.{table.get('name')}", frozenset((key,) if isinstance(key, str) else key)
 
 
+def _byte_orders(source: Source, tags: Sequence[Tag]) -> Iterator[tuple[str, str]]:
+    """Yield in which order the bytes of each tag come, its own or that of its source, where there is one."""
+    return ((tag.tag, order) for tag, order in zip(tags, byte_orders(source, tags), strict=True) if order is not None)
+
+
 class Unit:
     """One equipment: its steps and the tags that say where it is."""
 
@@ -176,6 +182,7 @@ class Plan:
         self.names = {source.name: [tag.tag for tag in line.tags_of(source.name)] for source in line.sources}
         sources = {source.name: source for source in line.sources}
         self.places = {name: Place(self.tags[name], sources[s], i) for s, names in self.names.items() for i, name in enumerate(names)}
+        self.byte_orders = {name: order for source in line.sources for name, order in _byte_orders(source, line.tags_of(source.name))}
         self.row_keys = {query: key for source in line.sources for query, key in _row_keys(source)}
         self.ahead = {name: self._ahead(source) for name, source in sources.items()}
         self.units = {equipment.name: Unit(equipment, self) for equipment in line.equipment}

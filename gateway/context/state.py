@@ -277,7 +277,8 @@ class Blind:
 class OpenGap:
     """A gap that has not closed. left: tags not observed since; None: all of the source.
 
-    every_ms: how often they are asked for, all alike or each by its name; None: the source is not asked, or it was not said.
+    due: what that is known by, as the opening says; None: it is of a release that did not. every_ms: how often a sample of them is due, all
+    alike or each by its name; None: nobody knows.
     """
 
     id: str
@@ -286,6 +287,7 @@ class OpenGap:
     cause: str
     left: list[str] | None
     every_ms: int | dict[str, int] | None = None
+    due: str | None = None
 
     def covers(self, tag: str) -> bool:
         """Return whether a tag of its source has not been observed since."""

@@ -2,13 +2,12 @@
 
 What was decided stays decided. A step that goes on by the same row goes on; one whose row is gone, or says by another signal when it runs,
 has a record through here, because from here on nobody looks for it in that way. Where a tag means something else from here on (another
-address, type, unit or scaling), what was read before is of another tag, and stands for nothing: no value, signal, id or trigger. What it
-says first is found, not seen to change.
+address, type, unit, scaling or order of its bytes), what was read before is of another tag, and stands for nothing: no value, signal, id or
+trigger. What it says first is found, not seen to change.
 """
 
 from typing import Any
 
-from config import Tag
 from config.sections import FromTag
 from gateway.context import event_bodies
 from gateway.context.materials.bookings import Bookings
@@ -32,7 +31,7 @@ class Takeover:
 
     def end(self, following: Plan) -> None:
         """End what `following` does not declare, and let no reading count on for a tag that it redefines."""
-        self._redefined = {name for name, tag in self._plan.tags.items() if _is_redefined(tag, following.tags.get(name))}
+        self._redefined = {name for name in self._plan.tags if _is_redefined(name, self._plan, following)}
         self._bookings.end_undeclared(Declared(following), self._redefined)
         for run in sorted(self._state.runs.values(), key=lambda run: -run.start.ticks):
             if run.kind == "batch":
@@ -131,10 +130,12 @@ def _kept(sums: dict[str, Sums], redefined: set[str]) -> dict[str, Sums]:
     return {key: each for key, each in sums.items() if key.partition("|")[0] not in redefined}
 
 
-def _is_redefined(before: Tag, after: Tag | None) -> bool:
+def _is_redefined(name: str, before: Plan, after: Plan) -> bool:
     """Return whether the readings of a tag mean something else from here on, or nothing: one that is gone is not read any more."""
-    return after is None or _meaning(before) != _meaning(after)
+    return name not in after.tags or _meaning(name, before) != _meaning(name, after)
 
 
-def _meaning(tag: Tag) -> tuple[Any, ...]:
-    return tag.source, tag.address, tag.type, tag.unit, tag.scaling, tag.aggregate
+def _meaning(name: str, plan: Plan) -> tuple[Any, ...]:
+    """Return what makes a tag this one. The order of its bytes may be its own, in the address, or its source's."""
+    tag = plan.tags[name]
+    return tag.source, tag.address, tag.type, tag.unit, tag.scaling, tag.aggregate, plan.byte_orders.get(name)

@@ -13,11 +13,11 @@ from drivers.silence import observed_at
 from gateway.context.gaps.gaps import Gap
 from gateway.entries.bodies import Row
 from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, event_ticks
-from gateway.entries.samples_due import due
 from gateway.entries.set_back import SetBack
 from gateway.entries.ticks import TICKS_PER_MS, rfc3339
 from gateway.intake.by_column import Stored
 from gateway.intake.drafts import EventDraft
+from gateway.intake.due import Due
 from gateway.intake.readings import Instants
 
 CAUSE_UNASKED = "not-asked"
@@ -28,12 +28,13 @@ MOST_GAPS_AT_ONCE = 16
 class Observation:
     """What has been observed of one source. Times are ticks."""
 
-    def __init__(self, source: Source, tags: Sequence[Tag], proved: int | None, started: int, *, asks: bool = False) -> None:
+    def __init__(self, source: Source, tags: Sequence[Tag], proved: int | None, started: int, due: Due | None = None) -> None:
         """proved: through when the journal proves it, None if it never did. started: a gap begins no earlier if nothing is known.
 
-        asks: each tag is asked for at its rate, so that a gap says how many samples were due in it.
+        due: how often a sample of each tag is due.
         """
-        self._source, self._tags, self._started, self._asks = source, tags, started, asks
+        self._source, self._tags, self._started = source, tags, started
+        self._due = due or Due(source, tags, "")
         self.through: int | None = proved
         self._seen: list[int] = [proved or 0] * len(tags)
         self._spans = OfTags(span_of)
@@ -111,18 +112,11 @@ class Observation:
     def _close(self, gap: Gap, tags: list[str], end: int) -> EventDraft:
         event = {"type": "gap", "transition": "close", "gap": gap.id, "source": self._source.name, "tags": tags}
         told: dict[str, Any] = {"start": rfc3339(gap.start_ticks), "end": rfc3339(end), "outcome": "lost", "cause": CAUSE_UNASKED}
-        if self._asks:
-            rates = {tag.tag: self._rate_ms(tag) for tag in self._tags}
-            told |= {"expected": sum(due(gap.start_ticks, end, rates[name]) for name in tags), "received": 0}
-        return self._draft(event | told)
+        index = {tag.tag: at for at, tag in enumerate(self._tags)}
+        return self._draft(event | told | self._due.counted({name: index[name] for name in tags}, gap.start_ticks, end))
 
     def _rate_ms(self, tag: Tag) -> int:
         return self._source.rate_ms if tag.rate_ms is None else tag.rate_ms
-
-    def _every_ms(self, tags: Sequence[int]) -> int | list[int]:
-        """Return the period of these tags; of each, in their order, where they are not all alike."""
-        rates = [self._rate_ms(self._tags[tag]) for tag in tags]
-        return rates[0] if rates.count(rates[0]) == len(rates) else rates
 
     def filled(self, tags: Sequence[int] | None, since: int, until: int, detail: str, received: int | None = None) -> EventDraft:
         """Draft that the source's history gave everything of an interval. received: so many readings."""
@@ -157,8 +151,7 @@ class Observation:
     def _gap(self, loss: Loss, tags: Sequence[int], start: int, detected: int) -> EventDraft:
         event: dict[str, Any] = {"type": "gap", "transition": "open", "source": self._source.name, "tags": self._names(tags)}
         event |= {"start": rfc3339(start), "detected": rfc3339(detected), "cause": loss.cause, "detail": loss.detail}
-        if self._asks and tags:
-            event["every_ms"] = self._every_ms(tags)
+        event |= self._due.of(tags)
         if loss.until_ticks is not None:  # known to be over: closed at once
             event["end"] = rfc3339(max(loss.until_ticks, start))
         return self._draft(event)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from config import CodeTable, Source, Tag
-from drivers import asks
 from drivers.columns import Columns
 from drivers.contract import BEHIND, AsRead, Finding, Kind, Look, Loss, Message, Reading, Window
 from gateway.clock import Clock, SourceClock
@@ -18,6 +17,7 @@ from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
 from gateway.intake.beside import in_order, of_columns, of_rows
 from gateway.intake.by_column import Stored
 from gateway.intake.drafts import Append, Draft, EventDraft, ReadingsDraft
+from gateway.intake.due import Due
 from gateway.intake.findings import Findings, NotAsked
 from gateway.intake.flow import Flow
 from gateway.intake.observation import Observation, observed_through
@@ -70,7 +70,8 @@ class Port:
         self._authority = authorities[0] if authorities and authorities.count(authorities[0]) == len(authorities) else None  # of all tags
         self.recent = Recent(authorities, way.remembered)
         self._filter = PollFilter(tags, self._signals, way.codes)
-        self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started, asks=asks(source))
+        self._due = Due(source, tags, tagset, way.watermark("gateway").get(f"sampled:{source.name}"))
+        self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started, self._due)
         asked = Asked(source, tags)
         self._shortest_ns = asked.shortest_ns
         self._asking = Asking(asked, self._observation, self._filter, way.clock, lambda: way.fold.open_gaps(source.name))
@@ -248,6 +249,13 @@ class Port:
     def not_taken(self) -> None:
         """See Emit."""
         self.unmapped.take(LINES)
+
+    def samples(self, every_ms: Mapping[int, int | None]) -> None:
+        """See Emit. It is kept with the watermarks: a gap of the time until the source grants it anew is counted by it."""
+        kept = self._due.granted(every_ms)
+        if kept is not None:
+            event = self._event({"type": "source", "source": self.source.name, "state": "watermark"})
+            self._append([event], ("gateway", {f"sampled:{self.source.name}": kept}))
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """See Emit."""

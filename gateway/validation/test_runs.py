@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.verify import Key
-from gateway.documents import draft
-from gateway.validation.bundle import Bundle
+from gateway.documents import NotADocument, draft
+from gateway.validation.bundle import Bundle, document_of
+from gateway.validation.bundle import problems as bundle_problems
 from gateway.validation.check import RESULT
 from gateway.validation.run import evidence_blocks
 
@@ -93,6 +94,30 @@ def _read(path: Path) -> Record:
 
 
 # ---- the document of a release
+
+
+class Looked(NamedTuple):
+    """What came of looking at the test runs of a release. signed_by: the release key, or None. problems: none, it is good."""
+
+    runs: int
+    result: str
+    signed_by: str | None
+    problems: tuple[str, ...]
+
+
+def looked_at(folder: Path, version: str, publics: Sequence[str]) -> Looked:
+    """Say whether a folder holds the test runs of this version, chained and signed. publics: release keys, as they came another way."""
+    try:
+        document = document_of(folder)
+        wrong = bundle_problems(folder, document)
+    except (NotADocument, OSError) as error:
+        return Looked(0, "not known", None, (f"{folder}: {error}",))
+    if document["document"] != KIND:
+        return Looked(0, "not known", None, (f"{folder}: is a document {document['document']}, not the test runs of a release",))
+    if (of := document["software"]["version"]) != version:
+        wrong = [*wrong, f"these are the test runs of version {of}, and {version} is installed"]
+    wrong = [*wrong, *problems(folder, document, publics)]
+    return Looked(len(document["facts"]["runs"]), document["result"], None if wrong else document["gateway"], tuple(wrong))
 
 
 def kept(found: Sequence[Record], source: Path, bundle: Bundle) -> None:

@@ -85,7 +85,7 @@ class Stage:
     """A line with a real journal, on a machine of hands. Times are seconds that it was awake."""
 
     def __init__(self, line: Line) -> None:
-        self.machine = Machine()
+        self.line, self.machine = line, Machine()
         self.clock = Clock(times=self.machine)
         self.journal = Journal.open(line.data, line.gateway, retain_s=0, max_bytes=100_000_000)
         self.intake = Intake(line, self.journal, self.clock, Fold(line), on_fault=lambda _: None)
@@ -147,11 +147,11 @@ def seconds(text: str) -> float:
 
 
 @asynccontextmanager
-async def staged(folder: Path) -> AsyncIterator[Stage]:
+async def staged(folder: Path, line: str = LINE, tags: str = TAGS) -> AsyncIterator[Stage]:
     """The line in a folder that is made for it."""
     (folder / "drop").mkdir(parents=True)
-    (folder / "line.toml").write_text(LINE)
-    (folder / "tags.csv").write_text(TAGS)
+    (folder / "line.toml").write_text(line)
+    (folder / "tags.csv").write_text(tags)
     (folder / "steps.csv").write_text("step,equipment,level,signal,active\nDRY,dryer,operation,plc.step,1..9\n")
     (folder / "parameters.csv").write_text("parameter,equipment,step,tag,statistic\n")
     made = Stage(config.load(folder))

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -51,6 +51,9 @@ class Collector:
 
     def not_taken(self) -> None:
         self.lines_not_taken += 1
+
+    def samples(self, every_ms: Mapping[int, int | None]) -> None:
+        pass
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         pass

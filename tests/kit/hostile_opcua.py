@@ -50,6 +50,7 @@ class Journal:
     def connected(self, *_, **__): pass
     def not_taken(self): pass
     def source_offset(self, *_): pass
+    def samples(self, *_): pass
 
 async def ticking():
     while True:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +32,7 @@ class Disk:
         self.losses: list[Loss] = list(before.losses) if before else []
         self.fillings: list[tuple[Any, int, int]] = list(before.fillings) if before else []
         self.findings: list[Finding] = []
+        self.granted: dict[int, int | None] = {}
         self.order: list[str | Loss] = []  # "resumed", "list" and losses, as they came
         self.connections = 0
         self.stalled = False
@@ -63,6 +64,9 @@ class Disk:
 
     def not_taken(self) -> None:
         pass
+
+    def samples(self, every_ms: Mapping[int, int | None]) -> None:
+        self.granted |= every_ms
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         self.offset = (offset_s, bound_s)

@@ -74,6 +74,7 @@ class Making:
         """Create the items of a group. answer: what the server made of the subscription's parameters; None if it did not say."""
         nodes = [self._link.node(item.address, self._settings.namespaces) for item in group.items]
         created = await subscribe.add_items(self._link, subscription, group.items, nodes)
+        self._emit.samples(subscribe.granted(created))
         asked_s = self._settings.keep_alive_s
         for finding in subscribe.revisions(group, answer, created, self._tags, self._source.outage_tolerance_s, asked_s):
             await self._emit.found(finding)

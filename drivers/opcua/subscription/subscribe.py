@@ -247,6 +247,16 @@ def _create_request(item: MonitoredItem, node: Any, *, filtered: bool) -> Any:
     return request
 
 
+def granted(created: Sequence[tuple[MonitoredItem, Any]]) -> dict[int, int | None]:
+    """Return how often the server looks at each tag, ms; None where it reports changes as they come (Part 4, 7.21: 0), or of alarms."""
+    revised = {
+        binding.tag: None if item.alarms is not None else result.RevisedSamplingInterval
+        for item, result in created
+        for binding in item.bindings
+    }
+    return {tag: max(round(ms), 1) if ms is not None and 0 < ms < math.inf else None for tag, ms in revised.items()}
+
+
 def revisions(
     group: ItemGroup,
     subscription: Any | None,

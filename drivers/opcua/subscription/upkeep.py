@@ -225,7 +225,9 @@ class Upkeep:
         nodes = [self._link.node(item.address, self._settings.namespaces) for item in items]
         await subscribe.delete_items(self._link, subscription, items)
         refused = dict(subscription.missing)
-        created = [item for item, _ in await subscribe.add_items(self._link, subscription, items, nodes)]
+        made = await subscribe.add_items(self._link, subscription, items, nodes)
+        self._emit.samples(subscribe.granted(made))
+        created = [item for item, _ in made]
         with_room = [item for item in created if refused[item.handle] == subscribe.NO_ROOM]
         if with_room:
             tag_indexes = tuple(binding.tag for item in with_room for binding in item.bindings)

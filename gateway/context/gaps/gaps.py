@@ -7,7 +7,7 @@ from gateway.context.gaps import belonging
 from gateway.context.plan import Plan
 from gateway.context.state import OpenGap, State
 from gateway.entries.fold_input import ReadingsInput, SeenColumns
-from gateway.entries.samples_due import due
+from gateway.entries.samples_due import counted, due
 from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Cut
 
@@ -56,8 +56,9 @@ class Gaps:
         self._state.gaps.append(gap)
         self.begun.append(gap.id)
         names = self._names(gap)
-        every_ms = event.get("every_ms")
-        gap.every_ms = dict(zip(names, every_ms, strict=False)) if isinstance(every_ms, list) else every_ms
+        every_ms, gap.due = event.get("every_ms"), event.get("due")
+        of_each = {name: period for name, period in zip(names, every_ms, strict=False) if period} if isinstance(every_ms, list) else None
+        gap.every_ms = every_ms if of_each is None else of_each
         belonging.begins(self._state, self._plan, gap, names)
         for name in names:
             track = self._state.tracks.get(name)
@@ -201,13 +202,15 @@ class Gaps:
         return list(self._plan.names.get(gap.source, [])) if gap.left is None else gap.left
 
 
-def _counted(gap: OpenGap, names: Iterable[str], end: int) -> dict[str, int]:
-    """Count the samples that were due of these tags in the gap, where the gap says how often they are asked for; none of them came."""
+def _counted(gap: OpenGap, names: Iterable[str], end: int) -> dict[str, Any]:
+    """Count the samples that were due of these tags in the gap, by what its opening says of them; none of them came."""
     every_ms = gap.every_ms
-    if every_ms is None:
+    periods = {name: every_ms.get(name) if isinstance(every_ms, dict) else every_ms for name in names}
+    if gap.due is not None:
+        return counted(gap.due, periods, gap.start, end)
+    if every_ms is None:  # of a release that said nothing of it
         return {}
-    periods = (every_ms if isinstance(every_ms, int) else every_ms.get(name) for name in names)
-    return {"expected": sum(due(gap.start, end, period) for period in periods if period is not None), "received": 0}
+    return {"expected": sum(due(gap.start, end, period) for period in periods.values() if period is not None), "received": 0}
 
 
 def _remembered(lost: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -5,9 +5,11 @@ from typing import Any
 
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.step_comparison import MOST_DIFFERENCES, Difference, Ran, differences
+from gateway.context.records.step_comparison import MOST_DIFFERENCES, Difference, Ran, Tellers, differences
 from gateway.context.state import Batch, State
 from gateway.entries.ticks import TICKS_PER_S
+
+TO_DO = "find out which is right, and explain it in the batch's record; the record keeps what {record} told"
 
 
 def compare(state: State, plan: Plan, name: str, batch: Batch) -> Iterator[dict[str, Any]]:
@@ -21,7 +23,9 @@ def compare(state: State, plan: Plan, name: str, batch: Batch) -> Iterator[dict[
         until = member.end.ticks + within
         told = [t for t in where.told if t.start <= until and (t.end is None or t.end >= member.start.ticks - within)]
         where.told = [t for t in where.told if t not in told]
-        other = "the PLC's signals" if unit.from_rows else f"rows of {how.row}"
+        signals, rows = "the PLC's signals", f"rows of {how.row}"
+        by = Tellers(rows, signals) if unit.from_rows else Tellers(signals, rows)
+        other = by.other
         head = {"equipment": unit.name, "batch": name, "other": other}
         if (why := _incomparable(state, unit, how.row)) is not None:
             message = f"batch {name} in {unit.name}: its steps were not compared with {other}: {why}"
@@ -30,16 +34,18 @@ def compare(state: State, plan: Plan, name: str, batch: Batch) -> Iterator[dict[
         compared = {s.row.step for s in unit.steps if how.level in {"all", s.row.level} and (s.row.signal or not unit.from_rows)}
         ran = (r[1:] for r in batch.ran.values() if r[0] == unit.name and member.start.ticks <= r[3] <= member.end.ticks)
         told = [t for t in told if t.step in compared]
-        yield from _findings(name, head, differences([Ran(*r) for r in ran if r[0] in compared], told, within))
+        yield from _findings(name, head, differences([Ran(*r) for r in ran if r[0] in compared], told, within, by), by)
 
 
-def _findings(name: str, head: dict[str, Any], differ: list[Difference]) -> Iterator[dict[str, Any]]:
+def _findings(name: str, head: dict[str, Any], differ: list[Difference], by: Tellers) -> Iterator[dict[str, Any]]:
+    to_do = TO_DO.format(record=by.record)
     for difference in differ[:MOST_DIFFERENCES]:
-        message = f"batch {name}, {head['equipment']}: {difference.text} ({head['other']})"
+        message = f"batch {name}, {head['equipment']}: {difference.text}: {to_do}"
         evidence = {**head, "difference": difference.kind, **difference.evidence}
         yield event_bodies.finding("steps-differ", "warning", message, evidence)
     if len(differ) > MOST_DIFFERENCES:
-        message = f"batch {name}, {head['equipment']}: {len(differ) - MOST_DIFFERENCES} more differences ({head['other']})"
+        more = f"{len(differ) - MOST_DIFFERENCES} more differences between {by.record} and {by.other}"
+        message = f"batch {name}, {head['equipment']}: {more}, {MOST_DIFFERENCES} are listed before this one: {to_do}"
         yield event_bodies.finding("steps-differ", "warning", message, {**head, "difference": "more", "count": len(differ)})
 
 

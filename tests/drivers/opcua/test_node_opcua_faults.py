@@ -68,6 +68,7 @@ class Journal:
     def connected(self, detail=""): self.add({"connected": detail})
     def not_taken(self): pass
     def source_offset(self, *_): pass
+    def samples(self, *_): pass
 
 async def main():
     driver, journal = OpcUaDriver(source, tags), Journal()

@@ -154,3 +154,20 @@ def test_both_ways_to_name_a_batch_say_the_same(tmp_path: Path) -> None:
     assert len({(each.returncode, each.stdout, each.stderr) for each in said}) == 1
     assert (said[0].returncode, "Usage" in said[0].stderr) == (2, False)
     assert "no batch B1" in said[0].stderr
+
+
+def test_a_difference_of_folders_that_can_not_be_used_names_every_error_of_both_with_folder_file_and_line(tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        called("new", tmp_path / name)
+    tags = tmp_path / "new" / "tags.csv"
+    tags.write_text(tags.read_text().replace("float32", "flt"))
+    wrong = [number for number, line in enumerate(tags.read_text().splitlines(), 1) if ",flt," in line]
+    toml = tmp_path / "old" / "line.toml"
+    toml.write_text(toml.read_text().replace("Europe/", "Europe/X"))
+    (zone,) = [number for number, line in enumerate(toml.read_text().splitlines(), 1) if "Europe/X" in line]
+    for first, second in (("new", "old"), ("old", "new")):
+        told = called("config", "diff", tmp_path / first, "--against", tmp_path / second)
+        assert told.returncode == 2
+        assert {line.partition(" ")[0] for line in told.stderr.splitlines()} == {f"{tags}:{number}:" for number in wrong} | {
+            f"{toml}:{zone}:"
+        }

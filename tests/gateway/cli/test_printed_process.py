@@ -87,6 +87,8 @@ def test_the_access_report_as_a_document_has_every_user_and_what_each_role_may_d
 def test_a_review_is_listed_with_its_signature_and_printed_and_one_that_was_changed_does_not_hold(line: Path, tmp_path: Path) -> None:
     none = called("audit", "reviews", line, "--batch", "B1")
     assert (none.returncode, none.stdout) == (1, "nobody has reviewed the audit trail of batch B1\n")
+    unknown = called("audit", "reviews", line, "--batch", "B9")
+    assert (unknown.returncode, unknown.stdout, unknown.stderr) == (1, "", "the journal holds no batch B9\n")
     form = tmp_path / "review.form"
     called("audit", "review", line, "--batch", "B1", "--write", form)
     told = json.loads(form.read_text())

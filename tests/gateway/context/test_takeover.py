@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from kit.plant import STEPS, Plant, equipment, line_of, time
 
-from config import Alarm, FromRow, Line
+from config import Alarm, FromRow, Line, Source, Tag
 from config.grammars.terms import Term
 from config.materials import Booking
 from config.sections import FromTag
+from gateway.context.plan import Plan
+from gateway.context.takeover import _is_redefined
 
 ORDER = FromRow(row="mes.orders", key="unit_id", column="order_no")
 CHARGE = Booking("charge", "granulator", "g.run", active="1", kind="consume", occurs="0..n", quantity=Term("tag", "g.speed"))
@@ -167,3 +169,15 @@ def test_an_alarm_whose_tag_is_read_elsewhere_is_found_or_was_over_nobody_knows_
     last = plant.of("alarm")[-1]
     basis = "found-at-start" if value else "inferred-from-gap"
     assert (last["state"], last["at"]["basis"], last["at"]["window_s"]) == ("raised" if value else "cleared", basis, None)
+
+
+@pytest.mark.urs("URS-CTX-04", "URS-CFG-01")
+def test_a_source_whose_bytes_come_in_another_order_gives_other_tags_but_for_those_with_an_order_of_their_own() -> None:
+    """The order of its own stands in a tag's address, so that it changed with it already."""
+    plc = Source(name="plc", driver="modbus", endpoint="tcp://127.0.0.1:5020", options={"byte_order": "ABCD"})
+    tags = tuple(Tag(name, "plc", f"1/holding/{at}:float32{own}", "float32") for name, at, own in (("plain", 0, ""), ("own", 2, ":CDAB")))
+    line = replace(line_of(equipment=(), routes=(), steps=(), parameters=()), sources=(plc,), tags=tags)
+    other = replace(line, sources=(plc.model_copy(update={"options": {"byte_order": "CDAB"}}),))
+    before, after = Plan(line), Plan(other)
+    assert [_is_redefined(name, before, after) for name in ("plain", "own")] == [True, False]
+    assert not any(_is_redefined(name, before, Plan(line)) for name in ("plain", "own"))

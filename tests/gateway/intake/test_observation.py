@@ -25,7 +25,7 @@ def observation(count: int, proved: int | None = None, source: str = "plc", **mo
 
 def gap(tags: list[str] | str, start: int, source: str = "plc", **more: str) -> EventDraft:
     event = {"type": "gap", "transition": "open", "source": source, "tags": tags, "start": rfc3339(start), "detected": rfc3339(DETECTED)}
-    return EventDraft({**event, "cause": "link-lost", "detail": "cable pulled", **more}, source)
+    return EventDraft({**event, "cause": "link-lost", "detail": "cable pulled", "due": "not-known", **more}, source)
 
 
 @pytest.mark.urs("URS-DAQ-11")

@@ -160,6 +160,28 @@ def test_it_is_verified_without_a_network_by_the_release_key(folder: Path, tmp_p
     assert (other.returncode, "signed by none of the release keys" in other.stdout) == (1, True)
 
 
+def test_about_says_whether_the_test_runs_of_this_version_are_chained_and_signed(folder: Path, tmp_path: Path, signer: keys.Signer) -> None:
+    key = tmp_path / "release.key.pub"
+    assert "test runs        not looked at: --tests DIR" in called("about", "--key", key).stdout
+    document = released(folder, tmp_path / "evidence", signer)
+    version = document["software"]["version"]
+    good = runs.looked_at(tmp_path / "evidence", version, [signer.public])
+    assert (good.runs, good.result, good.signed_by, good.problems) == (4, "passed", "ebr-gateway-release", ())
+    other = runs.looked_at(tmp_path / "evidence", "9.9.9", [signer.public])
+    assert other.problems == (f"these are the test runs of version {version}, and 9.9.9 is installed",)
+    assert other.signed_by is None
+    (unsigned_,) = runs.looked_at(tmp_path / "evidence", version, []).problems
+    assert "no release key is known" in unsigned_
+    told = json.loads(called("about", "--key", key, "--tests", tmp_path / "evidence", "--json").stdout)["tests"]
+    assert (told["runs"], told["result"]) == (4, "passed")
+    _change(tmp_path / "evidence" / "evidence" / "runs")
+    spoilt = called("about", "--key", key, "--tests", tmp_path / "evidence")
+    assert (spoilt.returncode, "test runs        NOT as they were signed" in spoilt.stdout) == (1, True)
+    assert "evidence/runs/0002.json was changed" in spoilt.stdout
+    nothing = called("about", "--key", key, "--tests", tmp_path / "runs")
+    assert (nothing.returncode, "test runs        NOT as they were signed" in nothing.stdout) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [

@@ -34,6 +34,17 @@ async def test_an_overflow_is_a_gap_for_exactly_its_tag_and_time(tmp_path: Path)
         assert covered == len(gone[1])
 
 
+@pytest.mark.urs("URS-DAQ-11")
+async def test_how_often_the_server_looks_is_what_it_granted_not_what_was_asked_for(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=2) as bench:
+        bench.plc.switches.least_sampling_ms = 250.0
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        assert bench.disk.granted == {0: 250, 1: 250}
+        assert bench.source.rate_ms == 50
+
+
 @pytest.mark.bar("F20")
 async def test_a_queue_of_one_is_an_alarm(bench: Bench) -> None:
     bench.plc.switches.most_queue = 1

@@ -100,6 +100,12 @@ def test_each_difference_from_the_rows_is_a_finding_of_the_batch() -> None:
     assert sorted(plant.differences(), key=str) == [("extra", "WET"), ("missing", "WET"), ("times", "MIX")]
     apart = next(e["evidence"] for e in plant.of("finding", code="steps-differ") if e["evidence"]["difference"] == "times")
     assert (apart["start_apart_s"], apart["end_apart_s"], apart["within_s"], apart["batch"]) == (4.0, 0.0, 2.0, "B1")
+    said = {e["evidence"]["difference"]: e["text"] for e in plant.of("finding", code="steps-differ")}
+    to_do = "find out which is right, and explain it in the batch's record; the record keeps what the PLC's signals told"
+    times = "compared with the PLC's signals, rows of mes.steps tell its start 4.0 s later, its end 0.0 s later; 2 s are agreed"
+    assert said["times"] == f"batch B1, granulator: step MIX/1: {times}: {to_do}"
+    assert said["missing"] == f"batch B1, granulator: step WET/1: the PLC's signals tell it, rows of mes.steps do not: {to_do}"
+    assert said["extra"] == f"batch B1, granulator: step WET: rows of mes.steps tell a run of it, the PLC's signals do not: {to_do}"
     end = plant.of("batch", transition="end")[0]
     assert all(e["caused_by"] <= end["caused_by"] for e in plant.of("finding", code="steps-differ"))
     assert plant.replays()
