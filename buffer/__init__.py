@@ -79,8 +79,9 @@ if TYPE_CHECKING:
     from buffer.newer import newer_than_this
     from buffer.opening import Opened
     from buffer.origin import Origin
+    from buffer.pieces import Piece, Pieces
     from buffer.reader import held_segments, read_journal, segment_firsts
-    from buffer.receipts import Cursor, Depth, Quarantined, Rejected, read_cursors
+    from buffer.receipts import Cursor, Depth, Quarantined, Rejected, read_cursors, read_quarantine
     from buffer.retention import Pruned, Retained
     from buffer.scrub import ScrubRound
     from buffer.segment import Entry
@@ -108,6 +109,8 @@ __all__ = [
     "JournalNewer",
     "Opened",
     "Origin",
+    "Piece",
+    "Pieces",
     "Pressure",
     "Pruned",
     "Quarantined",
@@ -122,6 +125,7 @@ __all__ = [
     "newer_than_this",
     "read_cursors",
     "read_journal",
+    "read_quarantine",
     "read_state",
     "read_watermark",
     "segment_end",
@@ -140,7 +144,8 @@ _HOMES = {
     "catalogue": ("End",),
     "watermarks": ("read_state", "read_watermark"),
     "origin": ("Origin",),
-    "receipts": ("Cursor", "Depth", "Quarantined", "Rejected", "read_cursors"),
+    "pieces": ("Piece", "Pieces"),
+    "receipts": ("Cursor", "Depth", "Quarantined", "Rejected", "read_cursors", "read_quarantine"),
     "retention": ("Pruned", "Retained"),
     "scrub": ("ScrubRound",),
     "space": ("Pressure",),
