@@ -40,15 +40,21 @@ class Comparison:
     def _cut(self, epoch: int, first: int, last: int) -> list[Piece]:
         return list(self._pieces.cut(epoch, first, last))
 
-    async def beyond(self, stream: Stream, last: int | None) -> Compared | None:
-        """Name what the receiver holds beyond the end of an epoch, `last`; None: it is one that nobody here knows. None if nothing."""
-        if last is not None and stream.last <= last:
-            return None
-        made = Compared(stream.epoch, stream.first if last is None else last + 1, stream.last)
-        if last is None:
+    def unknown(self, stream: Stream, *, is_earlier: bool) -> Compared:
+        """Name an epoch that this journal does not know. is_earlier: it began before any that it knows, so nothing here speaks of it."""
+        made = Compared(stream.epoch, stream.first, stream.last, theirs=stream.entries, our_roots=None, their_roots=None)
+        if is_earlier:
+            why = "of an epoch before the first of this journal, which knows nothing of it"
+            made.not_compared.add(stream.first, stream.last, why, stream.entries)
+        else:
             made.extra.add(stream.first, stream.last, "of an epoch that this journal does not know", stream.entries)
-            made.theirs = stream.entries
-            return made
+        return made
+
+    async def beyond(self, stream: Stream, last: int) -> Compared | None:
+        """Name what the receiver holds beyond the end of an epoch, `last`; None if nothing."""
+        if stream.last <= last:
+            return None
+        made = Compared(stream.epoch, last + 1, stream.last)
         asked = list(_windows(made.first, made.last))
         for low, high in dict.fromkeys((asked[0], asked[-1])):
             answer = await self._answer(made, Question(stream.epoch, low, high, COARSE))

@@ -1,7 +1,7 @@
 """Compares a journal with a receiver, from the first question to what was found: all of it, a day, a batch."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,13 +64,22 @@ async def reconciled(
     comparison.gave_up = why
     found = [await comparison.of(*one) for one in ranges]
     if scope.batch is None and scope.day is None:
-        ends = {epoch: last for epoch, (_, last) in pieces.epochs().items()}
-        beyond = [await comparison.beyond(one, ends.get(one.epoch)) for one in streams]
-        found += [one for one in beyond if one is not None]
+        found += [one async for one in _more(comparison, streams, pieces, held_only=scope.held_only)]
     if batch is None:
         return Result(found, comparison.gave_up)
     receipts = await asyncio.to_thread(_receipts, data, asked.uplink, [place for one in batch.records for place in one.entries])
     return Result(found, comparison.gave_up, record_rows(batch, found, receipts), batch.not_here)
+
+
+async def _more(comparison: Comparison, streams: Sequence[Stream], pieces: Pieces, *, held_only: bool) -> AsyncIterator[Compared]:
+    """Yield what the receiver holds beyond what this journal ever had. What is older than all of it concerns only a comparison of all."""
+    ends = {epoch: last for epoch, (_, last) in pieces.epochs().items()}
+    for stream in streams:
+        if stream.epoch in ends:
+            if (found := await comparison.beyond(stream, ends[stream.epoch])) is not None:
+                yield found
+        elif not ends or stream.epoch > min(ends) or not held_only:
+            yield comparison.unknown(stream, is_earlier=bool(ends) and stream.epoch < min(ends))
 
 
 def _ranges(data: Path, zone: str, pieces: Pieces, confirmed: Position, scope: Scope) -> tuple[list[Range], BatchScope | None]:
