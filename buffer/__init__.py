@@ -79,8 +79,9 @@ if TYPE_CHECKING:
     from buffer.newer import newer_than_this
     from buffer.opening import Opened
     from buffer.origin import Origin
+    from buffer.pieces import Piece, Pieces
     from buffer.reader import TOLD, held_segments, read_journal, segment_firsts
-    from buffer.receipts import Cursor, Depth, Quarantined, Rejected, read_cursors
+    from buffer.receipts import Cursor, Depth, Quarantined, Rejected, read_cursors, read_quarantine
     from buffer.retention import Pruned, Retained
     from buffer.scrub import ScrubRound
     from buffer.segment import Entry
@@ -109,6 +110,8 @@ __all__ = [
     "JournalNewer",
     "Opened",
     "Origin",
+    "Piece",
+    "Pieces",
     "Pressure",
     "Pruned",
     "Quarantined",
@@ -123,6 +126,7 @@ __all__ = [
     "newer_than_this",
     "read_cursors",
     "read_journal",
+    "read_quarantine",
     "read_state",
     "read_watermark",
     "segment_end",
@@ -141,7 +145,8 @@ _HOMES = {
     "catalogue": ("End",),
     "watermarks": ("read_state", "read_watermark"),
     "origin": ("Origin",),
-    "receipts": ("Cursor", "Depth", "Quarantined", "Rejected", "read_cursors"),
+    "pieces": ("Piece", "Pieces"),
+    "receipts": ("Cursor", "Depth", "Quarantined", "Rejected", "read_cursors", "read_quarantine"),
     "retention": ("Pruned", "Retained"),
     "scrub": ("ScrubRound",),
     "space": ("Pressure",),

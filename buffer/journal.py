@@ -178,9 +178,9 @@ class Journal:
         days = room / growth if growth else None
         return Usage(used, space.max_bytes, free, used / max(min(space.max_bytes, used + free), 1), days, wal)
 
-    def retained(self, open_since_seq: int | None) -> retention.Retained:
-        """Count the closed segments that retention must leave, by reason. open_since_seq as for `prune`. Reads no file."""
-        return retention.retained(self._store, open_since_seq)
+    def retained(self, open_since_seq: int | None, reconciled: retention.Reconciled | None = None) -> retention.Retained:
+        """Count the closed segments that retention must leave, by reason. Both arguments as for `prune`. Reads no file."""
+        return retention.retained(self._store, open_since_seq, reconciled)
 
     def close(self) -> None:
         """Commit what is queued and close the files, in the writer's own thread. Blocks; may be called twice."""
@@ -239,16 +239,18 @@ class Journal:
         """
         return self.receipts.acknowledge(name, epoch, through, digest)
 
-    def prune(self, open_since_seq: int | None, *, clock_verified: bool = True) -> Pruned | None:
+    def prune(
+        self, open_since_seq: int | None, *, clock_verified: bool = True, reconciled: retention.Reconciled | None = None
+    ) -> Pruned | None:
         """Remove the segments that the last call returned, and name those that may go now; None if none.
 
         The caller appends an audit event with `Pruned.audit()` and calls again (at once, if space is short): files go only after
         something has been committed since they were named. open_since_seq: smallest seq of this epoch that an open batch needs.
-        clock_verified: without it no segment is old enough to go. Blocks until the writer thread has done it.
+        clock_verified: without it no segment is old enough to go. reconciled: which segments were found equal at every receiver that is
+        to be compared with; None: nobody is waited for. Blocks until the writer thread has done it.
         """
-        return self._writer.do(
-            partial(retention.prune, self._store, self._retain_s, open_since_seq, clock_verified=clock_verified)
-        ).result()
+        prune = partial(retention.prune, self._store, self._retain_s, open_since_seq)
+        return self._writer.do(partial(prune, clock_verified=clock_verified, reconciled=reconciled)).result()
 
     def checkpoint(self, signer: Signer, cause: str = "interval") -> dict[str, Any] | None:
         """Sign the tree over everything committed so far: the `checkpoint` event that the caller appends. None if nothing is new.

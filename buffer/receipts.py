@@ -81,6 +81,14 @@ def read_cursors(directory: Path) -> dict[str, Cursor]:
     return {name: Cursor(bool(required), epoch, seq) for name, required, epoch, seq in rows}
 
 
+def read_quarantine(directory: Path, uplink: str) -> list[Quarantined]:
+    """Read what of an uplink lies in quarantine, held and disposed, from a journal's folder, running or not. Raises sqlite3.Error."""
+    path = directory / "journal.db"
+    sql = "SELECT uplink, epoch, seq, code, retry, reason, ticks, state FROM quarantine WHERE uplink = ? ORDER BY epoch, seq"
+    with closing(sqlite.reader(path, closed=not path.with_name("journal.db-wal").exists())) as db:
+        return [Quarantined(*row) for row in db.execute(sql, (uplink,))]
+
+
 class Receipts:
     """Cursors and quarantine in memory, for any thread. `save` belongs to the writer thread; dirty: something is to be saved."""
 

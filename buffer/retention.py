@@ -1,7 +1,7 @@
 """Decide which closed segments may go, and remove them.
 
-A segment may go when every required receiver has confirmed it, nothing in it is in quarantine, no open batch and no hold needs it, and
-retain_days are over or the space is needed. Nothing unconfirmed is ever removed.
+A segment may go when every required receiver has confirmed it, and was found to hold the same where that is asked for; nothing in it is in
+quarantine, no open batch and no hold needs it, and retain_days are over or the space is needed. Nothing unconfirmed is ever removed.
 
 A segment goes in two steps: a call of `prune` names it and returns the content of the audit event; the next call, once an entry has been
 committed after that, removes the file. So no segment is gone without its audit entry.
@@ -53,11 +53,17 @@ class Pruned:
         }
 
 
-def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_verified: bool = True) -> Pruned | None:
+Reconciled = Callable[[int, int], bool]
+"""(epoch, first entry of a segment) -> whether every receiver that is to be compared with was found to hold the same."""
+
+
+def prune(
+    store: Store, retain_s: float, open_since_seq: int | None, *, clock_verified: bool = True, reconciled: Reconciled | None = None
+) -> Pruned | None:
     """Remove the segments that the last call named, and name those that may go now; None if none. Writer thread.
 
     A clock that is not verified makes no segment old enough to go, and gives none that is closed meanwhile a date. A segment that was
-    closed at an impossible time is as old as the first call with a verified clock.
+    closed at an impossible time is as old as the first call with a verified clock. reconciled: None: nobody is waited for.
     """
     _remove_named(store)
     if clock_verified:
@@ -65,7 +71,8 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_ve
         store.dated = {(segment.epoch, segment.first) for segment in store.view.segments if segment.state == "closed"}
     else:
         _doubt(store)
-    named, early = _named(store, retain_s, open_since_seq, clock_verified=clock_verified)
+    needed = _needs(store, open_since_seq, reconciled)
+    named, early = _named(store, retain_s, needed, clock_verified=clock_verified)
     if not named:
         return None
     store.pending_removal = {(segment.epoch, segment.first): store.view.last for segment in named}
@@ -73,9 +80,9 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_ve
     return Pruned(named[0].epoch, named[0].first, named[-1].last or 0, sum(segment.file_bytes for segment in named), roots, early)
 
 
-def _named(store: Store, retain_s: float, open_since_seq: int | None, *, clock_verified: bool) -> tuple[list[Segment], bool]:
+def _named(store: Store, retain_s: float, needed: Callable[[Segment], bool], *, clock_verified: bool) -> tuple[list[Segment], bool]:
     """Choose the oldest segments that may go, one range without holes: an audit entry speaks of it. Also: whether one is not yet old."""
-    excess, needed = store.space.excess_bytes(), _needs(store, open_since_seq)
+    excess = store.space.excess_bytes()
     named: list[Segment] = []
     early = False
     for segment in store.view.segments:
@@ -113,7 +120,7 @@ def _held(hold: Hold, segment: Segment) -> bool:
     return (epoch, first) <= (segment.epoch, segment.last or 0) and (end is None or (epoch, end) >= (segment.epoch, segment.first))
 
 
-def _needs(store: Store, open_since_seq: int | None) -> Callable[[Segment], bool]:
+def _needs(store: Store, open_since_seq: int | None, reconciled: Reconciled | None) -> Callable[[Segment], bool]:
     """Return a function that is True for a closed segment that must stay, whatever its age and the space."""
     confirmed = min((cursor.at for cursor in store.receipts.cursors().values() if cursor.required), default=None)
     refused = {(item.epoch, first_of(item.seq)) for item in store.receipts.quarantined() if item.state == "held"}
@@ -124,7 +131,7 @@ def _needs(store: Store, open_since_seq: int | None) -> Callable[[Segment], bool
         last = item.last or 0
         if (confirmed is not None and confirmed < (item.epoch, last)) or (item.epoch, item.first) in refused:
             return True
-        if any(_held(hold, item) for hold in holds):
+        if any(_held(hold, item) for hold in holds) or (reconciled is not None and not reconciled(item.epoch, item.first)):
             return True
         if open_since_seq is None:
             return False
@@ -143,9 +150,10 @@ class Retained(NamedTuple):
     holds: int
     open_batch: int
     unconfirmed: int
+    not_reconciled: int = 0
 
 
-def retained(store: Store, open_since_seq: int | None) -> Retained:
+def retained(store: Store, open_since_seq: int | None, reconciled: Reconciled | None = None) -> Retained:
     """Count what must stay now, whatever retain_days and max_bytes allow. Any thread; reads no file."""
     with store.view.lock:
         closed = [segment for segment in store.view.segments if segment.state == "closed"]
@@ -159,7 +167,8 @@ def retained(store: Store, open_since_seq: int | None) -> Retained:
     unconfirmed = (
         0 if confirmed is None else len(closed) - bisect_right(closed, confirmed, key=lambda segment: (segment.epoch, segment.last or 0))
     )
-    return Retained(len(closed), _held_among(closed, store.holds.values()), open_batch, unconfirmed)
+    differing = 0 if reconciled is None else sum(not reconciled(segment.epoch, segment.first) for segment in closed)
+    return Retained(len(closed), _held_among(closed, store.holds.values()), open_batch, unconfirmed, differing)
 
 
 def _held_among(closed: list[Segment], holds: Iterable[Hold]) -> int:

@@ -239,6 +239,7 @@ class Uplink(Model):
     profile: Literal["entries", "records"] = "entries"
     required: bool = True
     receipts: bool = True
+    reconcile: bool = False  # compare each day and after each batch; nothing is pruned before it was found equal there
     version: Literal["5", "3.1.1"] = "5"
     topic: str | None = None
     client_id: Annotated[str, Field(pattern=r"^[^\s+#\x00-\x1f]{1,128}$")] | None = None

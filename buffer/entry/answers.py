@@ -55,6 +55,54 @@ class Online(Open):
     held: list[Run] = []
 
 
+class HeldStream(Open):
+    """One epoch of which the receiver holds entries: the first, the last, and how many."""
+
+    epoch: Seq
+    first: Seq
+    last: Seq
+    entries: Annotated[int, Field(ge=0)]
+
+
+class HeldStreams(Open):
+    """Every epoch of a gateway of which the receiver holds entries, as it holds them now."""
+
+    gateway: Gateway
+    streams: Annotated[list[HeldStream], Field(max_length=1_000)]
+
+
+class RefusedEntry(Open):
+    """An entry of the range that the receiver refused, and that is not held."""
+
+    seq: Seq
+    code: Code
+
+
+class AbsentRange(Open):
+    """Entries of the range that are not held, and why: never had, as the gateway did not hold them any more; or pruned by a rule."""
+
+    first: Seq
+    last: Seq
+    why: Literal["never-had", "pruned"]
+
+
+class HeldSpans(Open):
+    """What the receiver holds of entries `from` to `to` of an epoch, as it lies there now, cut at multiples of `width`.
+
+    spans: of each cut, in order, how many entries are held, and the RFC 6962 root over SHA-256(0x00 and the entry's bytes) of each, in the
+    order of their numbers; of none the SHA-256 of nothing. A refused entry is not held: it stands in `rejected`.
+    """
+
+    gateway: Gateway
+    epoch: Seq
+    from_: Annotated[Seq, Field(alias="from")]
+    to: Seq
+    width: Annotated[int, Field(ge=1, le=4_096)]
+    spans: Annotated[list[tuple[Annotated[int, Field(ge=0)], Hex64]], Field(max_length=64)]
+    rejected: Annotated[list[RefusedEntry], Field(max_length=1_000)] = []
+    absent: Annotated[list[AbsentRange], Field(max_length=1_000)] = []
+
+
 ANSWERS: dict[str, tuple[type[Open], dict[str, object]]] = {
     "receipt": (
         Receipt,
@@ -77,6 +125,26 @@ ANSWERS: dict[str, tuple[type[Open], dict[str, object]]] = {
             "first": 1,
             "last": 4711,
             "held": [[1795332189, 1, 4711]],
+        },
+    ),
+    "held-streams": (
+        HeldStreams,
+        {"gateway": "lyon/granulation-2", "streams": [{"epoch": 1795332189, "first": 1, "last": 4711, "entries": 4710}]},
+    ),
+    "held-spans": (
+        HeldSpans,
+        {
+            "gateway": "lyon/granulation-2",
+            "epoch": 1795332189,
+            "from": 1,
+            "to": 4711,
+            "width": 4096,
+            "spans": [
+                [4096, "9d0e6b2fb1d24a0c4f9c7a55e1b6d3a8c0f2e4a697b81d3c5e7f90a1b2c3d4e5"],
+                [614, "1b4c7d0a3e6f9205c8b1e4d7a0f3c6998257e4b1d0c3f6a9827d5e8b1a4c7f02"],
+            ],
+            "rejected": [{"seq": 4705, "code": "unknown-parameter"}],
+            "absent": [],
         },
     ),
 }

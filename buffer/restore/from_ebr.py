@@ -93,9 +93,35 @@ class EbrStore:
         sql = "SELECT COUNT(*) FROM entries WHERE gateway = ? AND (epoch, seq) > (?, ?)"
         return int(self._db.execute(sql, (self.gateway, at.epoch, at.seq)).fetchone()[0])
 
+    def streams(self) -> Iterator[tuple[int, int, int, int]]:
+        """Yield (epoch, first, last, count) of what is held."""
+        sql = "SELECT epoch, MIN(seq), MAX(seq), COUNT(*) FROM entries WHERE gateway = ? GROUP BY epoch ORDER BY epoch"
+        yield from self._db.execute(sql, (self.gateway,))
+
+    def leaves(self, epoch: int, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (seq, leaf hash) of the entries from `first` to `last`, of the bytes as they lie there, each as often as it does."""
+        sql = "SELECT seq, CAST(payload AS BLOB) FROM entries WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+        for seq, payload in self._db.execute(sql, (self.gateway, epoch, first, last)):
+            yield seq, chain.leaf(payload or b"")
+
+    def rejected_codes(self, epoch: int, first: int, last: int, most: int) -> Iterator[tuple[int, str]]:
+        """Yield (seq, code) of the entries that the EBR refused to store."""
+        if self._has("rejected"):
+            sql = "SELECT seq, code FROM rejected WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+            yield from self._db.execute(sql, (self.gateway, epoch, first, last, most))
+
+    def never_had(self, epoch: int, first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
+        """Yield (first, last) of what the EBR notes that it could never have: no gateway held it any more."""
+        if self._has("missing"):
+            sql = "SELECT first, last FROM missing WHERE gateway = ? AND epoch = ? AND last >= ? AND first <= ? ORDER BY first LIMIT ?"
+            yield from self._db.execute(sql, (self.gateway, epoch, first, last, most))
+
+    def _has(self, table: str) -> bool:
+        return self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
+
     def rejected(self, epoch: int, seq: int) -> bool:
         """Return True if the EBR refused to store this entry."""
-        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'rejected'").fetchone():
+        if not self._has("rejected"):
             return False
         sql = "SELECT 1 FROM rejected WHERE gateway = ? AND epoch = ? AND seq = ?"
         return self._db.execute(sql, (self.gateway, epoch, seq)).fetchone() is not None

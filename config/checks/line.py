@@ -292,6 +292,11 @@ def _uplink(parts: ParsedFolder, at: Path_, uplink: Uplink) -> None:
     written = parts.document.data["uplink"][at[1]]
     if not uplink.receipts and written.get("required", False):
         parts.document.error((*at, "receipts"), "without receipts nothing proves that an entry arrived: it can not be required")
+    if uplink.reconcile and (uplink.kind, uplink.profile) != ("https", "entries"):
+        text = "only a receiver of entries by https can be asked what it holds; for another: ebr-gateway reconcile LINE --ebr URL or STORE"
+        parts.document.error((*at, "reconcile"), text)
+    if uplink.reconcile and not (uplink.required and uplink.receipts):
+        parts.document.error((*at, "reconcile"), "what is compared is what receipts confirmed: it needs required and receipts")
     if uplink.kind == "https" and "version" in written:
         parts.document.error((*at, "version"), "version is one of MQTT; https has none")
     for key in ("topic", "client_id"):

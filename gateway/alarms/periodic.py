@@ -17,7 +17,10 @@ RUNS = ("verification", "restore-test")
 SIGNED = {"access-report": "access-review", "periodic-review": "periodic-review"}
 """Type of a document -> what it does once somebody of role qa has signed it."""
 WATCHED = (*RUNS, "access-review", "audit-review", "periodic-review")
-KEPT = (*RUNS, "installation-qualification", "operational-qualification", "performance-qualification", "periodic-review")
+KEPT = (
+    *(*RUNS, "installation-qualification", "operational-qualification", "performance-qualification", "periodic-review"),
+    "reconciliation",
+)
 """Types of documents of which the newest is remembered, however long ago it was made."""
 CODE = {"verification": "verification-overdue", "restore-test": "restore-test-overdue"}
 """What is overdue -> the code of its finding; of a review `review-overdue`."""

@@ -53,9 +53,9 @@ class AuditTrail:
         parts = event_bodies.parts({"type": "document", **told, "site_zone": self._zone})
         await asyncio.gather(*[self._append(part) for part in parts])  # all at the call: nothing comes between them
 
-    async def made_document(self, told: Mapping[str, Any]) -> None:
-        """Append the head of a document that lies elsewhere as a file, with its digest; on disk when it returns."""
-        await self._append({**told, "site_zone": self._zone})
+    async def made_document(self, told: Mapping[str, Any], *, watermark: tuple[str, Mapping[str, Any]] | None = None) -> None:
+        """Append the head of a document that lies elsewhere as a file, with its digest; on disk when it returns. watermark: as `record`."""
+        await self._append({**told, "site_zone": self._zone}, watermark=watermark)
 
     def key_changed(self, event: Mapping[str, Any], public: str, by: Actor | None = None) -> Awaitable[None]:
         """Append a change of the signing key, and in the same transaction that `public` signs from now on."""

@@ -114,6 +114,7 @@ def _uplink(uplink: Uplink) -> dict[str, Any]:
         **_way(uplink.endpoint, uplink.tls),
         "receipts": uplink.receipts,
         "required": uplink.required,
+        **({"reconcile": True} if uplink.reconcile else {}),
         "authentication": "none" if uplink.user is None else "user and password",
     }
 

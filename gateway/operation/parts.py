@@ -16,6 +16,7 @@ from gateway.evidence.backups import Backups
 from gateway.evidence.checkpoints import Checkpoints
 from gateway.evidence.holds import Holds
 from gateway.evidence.keyring import Keyring
+from gateway.evidence.reconciled import Reconciled
 from gateway.intake import Intake
 from gateway.notify import Notifier
 from gateway.operation.folder import Folder
@@ -27,6 +28,7 @@ class Parts:
     """The objects of one running line. The runtime makes them and keeps them running; status and commands only use them.
 
     folder: what was found of the line folder on disk. broken: parts that failed and are started again, with the reason.
+    reconciled: what was found equal at the receivers that are to be compared with.
     """
 
     line: Line
@@ -47,3 +49,4 @@ class Parts:
     folder: Folder
     notifiers: list[Notifier] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
+    reconciled: Reconciled = field(default_factory=Reconciled)

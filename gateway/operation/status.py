@@ -153,7 +153,8 @@ class Status:
         """Count closed segments, and how many must be kept for which reason; a segment may have several."""
         journal = self._parts.journal
         holds = list(journal.holds.all())
-        return {**journal.retained(self._parts.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
+        counts = journal.retained(self._parts.fold.open_since(), self._parts.reconciled.holds)._asdict()
+        return {**counts, "held": holds[:MOST_NAMED], "held_count": len(holds)}
 
     def _source(self, name: str) -> dict[str, Any]:
         port, gaps = self._parts.intake.ports[name], self._parts.fold.open_gaps(name)

@@ -138,6 +138,7 @@ def _kept(kept: Mapping[str, Any]) -> str:
         f"{kept['holds']:,} for {_of(kept['held_count'], 'hold', 'holds')}{names}" if kept["held_count"] else "0 for holds",
         f"{kept['open_batch']:,} for an open batch",
         f"{kept['unconfirmed']:,} not confirmed yet",
+        *([f"{kept['not_reconciled']:,} not found equal at the receiver yet"] if kept.get("not_reconciled") else []),
     ]
     return f"of {_of(kept['closed'], 'closed segment', 'closed segments')}: {', '.join(reasons)}"
 

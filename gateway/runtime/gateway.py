@@ -27,6 +27,7 @@ from gateway.evidence.backups import Backups
 from gateway.evidence.checkpoints import Checkpoints
 from gateway.evidence.holds import Holds
 from gateway.evidence.keyring import Keyring
+from gateway.evidence.reconciled import Reconciled
 from gateway.evidence.witness import Witness
 from gateway.intake import Intake, software_version
 from gateway.interfaces import whole
@@ -125,6 +126,7 @@ class Gateway:
             backups=None if line.backup is None else Backups(line, line.backup, audit.record, self.event),
             changes=Register(self._surroundings(line, fold, keyring)),
             registered=self._chosen.registered,
+            reconciled=Reconciled([uplink.name for uplink in line.uplinks if uplink.reconcile], marks.get("reconciled")),
             folder=Folder(line.folder, edited.sums(line.files), None if self._chosen.controlled else how_to_restart(line.folder)),
         )
         self._parts.notifiers.extend(

@@ -48,7 +48,8 @@ class Retention:
     async def _prune(self) -> None:
         """Remove all that nothing needs. Each call names what may go; its files go at the next, when the audit entry is on disk."""
         parts = self._parts
-        prune = partial(parts.journal.prune, clock_verified=parts.clock.stamp().status not in UNVERIFIED)
+        verified = parts.clock.stamp().status not in UNVERIFIED
+        prune = partial(parts.journal.prune, clock_verified=verified, reconciled=parts.reconciled.holds)
         while (pruned := await asyncio.to_thread(prune, parts.fold.open_since())) is not None:
             await parts.audit.record("prune", pruned.audit())
 

@@ -26,6 +26,7 @@ from gateway.runtime.choosing import Chosen
 from gateway.runtime.folder_watch import FolderWatch
 from gateway.runtime.isolate import Crashed, contained, telling
 from gateway.runtime.periodic_watch import PeriodicWatch
+from gateway.runtime.reconciling import Reconciling
 from gateway.runtime.retention import Retention
 from gateway.runtime.source import SourceWork
 from gateway.runtime.stamping import Stamping, Unreadable
@@ -103,6 +104,9 @@ def tasks(
     if parts.line.periodic is not None:  # what is done from time to time was done
         watch = PeriodicWatch(parts.line.periodic, lambda: parts.fold.state.periodic, lambda: parts.fold.findings.found, event)
         table["periodic"] = partial(watch.run, lambda: parts.clock.stamp().ticks)
+    for uplink in parts.line.uplinks:
+        if uplink.reconcile:  # what the receiver holds is what is held here
+            table[f"reconciliation {uplink.name}"] = Reconciling(parts, uplink, event).run
     folder = FolderWatch(parts.folder, parts.line.data, lambda: parts.clock.stamp().ticks)
     table["line folder"] = folder.run  # what is edited there is not what runs, and whoever looks is told
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told

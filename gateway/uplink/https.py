@@ -37,7 +37,7 @@ class Https(Transport):
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
         self._uplink, self._secure = uplink, urlsplit(uplink.endpoint).scheme == "https"
-        self._base = f"{uplink.endpoint.rstrip('/')}/gateways/{'/'.join(quote(part, safe='') for part in gateway.split('/'))}"
+        self.base = f"{uplink.endpoint.rstrip('/')}/gateways/{'/'.join(quote(part, safe='') for part in gateway.split('/'))}"
         self._identity = tls.Identity(uplink.tls if self._secure else None, folder, uplink.password)
         self._session: aiohttp.ClientSession | None = None
         self._page_bytes, self._page_entries = PAGE_BYTES, PAGE_ENTRIES
@@ -74,7 +74,7 @@ class Https(Transport):
         """PUT one page. A page that is not accepted is halved until the one entry is found, which then counts as handed over."""
         page = self._cut(entries)
         first, last = page[0], page[-1]
-        url = f"{self._base}/epochs/{first.epoch}/entries/{first.seq}-{last.seq}"
+        url = f"{self.base}/epochs/{first.epoch}/entries/{first.seq}-{last.seq}"
         held = {HELD: ", ".join(f"{epoch}/{low}-{high}" for epoch, low, high in self.online.held)}
         status, answer, headers = await self.exchange("PUT", url, b"\n".join(entry.payload for entry in page) + b"\n", held)
         what = outcome(status, headers.get("Retry-After"))
@@ -99,7 +99,7 @@ class Https(Transport):
 
     async def live(self, entries: Sequence[Entry]) -> None:
         """POST copies; the receiver's answer is ignored."""
-        status, _, headers = await self.exchange("POST", f"{self._base}/live", b"\n".join(entry.payload for entry in entries) + b"\n")
+        status, _, headers = await self.exchange("POST", f"{self.base}/live", b"\n".join(entry.payload for entry in entries) + b"\n")
         if status == 429 or status >= 500:
             outcome(status, headers.get("Retry-After"))
 

@@ -35,6 +35,18 @@ def test_only_what_every_required_uplink_has_confirmed_is_pruned_whole_segments_
     journal.close()
 
 
+@pytest.mark.urs("URS-BUF-06")
+def test_what_was_not_found_equal_at_the_receiver_stays_alone_whatever_the_space(tmp_path: Path) -> None:
+    journal = filled(tmp_path, max_bytes=1)
+    confirm(journal, 9000)
+    assert journal.prune(None, reconciled=lambda _epoch, _first: False) is None
+    assert journal.retained(None, lambda _epoch, _first: False).not_reconciled == 2
+    pruned = journal.prune(None, reconciled=lambda _epoch, first: first == 4_097)
+    assert pruned is not None
+    assert (pruned.first, pruned.last) == (4_097, 8_192), "one that differs keeps itself, and not what comes after it"
+    journal.close()
+
+
 def test_retain_days_keep_and_max_bytes_overrides_them(tmp_path: Path) -> None:
     journal = filled(tmp_path, retain_s=86_400.0)
     confirm(journal, 9000)

@@ -47,7 +47,7 @@ def reviewed(given: Given, period: Span) -> dict[str, Any]:
     topics = [
         of_record.holding(made),
         *(of_held(topic, whole=whole) for topic in _of_journal(made, months)),
-        of_record.reconciliation(),
+        of_record.reconciliation(made, kept, period.begin),
         of_record.copies(made, kept, days, given.at),
         of_record.certificates(made, certificates(given.line) if given.line else None, given.keys),
         of_record.room(_room(given, made)),

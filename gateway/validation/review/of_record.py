@@ -170,12 +170,25 @@ def clock(made: Gathered) -> Topic:
     return Topic("clock", "Clock", verdict, found, blocks, {"statuses": dict(made.statuses), "set": made.rows["clock"].count})
 
 
-def reconciliation() -> Topic:
-    """Counts and digests against the EBR, which the product does not compare yet."""
-    text = (
-        "The product does not compare its entries with what the EBR holds (it has its receipts alone). Ask the EBR for its counts, by hand."
-    )
-    return Topic("reconciliation", "Reconciliation with the EBR", NOT_CHECKED, "not built", [Text(text, marked=True)], {})
+def reconciliation(made: Gathered, kept: Kept, begin: int) -> Topic:
+    """What the last comparison of all with the EBR came to, and how often it differed, or could not be made."""
+    newest = kept.newest.get("reconciliation")
+    differed, late = (_alarms(made, code) for code in ("reconcile-differs", "reconcile-overdue"))
+    if newest is None or newest["ticks"] < begin:
+        text = "No comparison of all entries with what the EBR holds is recorded in this time: `ebr-gateway reconcile LINE --to DIR`."
+        return Topic("reconciliation", "Reconciliation with the EBR", NOT_CHECKED, "none was recorded", [Text(text, marked=True)], {})
+    result = str(newest["result"])
+    verdict = LOOK if result == "finding" or differed else IN_ORDER if result == "passed" and not late else NOT_CHECKED
+    found = f"the last one, {day(newest['ticks'])}: {result}; differed {differed} times, overdue {late} times"
+    values = [("Last comparison of all", day(newest["ticks"])), ("Its result", result), ("Document", str(newest["id"]))]
+    values += [("Alarms reconcile-differs", str(differed)), ("Alarms reconcile-overdue", str(late))]
+    facts = {"last": {name: newest[name] for name in ("id", "sha256", "result")}, "differed": differed, "overdue": late}
+    return Topic("reconciliation", "Reconciliation with the EBR", verdict, found, [NamedValues(values)], facts)
+
+
+def _alarms(made: Gathered, code: str) -> int:
+    tally = made.findings.get((code, "alarm"))
+    return tally.count if tally else 0
 
 
 def copies(made: Gathered, kept: Kept, days: Mapping[str, float] | None, now: int) -> Topic:

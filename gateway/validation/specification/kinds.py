@@ -12,6 +12,7 @@ from gateway.intake.push import BODY_S, MAX_BODY_BYTES
 from gateway.listening.bounds import BURST, REQUESTS_PER_S
 from gateway.listening.port import IN_ALL, PER_PEER
 from gateway.operation.views import MADE_PER_S
+from gateway.reconciliation.answer import MOST_SPANS
 from gateway.uplink.bounded_client import MAX_PACKET_BYTES
 from gateway.uplink.forward import REFUSED_WAIT_S
 from gateway.uplink.http_status import LONGEST_RETRY_AFTER_S
@@ -115,6 +116,7 @@ _UPLINK_TESTS = (
     ("send a receipt with a wrong digest", "alarm `uplink-receipt-digest-mismatch`, nothing moves"),
     ("show a certificate that the other side does not trust", "alarm `uplink-certificate`, nothing is sent"),
     ("send the same page twice", "success, held once"),
+    ("change one entry in a copy of the receiver's store, `ebr-gateway reconcile LINE --ebr COPY`", "the entry is named; exit 1"),
 )
 _MQTT = (
     f"QoS 1, at most {MAX_INFLIGHT} messages without PUBACK, or the broker's Receive Maximum; entries not retained, no expiry",
@@ -137,6 +139,13 @@ _ENTRIES = (
 _RECORDS = (
     f"records one after the other: the entries with an event of type {', '.join(sorted(TYPES))}, each as its stored bytes; no chain",
     f"an order or batch that is not known yet: asked again every {ORDER_AGAIN_S:.0f} s for {ORDER_PATIENCE_S / 60:.0f} minutes",
+)
+
+
+_HELD = (
+    "asked what it holds, by count and Merkle root: GET /gateways/{site}/{line}/reconcile, on demand, and with `reconcile = true` "
+    f"each day and within an hour after a batch's end; an answer has at most {MOST_SPANS} roots and {MAX_RECEIPT_BYTES:,} bytes, and comes "
+    f"within {ATTEMPT_S:.0f} s; with `reconcile = true` nothing is pruned before it was found equal"
 )
 
 
@@ -180,7 +189,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "uplink-mqtt-entries": _uplink("MQTT", *_MQTT, *_ENTRIES),
     "uplink-mqtt-records": _uplink("MQTT", *_MQTT, *_RECORDS),
-    "uplink-https-entries": _uplink("HTTPS", *_HTTPS, *_ENTRIES),
+    "uplink-https-entries": _uplink("HTTPS", *_HTTPS, *_ENTRIES, _HELD),
     "uplink-https-records": _uplink("HTTPS", *_HTTPS, *_RECORDS),
     "push": Kind(
         direction="in",

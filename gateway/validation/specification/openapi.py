@@ -5,6 +5,7 @@ from typing import Any
 
 from config import Line, Push, Uplink
 from config.sections import Web
+from gateway.reconciliation.answer import MOST_SPANS, WIDTHS
 from gateway.uplink.https import HELD
 from gateway.validation.specification.messages import order_schemas
 from gateway.validation.specification.reactions import Reaction, of_push, to_pages, to_records
@@ -15,13 +16,17 @@ FORM_VERSION = "1"
 """As the schemas': within it the form only grows. Which release speaks it stands in the specification."""
 LINES = "application/x-ndjson"
 LONG_RUN = 20
+HELD_ANSWERS = ("uplink-held-streams", "uplink-held-spans")
 Json = dict[str, Any]
 
 
 def uplink(line: Line, settings: Uplink) -> Json:
     """Return what the receiver of an HTTPS uplink has to serve."""
     paths = _entries() if settings.profile == "entries" else _records()
-    names = ("entry-event", *(("entry-readings", "uplink-receipt") if settings.profile == "entries" else ("uplink-outcome",)))
+    names = (
+        "entry-event",
+        *(("entry-readings", "uplink-receipt", *HELD_ANSWERS) if settings.profile == "entries" else ("uplink-outcome",)),
+    )
     about = "What the receiver serves and this gateway calls. Rules that bind both sides beyond each single request: docs/uplink.md."
     security: list[Json] = [] if settings.user is None else [{"basic": []}]
     schemes = {} if settings.user is None else {"basic": {"type": "http", "scheme": "basic"}}
@@ -98,7 +103,32 @@ def _entries() -> Json:
         "responses": {"204": {"description": "any answer will do; 429 and 5xx are a pause"}},
     }
     base = "/gateways/{site}/{line}"
-    return {f"{base}/epochs/{{epoch}}/entries/{{first}}-{{last}}": {"put": put}, f"{base}/live": {"post": post}}
+    pages_of = f"{base}/epochs/{{epoch}}/entries/{{first}}-{{last}}"
+    return {pages_of: {"put": put}, f"{base}/live": {"post": post}, f"{base}/reconcile": {"get": _reconcile(where)}}
+
+
+def _reconcile(where: list[Json]) -> Json:
+    """Describe the question what is held: epochs without a query, counts and roots with one."""
+    answers = [{"$ref": f"{REF}{name}"} for name in HELD_ANSWERS]
+    numbers = ("epoch", "from", "to", "width")
+    about = "without any: every epoch that is held; with all: the entries `from` to `to` of an epoch, cut at multiples of `width`"
+    most = {"width": {"type": "integer", "enum": list(WIDTHS)}}
+    return {
+        "operationId": "getHeld",
+        "summary": "What the receiver holds now, by count and Merkle root",
+        "description": f"Query: {about}, at most {MOST_SPANS} of them. Computed from what lies there, never from what is remembered of it.",
+        "parameters": [
+            *where,
+            *(
+                {"name": name, "in": "query", "required": False, "schema": most.get(name, {"type": "integer", "minimum": 1})}
+                for name in numbers
+            ),
+        ],
+        "responses": {
+            "200": {"description": "what is held", "content": {"application/json": {"schema": {"oneOf": answers}}}},
+            "404": {"description": "the question is not known: nothing is compared, and never taken for equal; `reconcile-overdue`"},
+        },
+    }
 
 
 def _records() -> Json:

@@ -18,7 +18,7 @@ FILE = "gateway/interfaces/release.json"
 SCHEMAS: Mapping[str, tuple[str, ...]] = {
     "uplink-mqtt-entries": ("entry-readings", "entry-event", "uplink-receipt", "uplink-online"),
     "uplink-mqtt-records": ("entry-event", "uplink-outcome", "uplink-online"),
-    "uplink-https-entries": ("entry-readings", "entry-event", "uplink-receipt"),
+    "uplink-https-entries": ("entry-readings", "entry-event", "uplink-receipt", "uplink-held-streams", "uplink-held-spans"),
     "uplink-https-records": ("entry-event", "uplink-outcome"),
     "push": ("push-answer", "error"),
     "page": ("status", "values", "error"),

@@ -13,7 +13,7 @@ from buffer.archive.happenings import Happening, happenings
 from buffer.times import from_rfc3339
 from config import Equipment, FromTag, Line
 from gateway.context import edges_of
-from gateway.validation.tracing.kept_stamps import KeptStamps
+from gateway.entries.kept_stamps import KeptStamps
 from gateway.validation.tracing.source_events import BACK, Asked, row_told
 
 Json = dict[str, Any]

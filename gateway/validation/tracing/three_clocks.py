@@ -11,8 +11,8 @@ from typing import Any
 from buffer.archive.happenings import Happening
 from buffer.times import TICKS_PER_S, from_rfc3339, rfc3339
 from config import Line
+from gateway.entries.kept_stamps import Kept, KeptStamps, Outside
 from gateway.validation.tracing.batch_events import Gathered, MesRow, gather, instant_of, question
-from gateway.validation.tracing.kept_stamps import Kept, KeptStamps, Outside
 from gateway.validation.tracing.origin import NotThere
 from gateway.validation.tracing.source_events import Asked, find, joined
 

@@ -5,13 +5,16 @@ import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import orjson
 from aiohttp import web
 
+from simulators.ebr import reconcile
 from simulators.ebr.base import read_header
 from simulators.ebr.entry import Unreadable, read
+from simulators.ebr.receive.injected_faults import InjectedFaults
 from simulators.ebr.receive.receiver import Receiver
 
 MAX_BODY_BYTES = 16_777_216
@@ -48,6 +51,10 @@ def application(receiver: Receiver, folder: Path, index: Callable[[], str], *, r
             raise web.HTTPNotFound
         return web.FileResponse(path)
 
+    async def held(request: web.Request) -> web.StreamResponse:
+        return await _held(request, receiver)
+
+    app.router.add_get("/gateways/{site}/{line}/reconcile", held)
     if receives:
         app.router.add_put("/gateways/{site}/{line}/epochs/{epoch:\\d{1,15}}/entries/{first:\\d{1,15}}-{last:\\d{1,15}}", entries)
         app.router.add_post("/gateways/{site}/{line}/live", live)
@@ -77,12 +84,45 @@ async def _entries(request: web.Request, receiver: Receiver) -> web.Response:
     poisoned = any(line_seq in script.refuse for line_seq in _seqs(request)) and script.poison_422
     if poisoned and len(lines) > 1:
         return web.json_response({"error": "an entry of this page is not accepted"}, status=422)
-    gateway = f"{unquote(request.match_info['site'])}/{unquote(request.match_info['line'])}"
+    gateway = _gateway(request)
     await receiver.hear(gateway, read_header(request.headers["EBR-Gateway-Held"]) if "EBR-Gateway-Held" in request.headers else None)
     taken = await receiver.take(lines)
     taken.answered = {(gateway, int(request.match_info["epoch"]))}
     receipts = await receiver.receipts(taken)
     return web.json_response(receipts[0], status=422 if poisoned else 200) if receipts else _hang_up(request)
+
+
+async def _held(request: web.Request, receiver: Receiver) -> web.StreamResponse:
+    """Say what is held of a gateway: its epochs, or of a range counts and roots. Reading alone, so the pages' port answers it, too."""
+    gateway, asked, path = _gateway(request), request.query, receiver.store.path
+    try:
+        if asked:
+            epoch, first, last = (int(asked[name]) for name in ("epoch", "from", "to"))
+            told = await asyncio.to_thread(reconcile.spans, path, gateway, epoch, first, last, int(asked.get("width", reconcile.WIDEST)))
+        else:
+            told = await asyncio.to_thread(reconcile.streams, path, gateway)
+    except (KeyError, ValueError) as error:
+        return web.json_response({"error": f"not understood: {error}"}, status=400)
+    return await _shaped(request, receiver.script, told)
+
+
+async def _shaped(request: web.Request, script: InjectedFaults, told: dict[str, Any]) -> web.StreamResponse:
+    """Answer with the injected faults."""
+    if script.reconcile_dribbles:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.05)
+    if script.reconcile_body is not None:
+        return web.Response(body=script.reconcile_body, content_type="application/json")
+    if script.miscounts and "spans" in told:
+        told = {**told, "spans": [[count + script.miscounts, root] for count, root in told["spans"]]}
+    return web.json_response(told)
+
+
+def _gateway(request: web.Request) -> str:
+    return f"{unquote(request.match_info['site'])}/{unquote(request.match_info['line'])}"
 
 
 async def _record(request: web.Request, receiver: Receiver) -> web.Response:
@@ -106,7 +146,7 @@ def _seqs(request: web.Request) -> range:
 def _check_range(request: web.Request, lines: list[bytes]) -> None:
     """Refuse a page that does not hold exactly the range in its address: a receipt for a range needs all of it."""
     info = request.match_info
-    gateway, epoch = f"{unquote(info['site'])}/{unquote(info['line'])}", int(info["epoch"])
+    gateway, epoch = _gateway(request), int(info["epoch"])
     heads = [(entry.gateway, entry.epoch, entry.seq) for entry in map(read, lines)]
     if heads != [(gateway, epoch, seq) for seq in _seqs(request)[: len(lines) + 1]]:
         raise Unreadable("the page does not hold the entries that its address names")

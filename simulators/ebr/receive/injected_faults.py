@@ -22,6 +22,7 @@ class InjectedFaults:
     receipt. largest_page_bytes: answers 413 above. poison_422: a page with a refused entry is answered 422 whole, until that entry comes
     alone. refuse_types: types of single records that are not taken. unknown_orders: orders that the EBR does not know yet.
     accepts: schemas with their versions that are taken, as `ebr-gateway/event/1`; None: all that it reads.
+    miscounts: added to each count of an answer to what is held; reconcile_body: answered instead; reconcile_dribbles: without end.
     """
 
     refuse: dict[int, Refusal] = field(default_factory=dict)
@@ -44,6 +45,9 @@ class InjectedFaults:
     refuse_types: dict[str, Refusal] = field(default_factory=dict)
     unknown_orders: set[str] = field(default_factory=set)
     accepts: Sequence[str] | None = None
+    miscounts: int = 0
+    reconcile_body: bytes | None = None
+    reconcile_dribbles: bool = False
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -15,8 +15,8 @@ from buffer.entry import StampsEvent
 from buffer.times import from_rfc3339
 from gateway.entries import stamps as module
 from gateway.entries.bodies import LARGEST_BODY_BYTES
+from gateway.entries.kept_stamps import KeptStamps
 from gateway.entries.stamps import Instant, Stamps, read_items
-from gateway.validation.tracing.kept_stamps import KeptStamps
 
 T0 = from_rfc3339("2026-11-22T07:15:02Z")
 

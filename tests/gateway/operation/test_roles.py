@@ -43,7 +43,7 @@ LEAVES = {
         "simulate",
         "ebr",
     ),
-    *("demo", "docs", "qualify impact", "trace", "stamps"),
+    *("demo", "docs", "qualify impact", "trace", "stamps", "reconcile"),
     *("browse", "import", "probe", "config diff", "config dictionary", "config inventory", "keys show", "certs show"),
     *("config history", "config show", "config impact"),
     *("document verify", "document print", "rtm export", "rtm check", "rtm document", "spec"),

@@ -17,8 +17,9 @@ from buffer import Body
 from buffer.times import TICKS_PER_S, rfc3339
 from gateway.alarms.periodic import Kept
 from gateway.validation.review.coverage import Gaps
-from gateway.validation.review.gathering import MOST_ROWS, gathered
+from gateway.validation.review.gathering import MOST_ROWS, Gathered, gathered
 from gateway.validation.review.held import Calendar, Held, Span
+from gateway.validation.review.of_record import reconciliation
 from gateway.validation.review.requalification import Now, needed
 
 HOUR, DAY = 3_600 * TICKS_PER_S, 86_400 * TICKS_PER_S
@@ -263,3 +264,22 @@ def test_a_period_that_has_not_begun_is_refused(tmp_path: Path) -> None:
     told = called("review", line, "--from", "2999-01-01", "--into", tmp_path / "r")
     assert (told.returncode, "name a time that has begun" in told.stderr) == (2, True)
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.urs("URS-UPL-05")
+@pytest.mark.parametrize(
+    ("result", "at", "verdict"),
+    [
+        ("passed", 1, "in order"),
+        ("finding", 1, "look"),
+        ("not-complete", 1, "not checked"),
+        ("passed", -1, "not checked"),
+        (None, 0, "not checked"),
+    ],
+)
+def test_the_reconciliation_is_in_order_only_by_a_comparison_of_all_in_this_time(result: str | None, at: int, verdict: str) -> None:
+    told = {"id": "c1", "sha256": "d" * 64, "result": result, "ticks": PERIOD.begin + at * DAY}
+    kept = Kept(newest={} if result is None else {"reconciliation": told})
+    made = Gathered(PERIOD, PARIS, "lyon/test-1", kept, Held(PERIOD), Gaps(PERIOD, Calendar.of(PERIOD, PARIS)))
+    topic = reconciliation(made, kept, PERIOD.begin)
+    assert (topic.id, topic.verdict) == ("reconciliation", verdict)

@@ -22,8 +22,8 @@ from kit.quick_stamps import quick
 from kit.strict_schemas import wrong
 
 from buffer.times import from_rfc3339
+from gateway.entries.kept_stamps import KeptStamps
 from gateway.operation.control import ask
-from gateway.validation.tracing.kept_stamps import KeptStamps
 from simulators.ebr import Ebr, InjectedFaults
 
 MES = """

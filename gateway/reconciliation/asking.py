@@ -1,0 +1,127 @@
+"""Asks a receiver what it holds: by HTTPS, as docs/uplink.md says, or by reading an EBR's store on this machine."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlencode
+
+from buffer.chain import Tree
+from buffer.restore.from_ebr import EbrStore, RestoreRefused
+from config import Uplink
+from gateway.reconciliation.answer import (
+    MOST_ABSENT,
+    MOST_REJECTED,
+    Absent,
+    Answer,
+    NotAnswered,
+    Question,
+    Span,
+    Stream,
+    parse_spans,
+    parse_streams,
+)
+from gateway.uplink.errors import UplinkError
+from gateway.uplink.https import Https
+from gateway.uplink.transport import Online
+
+_UNKNOWN = (404, 405, 501)
+
+
+class Ask(Protocol):
+    """Somebody who can be asked what a receiver holds."""
+
+    async def streams(self) -> Sequence[Stream]:
+        """Return the epochs of which it holds entries. Raises NotAnswered."""
+
+    async def spans(self, question: Question) -> Answer:
+        """Return counts and roots of a range. Raises NotAnswered."""
+
+
+class OverHttps:
+    """Asks the receiver of an uplink by HTTPS, with the uplink's certificates and account, and its bounds on time and bytes."""
+
+    def __init__(self, way: Https, gateway: str) -> None:
+        self._way, self._gateway = way, gateway
+
+    async def streams(self) -> list[Stream]:
+        """Ask for the epochs. Raises NotAnswered."""
+        return parse_streams(await self._get({}), self._gateway)
+
+    async def spans(self, question: Question) -> Answer:
+        """Ask for a range. Raises NotAnswered."""
+        epoch, first, last, width = question
+        return parse_spans(await self._get({"epoch": epoch, "from": first, "to": last, "width": width}), self._gateway, question)
+
+    async def _get(self, query: Mapping[str, int]) -> bytes:
+        url = f"{self._way.base}/reconcile{'?' if query else ''}{urlencode(query)}"
+        try:
+            status, body, _ = await self._way.exchange("GET", url, b"")
+        except UplinkError as error:
+            raise NotAnswered(str(error)) from error
+        if status in _UNKNOWN:
+            raise NotAnswered(f"it does not know the question ({status}): it has to serve GET {self._way.base}/reconcile, docs/uplink.md")
+        if status != 200:
+            raise NotAnswered(f"it answers {status}")
+        return body
+
+
+@asynccontextmanager
+async def over_https(uplink: Uplink, gateway: str, folder: Path) -> AsyncIterator[OverHttps]:
+    """Ask over a connection of its own, beside that of the entries. folder: the line's. Raises NotAnswered for files of TLS."""
+    way = Https(uplink, gateway, folder)
+    try:
+        await way.open(Online(0, 0, 0))
+    except UplinkError as error:
+        raise NotAnswered(str(error)) from error
+    try:
+        yield OverHttps(way, gateway)
+    finally:
+        await way.close()
+
+
+class OfStore:
+    """Reads an EBR's store: `entries(gateway, epoch, seq, digest, payload)`, and `rejected` and `missing` where they are there."""
+
+    def __init__(self, store: EbrStore) -> None:
+        self._store = store
+
+    async def streams(self) -> list[Stream]:
+        """Count the entries of each epoch. Raises NotAnswered."""
+        try:
+            return [Stream(*row) for row in self._store.streams()]
+        except (sqlite3.Error, ValueError) as error:
+            raise NotAnswered(f"{self._store.file}: {error}") from error
+
+    async def spans(self, question: Question) -> Answer:
+        """Compute counts and roots from the bytes as they lie there. Raises NotAnswered."""
+        epoch, first, last, _ = question
+        try:
+            spans = tuple(_rooted(question, self._store.leaves(epoch, first, last)))
+            rejected = dict(self._store.rejected_codes(epoch, first, last, MOST_REJECTED))
+            absent = tuple(Absent(*row, "never-had") for row in self._store.never_had(epoch, first, last, MOST_ABSENT))
+        except (sqlite3.Error, ValueError) as error:
+            raise NotAnswered(f"{self._store.file}: {error}") from error
+        return Answer(spans, rejected, absent, len(rejected) < MOST_REJECTED)
+
+
+def _rooted(question: Question, entries: Iterable[tuple[int, bytes]]) -> Iterator[Span]:
+    """Put leaf hashes, in order, under the roots that are asked for: one tree for each of these, never the leaves themselves."""
+    trees: dict[int, Tree] = {}
+    for seq, leaf in entries:
+        trees.setdefault((seq - 1) // question.width, Tree()).append(leaf)
+    for first, last in question.spans():
+        tree = trees.get((first - 1) // question.width, Tree())
+        yield Span(first, last, tree.size, tree.root())
+
+
+@asynccontextmanager
+async def of_store(store: Path, gateway: str) -> AsyncIterator[OfStore]:
+    """Ask a store on this machine, read only. Raises NotAnswered if it is none, or holds nothing of this gateway."""
+    with ExitStack() as stack:
+        try:
+            opened = EbrStore(stack, store, gateway)
+        except (RestoreRefused, OSError) as error:
+            raise NotAnswered(str(error)) from error
+        yield OfStore(opened)
