@@ -150,14 +150,14 @@ def _fields(documents: Sequence[Mapping[str, Any]]) -> Iterator[Json]:
     rows: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for document in documents:
         for row in document["facts"]["rows"]:
-            rows.setdefault(row["field"] or row["item"], []).append((str(document["batch"]), row))
+            rows.setdefault(_named(row), []).append((str(document["batch"]), row))
     for field, told in rows.items():
         of = [row for _, row in told]
         differences = [number for row in of if (number := _number(row["difference"])) is not None]
         yield {
             "field": field,
             "name": next((row["name"] for row in of if row["name"]), None),
-            "unit": next((row["gateway"]["unit"] for row in of if row["gateway"] is not None), None),
+            "unit": next((unit for row in of if (unit := _unit(row)) is not None), None),
             "batches": len({batch for batch, _ in told}),
             "match": sum(row["verdict"] == MATCH for row in of),
             "mismatch": sum(row["verdict"] == MISMATCH for row in of),
@@ -168,6 +168,18 @@ def _fields(documents: Sequence[Mapping[str, Any]]) -> Iterator[Json]:
             "mean": plain(sum(differences, Fraction(0)) / len(differences)) if differences else None,
             "by_batch": [{"batch": batch, "verdict": row["verdict"], "difference": row["difference"]} for batch, row in told],
         }
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    """Name a row over the batches: what people entered is never in one figure with what a system measured."""
+    name, theirs = str(row["field"] or row["item"]), row["legacy"]
+    return name if theirs is None or theirs["origin"] == "automatic" else f"{name} ({theirs['origin']})"
+
+
+def _unit(row: Mapping[str, Any]) -> str | None:
+    if (row["difference"] or "").endswith(" s"):
+        return "s"
+    return None if row["gateway"] is None or row["gateway"]["unit"] is None else str(row["gateway"]["unit"])
 
 
 def _number(text: str | None) -> Fraction | None:
