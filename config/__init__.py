@@ -6,9 +6,9 @@ when the folder is read, before anything starts.
 
 A name of this module is imported when it is first used: who asks where the journal is pays for no model of a folder.
 
-Doors: this module; `sections` and `materials`, the objects of line.toml and of the tables of materials; `grammars` and `units`, which are
-pure; `credentials`, the secrets that a folder names, read while a line runs; `edited`, what was written to a folder since it was read;
-`reports`; `locations`. Everything else is imported within config only.
+Doors: this module; `sections`, `materials` and `comparisons`, the objects of line.toml and of the tables of materials and compare.csv;
+`grammars` and `units`, which are pure; `credentials`, the secrets that a folder names, read while a line runs; `edited`, what was written
+to a folder since it was read; `reports`; `locations`. Everything else is imported within config only.
 """
 
 from importlib import import_module

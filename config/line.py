@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from config.comparisons import Comparison
 from config.files import place_named
 from config.grammars.raw_codes import RawCodes
 from config.lots.rules import LotRules
@@ -18,6 +19,7 @@ from config.sections import (
     Equipment,
     LineSection,
     Notify,
+    ParallelRun,
     Periodic,
     Push,
     Route,
@@ -235,6 +237,8 @@ class Line:
     notify: tuple[Notify, ...] = ()
     backup: Backup | None = None
     periodic: Periodic | None = None
+    parallel_run: ParallelRun | None = None
+    comparisons: tuple[Comparison, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     materials: tuple[Booking, ...] = ()
     samples: tuple[Sampling, ...] = ()

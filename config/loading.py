@@ -37,6 +37,7 @@ KNOWN = (
     "alarms.csv",
     "ebr-fields.csv",
     "dispositions.csv",
+    "compare.csv",
     "pq.toml",  # acceptance limits of a performance qualification, which `qualify pq` reads: no part of the configuration
 )
 
@@ -135,6 +136,7 @@ def _assembled(files: _Folder, document: Document, parsed_sections: Sections) ->
 def _parts(files: _Folder, document: Document, parsed_sections: Sections) -> ParsedFolder:
     """Read every table; rows without a problem become objects."""
     with_equipment = "line.toml has [[equipment]]" if parsed_sections.equipment else None
+    compared = "line.toml has [parallel_run]" if "parallel_run" in document.data else None
     none: list[Tag] = []
     tags = [tag for name in parsed_sections.tag_files for tag in files.table(name, rows.tags, none, needed="the tag map")]
     parts = ParsedFolder(
@@ -149,6 +151,7 @@ def _parts(files: _Folder, document: Document, parsed_sections: Sections) -> Par
         samples=files.table("samples.csv", rows.samples, []),
         ebr_fields=files.table("ebr-fields.csv", rows.ebr_fields, []),
         dispositions=files.table("dispositions.csv", rows.dispositions, []),
+        comparisons=files.table("compare.csv", rows.compare, [], needed=compared),
     )
     parts.rejected, parts.broken = files.rejected, files.broken
     return parts
@@ -170,6 +173,8 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
         notify=_second(parsed_sections.notify),
         backup=parsed_sections.backup,
         periodic=parsed_sections.periodic,
+        parallel_run=parsed_sections.parallel_run,
+        comparisons=tuple(parts.comparisons),
         tags=tuple(parts.tags),
         steps=tuple(parts.steps),
         parameters=tuple(parts.parameters),

@@ -308,6 +308,28 @@ class Periodic(Model):
         return {name.removesuffix("_days").replace("_", "-"): value for name, value in self.model_dump().items()}
 
 
+class ParallelRun(Model):
+    """[parallel_run]: how the record of the legacy system is read, and when the parallel run may end. Absent: nothing is compared.
+
+    The texts of its files: `encoding`, `delimiter` (None: told from the header), `decimal`, `thousands`; its local times: `zone` (None: the
+    line's), `time_format` (strptime; None: ISO 8601), `ambiguous` (of a time that happened twice).
+    """
+
+    batch: Annotated[str, Field(min_length=1, max_length=200)]  # the column that names the batch
+    run: Annotated[str, Field(min_length=1, max_length=200)] | None = None  # the column that tells several values of one field apart
+    ignore: tuple[str, ...] = ()  # columns that are no item of the record
+    entered_by: str | None = None  # of what people entered: the column with who did, and with the second person
+    second_person: str | None = None
+    encoding: str = "utf-8"
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[".", ",", " ", "'"] | None = None
+    zone: str | None = None
+    time_format: str | None = None
+    ambiguous: Literal["mark", "earlier", "later"] = "mark"
+    consecutive_batches: Annotated[int, Field(ge=1, le=1_000)] = 3  # without an unexplained difference, one after the other
+
+
 Role = Literal["viewer", "operator", "engineer", "qa", "admin"]
 Header = Annotated[str, Field(pattern=r"^[Xx]-[A-Za-z0-9-]{1,60}$")]
 

@@ -8,7 +8,7 @@ The way of a value begins here: bytes arrive, are decoded into a list of `Readin
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -389,3 +389,18 @@ class Probes(Protocol):
 
     async def probe(self) -> Any:
         """Return an object with `tags` (each with a `state`, "ok" when it is) and `lines()` for people. Raises DriverError."""
+
+
+GivenRow = tuple[Mapping[str, Any] | None, str]
+"""A row as JSON values, and ""; or None, and why it can not be kept as it stands."""
+
+
+@runtime_checkable
+class GivesRows(Protocol):
+    """Gives the rows of one of its queries when somebody asks, beside a gateway that polls it. Optional: a driver has it or not."""
+
+    def given_rows(self, query: str, most: int) -> AsyncIterator[list[GivenRow]]:
+        """Yield the rows that the query gives now, from its beginning, in lists; reading only.
+
+        Raises DriverError, also where there are more than `most`; DriverMisconfigured; KeyError where there is no such query.
+        """

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from config.checks import aggregates, clock, line, materials, parameters, transform_vectors, unlikely, users
+from config.checks import aggregates, clock, comparisons, line, materials, parameters, transform_vectors, unlikely, users
 from config.checks.conditions import active_problems
 from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import INTEGERS, NUMBERS
@@ -25,6 +25,7 @@ def check(parts: ParsedFolder) -> list[Problem]:
     problems += bounded(_alarms(parts, tags))
     problems += bounded(materials.check(parts, tags))
     problems += bounded(_listed_twice(parts))
+    problems += bounded(comparisons.check(parts, tags))
     problems += bounded(unlikely.check(parts))
     line.check(parts, tags)
     clock.check(parts)

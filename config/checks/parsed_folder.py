@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from config.comparisons import Comparison
 from config.line import Alarm, CodeTable, Disposition, EbrField, Parameter, Step, Tag
 from config.materials import Booking, Occasion, Sampling
 from config.problem import Problem, did_you_mean
@@ -25,6 +26,7 @@ class ParsedFolder:
     samples: list[Sampling] = field(default_factory=list)
     ebr_fields: list[EbrField] = field(default_factory=list)
     dispositions: list[Disposition] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
 
     rejected: Mapping[str, set[str]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)

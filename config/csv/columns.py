@@ -47,6 +47,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "origin": ("automatic", "entered-at-source", "by-lims", "by-ebr"),
     "severity": ("info", "warning", "alarm"),
     "disposition": ("accepted", "manual-entry", "not-applicable", "later"),
+    "rule": ("number", "text", "time", "not-compared"),
+    "legacy_origin": ("automatic", "manual", "transcribed"),
 }
 """The closed lists of words, by column; one meaning in every table."""
 
@@ -168,6 +170,24 @@ DISPOSITIONS = Columns(
     required=("gap", "disposition", "reason", "accepted_by", "accepted_on"), optional=(), words=frozenset({"gap", "reason", "accepted_on"})
 )
 
+COMPARE = Columns(
+    required=("ebr_field",),
+    optional=(
+        "legacy",
+        "where",
+        "run",
+        "unit",
+        "tolerance",
+        "time",
+        "time_tolerance_s",
+        "rule",
+        "min_covered",
+        "legacy_origin",
+        "description",
+    ),
+    numbers=frozenset({"time_tolerance_s", "min_covered"}),
+    words=frozenset({"description", "legacy", "where", "run", "time"}),
+)
 
 TABLES: dict[str, Columns] = {
     "tags.csv": TAGS,
@@ -179,5 +199,6 @@ TABLES: dict[str, Columns] = {
     "alarms.csv": ALARMS,
     "ebr-fields.csv": EBR_FIELDS,
     "dispositions.csv": DISPOSITIONS,
+    "compare.csv": COMPARE,
 }
 """Every table of a line folder."""

@@ -2,6 +2,7 @@
 
 from config.csv.columns import CHOICES, INTEGERS, NUMBERS, TABLES
 from config.csv.rows_codes import alarms, codes, dispositions, ebr_fields
+from config.csv.rows_compare import compare
 from config.csv.rows_materials import materials, samples
 from config.csv.rows_steps import parameters, steps
 from config.csv.rows_tags import tags
@@ -13,6 +14,7 @@ __all__ = [
     "TABLES",
     "alarms",
     "codes",
+    "compare",
     "dispositions",
     "ebr_fields",
     "materials",

@@ -66,7 +66,7 @@ def _what(before: Any, after: Any) -> str | None:
 
 def _things(line: Line) -> Iterator[tuple[tuple[str, str], Any]]:
     """Yield ((kind, name), object) of everything that has a name."""
-    for section in ("line", "clock", "buffer", "web", "push", "backup", "periodic", "users"):
+    for section in ("line", "clock", "buffer", "web", "push", "backup", "periodic", "parallel_run", "users"):
         if getattr(line, section) is not None:
             yield (section, section), getattr(line, section)
     for kind, items in (
@@ -89,6 +89,7 @@ def _things(line: Line) -> Iterator[tuple[tuple[str, str], Any]]:
     yield from ((("alarm", alarm.alarm), alarm) for alarm in line.alarms)
     yield from ((("field", row.ebr_field), row) for row in line.ebr_fields or ())
     yield from ((("disposition", row.gap), row) for row in line.dispositions)
+    yield from ((("comparison", row.ebr_field), row) for row in line.comparisons)
     if line.lots.rules:
         yield ("lots", "version"), {"version": line.lots.version}
     yield from (

@@ -17,6 +17,7 @@ from config.sections import (
     Equipment,
     LineSection,
     Notify,
+    ParallelRun,
     Periodic,
     Push,
     Route,
@@ -36,9 +37,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "push": Push,
     "backup": Backup,
     "periodic": Periodic,
+    "parallel_run": ParallelRun,
     "users": Users,
 }
-OPTIONAL = ("web", "push", "backup", "periodic", "users")  # absent means absent, not the defaults
+OPTIONAL = ("web", "push", "backup", "periodic", "parallel_run", "users")  # absent means absent, not the defaults
 LISTS: dict[str, type[BaseModel]] = {
     "source": Source,
     "equipment": Equipment,
@@ -71,6 +73,7 @@ class Sections:
     notify: list[tuple[Path_, Notify]] = field(default_factory=list)
     backup: Backup | None = None
     periodic: Periodic | None = None
+    parallel_run: ParallelRun | None = None
     tag_files: tuple[str, ...] = ("tags.csv",)
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from drivers.contract import (
     Driver,
     DriverMisconfigured,
     Emit,
+    GivenRow,
     LinkLost,
     Look,
     Loss,
@@ -30,7 +32,7 @@ from drivers.contract import (
 )
 from drivers.exact_json import exact_json
 from drivers.local_time import Moment, folds_back, read, ticks_of
-from drivers.mes_sql import below, checks, findings
+from drivers.mes_sql import below, checks, findings, once
 from drivers.mes_sql.browse import browse
 from drivers.mes_sql.database import Database
 from drivers.mes_sql.failing import Failure, QueryCrashed, of_query
@@ -411,6 +413,18 @@ class MesSqlDriver(Driver):
         timed = {query.name: query.time is not None for query in self.settings.query}
         tagged = [query.name for query in self.settings.query if self._mapped.tags(query.name)]
         return Probe(probed, self.source.time_authority, clock, judged(self.source, clock, timed, tagged))
+
+    async def given_rows(self, query: str, most: int) -> AsyncIterator[list[GivenRow]]:
+        """Yield what a query gives now, from its beginning. Raises DriverError, DriverMisconfigured, KeyError."""
+        one = {each.name: each for each in self.settings.query}[query]
+        database = Database(self.source, self.settings, _password_of(self.source, self.settings), self._worker)
+        try:
+            reader = Reader(one, self.settings, database.dialect, self._window(one, {}))
+            async with aclosing(once.rows(database, reader, most)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            await database.close()
 
     def _window(self, query: Query, watermark: Mapping[str, Any]) -> RowWindow:
         overlap_s = query.watermark.overlap_s

@@ -13,7 +13,7 @@ from gateway.interfaces import Digests, digests
 FORM = "ebr-gateway/impact/1"
 EVERYWHERE = "*"
 """In place of an equipment: the change may touch every one."""
-NOWHERE = frozenset({"web", "users", "backup", "periodic", "witness", "uplink", "disposition"})
+NOWHERE = frozenset({"web", "users", "backup", "periodic", "parallel_run", "witness", "uplink", "disposition", "comparison"})
 """Kinds that touch no equipment's record: who looks, who is told, where copies go."""
 MOST_CHANGES = 2_000
 RANK = ("none", "GMP", "CQA", "CPP")
@@ -40,6 +40,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "alarm": ("the alarm raised and cleared once",),
     "field": ("the field filled once in the EBR",),
     "disposition": ("what was accepted, looked at by who accepted it",),
+    "parallel_run": ("every batch of the parallel run compared again, under these rules",),
+    "comparison": ("every batch of the parallel run compared again, under these rules",),
     "lots": ("each example lot of the plant through the rules",),
 }
 """Kind of a changed object -> what has to be shown again."""

@@ -16,6 +16,7 @@ from gateway.operation.certificate_commands import certificate_commands
 from gateway.operation.change_commands import change_commands
 from gateway.operation.command import Command, Declined, needed
 from gateway.operation.document_commands import document_commands, of_parts
+from gateway.operation.explaining import explaining
 from gateway.operation.parts import Parts
 from gateway.operation.quarantine import quarantine_commands
 from gateway.operation.review_commands import review_commands
@@ -67,6 +68,7 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         **user_commands(parts.access),
         **certificate_commands(parts.audit.record),
         **quarantine_commands(parts),
+        **explaining(parts.audit.record),
         **document_commands(partial(of_parts, parts)),
         **change_commands(parts.changes, parts.audit.record, partial(of_parts, parts)),
     }

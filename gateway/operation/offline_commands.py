@@ -22,9 +22,19 @@ from gateway.operation.command import Command, Declined, needed
 from gateway.operation.document_commands import Surroundings as Documents
 from gateway.operation.document_commands import document_commands
 from gateway.operation.document_state import stated_offline
+from gateway.operation.explaining import explaining
 from gateway.operation.user_commands import user_commands
 
-OFFLINE = ("certs-make", "certs-trust", "document-record", "document-sign", "qualification-dispose", "restore", "sign-archive")
+OFFLINE = (
+    "certs-make",
+    "certs-trust",
+    "compare-explain",
+    "document-record",
+    "document-sign",
+    "qualification-dispose",
+    "restore",
+    "sign-archive",
+)
 """With those whose name begins with `users-` or `config-`."""
 
 
@@ -43,6 +53,7 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
     commands = {
         **user_commands(access),
         **certificate_commands(offline.record),
+        **explaining(offline.record),
         "restore": _restore(offline),
         "sign-archive": _sign_archive(line, offline),
         **document_commands(lambda: _of_documents(line, offline)),

@@ -29,7 +29,7 @@ NOT_EXECUTED = (
         "parallel-run",
         "Three real batches in parallel run, compared field by field",
         ("URS-OBS-05",),
-        "needs real batches and the legacy system beside the gateway; this program does not compare them yet",
+        "needs real batches and the legacy system beside the gateway: `compare` and `compare trend` are asked for them",
     ),
     (
         "spare-machine",
