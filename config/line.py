@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from config.comparisons import Comparison
+from config.detectors import Limits
 from config.files import place_named
 from config.grammars.raw_codes import RawCodes
 from config.lots.rules import LotRules
@@ -63,6 +64,7 @@ class Tag:
     instrument: str | None = None
     equipment: tuple[str, ...] = ()  # names; ("line",) for a shared tag
     description: str | None = None
+    limits: Limits | None = None  # of the detectors; None: no detector looks at it
     criticality_given: bool = field(default=True, compare=False)  # False: the cell was empty
     place: Place = field(default_factory=lambda: Place("tags.csv"), compare=False)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from config.checks import aggregates, clock, comparisons, line, materials, parameters, transform_vectors, unlikely, users
+from config.checks import aggregates, clock, comparisons, detectors, line, materials, parameters, transform_vectors, unlikely, users
 from config.checks.conditions import active_problems
 from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import INTEGERS, NUMBERS
@@ -55,6 +55,7 @@ def _tags(parts: ParsedFolder) -> Iterable[Problem]:
             yield from _address(tag, sources[tag.source].driver, sources[tag.source].options)
             yield from _silence(tag, sources[tag.source].driver)
             yield from aggregates.problems(tag, sources[tag.source])
+            yield from detectors.problems(tag, sources[tag.source])
         for name in tag.equipment:
             if name != "line" and name not in equipment:
                 yield tag.place.problem(f"unknown equipment `{name}`{did_you_mean(name, sorted(equipment))}")

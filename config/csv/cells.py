@@ -90,6 +90,10 @@ class Cells:
             return number
         return None
 
+    def factor(self, column: str, text: str) -> Decimal | None:
+        """Read one of several numbers of a cell, exactly as written."""
+        return self._decimal(column, text)
+
     def number(self, column: str, low: float, high: float) -> float | None:
         """Read a number from low to high."""
         value = self.decimal(column)

@@ -1,6 +1,7 @@
 """The columns of each CSV file of a line folder, and the closed lists of words."""
 
 from config.csv.tables import Columns
+from config.detectors import COLUMNS as DETECTOR_COLUMNS
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bcd16", "bcd32")
 FLOATS = ("float32", "float64")
@@ -80,8 +81,12 @@ TAGS = Columns(
         "instrument",
         "equipment",
         "description",
+        *DETECTOR_COLUMNS,
     ),
-    numbers=frozenset({"rate_ms", "max_silence_s", "deadband", "raw_low", "raw_high", "eu_low", "eu_high", "scale", "offset"}),
+    numbers=frozenset(
+        {"rate_ms", "max_silence_s", "deadband", "raw_low", "raw_high", "eu_low", "eu_high", "scale", "offset", *DETECTOR_COLUMNS}
+        - {"unit_jumps"}
+    ),
     words=frozenset({"description"}),
 )
 STEPS = Columns(

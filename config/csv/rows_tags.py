@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from config.csv.cells import AMOUNT, NAME, TAG, Cells, each
 from config.csv.columns import AGGREGATES, INTEGERS, NUMBERS, TAGS
+from config.csv.detector_cells import limits
 from config.csv.tables import TableReport
 from config.grammars import raw_codes
 from config.grammars.raw_codes import RawCodes, RawCodesError
@@ -54,6 +55,7 @@ def _tag(row: Cells) -> Tag:
         instrument=row.text("instrument"),
         equipment=_equipment(row),
         description=row.text("description"),
+        limits=limits(row, type_name, unit, eu_low, eu_high),
         criticality_given=row.text("criticality") is not None,
         place=row.place,
     )

@@ -25,7 +25,8 @@ class Rows(NamedTuple):
     """What of a list is stored. turns: indexes of rows at which a context signal changes.
 
     misfits: (code of a finding, tag, value as decoded) of each value that its tag's declaration does not hold. outside: (tag, value) of
-    each beyond its instrument's range; inside: tags that are back in it. unchanged: left out.
+    each beyond its instrument's range; inside: tags that are back in it. unchanged: left out. watched: readings of watched tags, also
+    those left out: (tag, value, raw, status, source ticks).
     """
 
     rows: list[Row]
@@ -34,13 +35,19 @@ class Rows(NamedTuple):
     outside: list[tuple[int, Any]]
     inside: list[int]
     unchanged: int
+    watched: Sequence[tuple[int, Any, Any, int, int | None]] = ()
 
 
 class PollFilter:
     """One source's memory of what was stored last, and what follows from it for the next list."""
 
-    def __init__(self, tags: Sequence[Tag], signals: frozenset[int], codes: Mapping[str, CodeTable]) -> None:
-        """signals: tags at whose change a list is cut."""
+    def __init__(
+        self, tags: Sequence[Tag], signals: frozenset[int], codes: Mapping[str, CodeTable], watched: frozenset[int] = frozenset()
+    ) -> None:
+        """signals: tags at whose change a list is cut. watched: tags at which detectors look."""
+        self._watched = watched
+        self.listed: Stored | None = None
+        """What `by_column` took last, all of it, as it is stored or would be."""
         self._signals = signals
         self._norms = [normaliser(tag, codes) for tag in tags]
         self._store_all = [tag.store == "all" for tag in tags]
@@ -77,6 +84,7 @@ class PollFilter:
         stored = normalised(self._groups(readings.tags), readings)
         if stored is None or not stands(self._signals_of(readings.tags), stored, self._signal_last):
             return None
+        self.listed = stored
         return stored if kind != "poll" else self._changed(stored, now_s)
 
     def _changed(self, polled: Stored, now_s: float) -> Stored | None:
@@ -113,7 +121,8 @@ class PollFilter:
     def rows(self, readings: Sequence[Reading], kind: Kind, now_s: float) -> Rows:
         """Decide what of a list is stored. now_s: seconds that go on evenly."""
         norms, last, last_status, stored_s, signals = self._norms, self._last, self._status, self._stored_s, self._signals
-        beyond = self._beyond
+        beyond, watched = self._beyond, self._watched
+        seen: list[tuple[int, Any, Any, int, int | None]] = []
         store_all, deadbands, poll = self._store_all, self._deadbands, kind == "poll"
         stored_as: str = kind
         rows: list[Row] = []
@@ -141,6 +150,8 @@ class PollFilter:
                     elif beyond and status < BAD and index in beyond:
                         inside.append(index)
                         beyond.discard(index)
+            if watched and index in watched:
+                seen.append((index, normal, raw, status, source))
             if poll:
                 before = last_status[index]
                 if status == before and normal == last[index] and not store_all[index] and now_s - stored_s[index] < REPEAT_AFTER_S:
@@ -154,7 +165,7 @@ class PollFilter:
             if index in signals and self._turns(index, normal, status):
                 turns.append(len(rows))
             rows.append((index, normal, raw, status, stored_as, source, server))
-        return Rows(rows, turns, misfits, outside, [index for index in inside if index not in beyond], len(readings) - len(rows))
+        return Rows(rows, turns, misfits, outside, [index for index in inside if index not in beyond], len(readings) - len(rows), seen)
 
     def _turns(self, index: int, value: Any, status: int) -> bool:
         state = (value, status >= BAD)

@@ -11,11 +11,14 @@ from drivers.contract import BEHIND, AsRead, Finding, Kind, Look, Loss, Message,
 from gateway.clock import Clock, SourceClock
 from gateway.context import Fold
 from gateway.entries.bodies import Row
+from gateway.entries.fold_input import FUTURE_TICKS
 from gateway.entries.printable import printable
 from gateway.entries.set_back import SetBack
+from gateway.entries.ticks import TICKS_PER_S
 from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
 from gateway.intake.beside import in_order, of_columns, of_rows
 from gateway.intake.by_column import Stored
+from gateway.intake.detectors import Detectors, Taking
 from gateway.intake.drafts import Append, Draft, EventDraft, ReadingsDraft
 from gateway.intake.due import Due
 from gateway.intake.findings import Findings, NotAsked
@@ -64,12 +67,15 @@ class Port:
         """tagset: digest of the tags' table."""
         self.source, self.tags, self.tagset = source, tags, tagset
         self._way, self._append = way, way.append
+        self._index = {tag.tag: index for index, tag in enumerate(tags)}
         self._signals = way.fold.signals(source.name)
         authorities = [tag.time_authority or source.time_authority for tag in tags]
         self._origin = Origin(source.name, tagset, authorities, source.max_offset_s)
         self._authority = authorities[0] if authorities and authorities.count(authorities[0]) == len(authorities) else None  # of all tags
         self.recent = Recent(authorities, way.remembered)
-        self._filter = PollFilter(tags, self._signals, way.codes)
+        self._detectors = Detectors(source, tags, self._where)
+        self._watches = bool(self._detectors.watched)
+        self._filter = PollFilter(tags, self._signals, way.codes, self._detectors.watched)
         self._due = Due(source, tags, tagset, way.watermark("gateway").get(f"sampled:{source.name}"))
         self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started, self._due)
         asked = Asked(source, tags)
@@ -146,6 +152,7 @@ class Port:
         io = Instants(None if begun_ns is None else ticks(begun_ns), ticks(received_ns))
         before = self._asking.before(poll, io.middle, time.monotonic(), kept) if poll else IN_TIME
         drafts: list[Draft] = [*before.drafts]
+        self._unobserved(before.drafts)
         if resumed:
             drafts.append(self._observation.resumed(alive, observed_ticks or io.received))
         found = None if look is None else found_by(look, ticks)
@@ -193,6 +200,8 @@ class Port:
             drafts += column_drafts(whole, stored_as, io, self._origin, member, self._authority, beside)
             undocumented = not drafts
             drafts += map(self._findings.draft, self._ranges.findings((), (), now_s))
+            if self._watches and self._filter.listed is not None:
+                drafts += map(self._findings.draft, self._detectors.by_column(self._filter.listed, self._taking(kind, io)))
             return whole, len(readings) - len(whole.tags), undocumented
         ordered = in_time(readings, self._signals)
         taken = self._filter.rows(ordered, kind, now_s)
@@ -204,6 +213,8 @@ class Port:
         undocumented = not drafts
         drafts += self._findings.of_misfits(taken.misfits)
         drafts += map(self._findings.draft, self._ranges.findings(taken.outside, taken.inside, now_s))
+        if taken.watched:
+            drafts += map(self._findings.draft, self._detectors.by_row(taken.watched, self._taking(kind, io)))
         return taken.rows, taken.unchanged, undocumented
 
     def _opened(self, stored: Awaitable[None], received_ns: int) -> Awaitable[None]:
@@ -222,7 +233,9 @@ class Port:
         """See Emit."""
         self._filter.forget(range(len(self.tags)) if loss.tags is None else loss.tags)
         open_gaps = self._way.fold.open_gaps(self.source.name)
-        return self._append(self._observation.gaps(loss, open_gaps, self._way.clock.stamp().ticks), urgent=True)
+        gaps = self._observation.gaps(loss, open_gaps, self._way.clock.stamp().ticks)
+        self._unobserved(gaps)
+        return self._append(gaps, urgent=True)
 
     def filled(
         self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "", received: int | None = None
@@ -278,6 +291,7 @@ class Port:
     def clock_set(self, now: int, step: int) -> None:
         """Go on by the gateway's clock as it is now. Both in ticks."""
         self._clock_watch.estimate.restart()
+        self._detectors.forget()
         if step < 0:
             self._observation.set_back(SetBack(now, step))
 
@@ -302,6 +316,10 @@ class Port:
         if self.state != "connected" or not self._way.flow.is_set():
             return
         drafts = self._asking.overdue()
+        self._unobserved(drafts)
+        if self._watches:
+            now = self._way.clock.stamp().ticks + FUTURE_TICKS
+            drafts += map(self._findings.draft, self._detectors.look(now, self._observation.of))
         news = self._not_asked.news(self._asking.unasked, self._way.clock.stamp().monotonic_s, tagged=bool(self.tags))
         if news is not None:
             drafts.append(self._findings.draft(news))
@@ -336,6 +354,27 @@ class Port:
             self._append([self._event(event)], ("gateway", {f"simulated:{self.source.name}": self.is_simulated or None}), urgent=True)
 
     # inside
+
+    def _taking(self, kind: Kind, io: Instants) -> Taking:
+        """Say how a list came, for detectors."""
+        member = self._clock_watch.member()
+        offset = round(member.get("offset_s", 0.0) * TICKS_PER_S)
+        return Taking(kind, io, self._origin.trusts(member), offset, self._observation.of)
+
+    def _unobserved(self, gaps: Sequence[EventDraft]) -> None:
+        """Have detectors forget tags whose gap begins: what was not observed proves nothing."""
+        for gap in gaps if self._watches else ():
+            if gap.event["type"] == "gap" and gap.event["transition"] == "open":
+                names = gap.event["tags"]
+                self._detectors.forget(None if names == "all" else [self._index[name] for name in names])
+
+    def _where(self, tag: Tag) -> dict[str, str]:
+        """Tell of which equipment a tag is, and which batch is there, where that is one."""
+        contexts = self._way.fold.contexts(self.source.name)
+        mine = {name: its for name, its in contexts.items() if not tag.equipment or name in tag.equipment or "line" in tag.equipment}
+        batches = {str(its["batch"]) for its in mine.values() if its.get("batch")}
+        place = {"equipment": next(iter(mine))} if len(mine) == 1 else {}
+        return place | ({"batch": next(iter(batches))} if len(batches) == 1 else {})
 
     def _tell(self, finding: Finding | None) -> None:
         if finding is not None:

@@ -16,7 +16,7 @@ class Chapter(NamedTuple):
 CHAPTERS = (
     Chapter("Begin", ("index", "first-line", "troubleshooting", "coming-from", "glossary")),
     Chapter("Map a line", ("line-folder", "opcua", "modbus", "serial", "mes", "simulators")),
-    Chapter("Run it", ("install", "status", "findings", "monitoring", "performance", "time", "journal")),
+    Chapter("Run it", ("install", "status", "findings", "detectors", "monitoring", "performance", "time", "journal")),
     Chapter("Who, and what changed", ("security", "changes", "documents", "inspector")),
     Chapter("The batch record", ("context", "uplink", "ebr", "specification", "parallel-run")),
     Chapter(

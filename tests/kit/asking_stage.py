@@ -14,6 +14,7 @@ from buffer import Journal
 from config import Line
 from gateway.clock import Clock
 from gateway.context import Fold
+from gateway.context.replay import replay
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 from gateway.intake import Intake, Port
 
@@ -113,6 +114,19 @@ class Stage:
         readings: list[Any] = [(tag, value, 0, None, None) for tag, value in values.items()]
         port = self.intake.ports[source]
         await port(readings, received_ns=received_ns, requested_ns=requested_ns, kind="poll", alive=alive or None, **more)
+
+    def look(self, second: float) -> None:
+        """Look after the sources at this second, as a running gateway does each second."""
+        self.at(second)
+        self.intake.look_after()
+
+    async def restart(self) -> None:
+        """End this run, and begin the next one on its journal; the clocks go on."""
+        await asyncio.to_thread(self.journal.close)
+        self.journal = Journal.open(self.line.data, self.line.gateway, retain_s=0, max_bytes=100_000_000)
+        self.intake = Intake(self.line, self.journal, self.clock, replay(self.line, self.journal), on_fault=lambda _: None)
+        self.intake.begin()
+        await self.plc.stopped("gateway-down", "the gateway was stopped")
 
     def entries(self) -> list[dict[str, Any]]:
         return [json.loads(entry.payload) for entry in journals.entries(self.journal)]

@@ -53,6 +53,14 @@ COMPUTED = {
         "code-unlisted",
     ),
     "gateway/intake/flow.py": ("journal-full", "disk-full", "journal-locked", "journal-unlocked", "journal-has-room"),
+    "gateway/intake/detectors/detectors.py": tuple(
+        f"{code}{end}"
+        for code in (
+            *("flat-line", "counter-stuck", "zero-fill", "stamp-frozen", "rate-exceeded", "unit-jump"),
+            *("late-share", "duplicate-share", "quality-share"),
+        )
+        for end in ("", "-over")
+    ),
     "gateway/intake/range_watch.py": ("outside-range", "outside-range-over"),
     "gateway/runtime/periodic_watch.py": ("verification-overdue", "restore-test-overdue", "review-overdue"),
     "gateway/uplink/http_status.py": ("uplink-credentials", "uplink-address", "uplink-conflict", "uplink-protocol"),
