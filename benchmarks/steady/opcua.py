@@ -63,7 +63,7 @@ class SteadySubscriptions(Subscriptions):
     """Makes subscriptions that count. counts: since "go"; is_endless: a message for every request."""
 
     def __init__(self, plc: OpcUaPlc, types: dict[str, str], hz: float) -> None:
-        super().__init__(plc.switches, plc._value_of)  # noqa: SLF001 - the simulated PLC, with other subscriptions
+        super().__init__(plc.switches, plc._value_of, plc.clock)  # noqa: SLF001 - the simulated PLC, with other subscriptions
         self.by_name, self.hz, self.counts, self.is_endless, self.number = types, hz, False, False, 0
 
     async def create_subscription(self, *arguments: Any, **named: Any) -> Any:
