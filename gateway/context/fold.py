@@ -1,6 +1,7 @@
 """The fold: from what was observed to what it means. Pure: the same items give the same events, live and on replay."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -42,9 +43,19 @@ from gateway.entries.fold_input import EventInput, ReadingsInput, from_entry
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 from gateway.parameters import Track, extend
 
-_STATE = TypeAdapter(State)
 MOST_DOUBTFUL = 256
 """Intervals of an unverified clock that are told apart."""
+
+
+@cache
+def _stored_form() -> TypeAdapter[State]:
+    """Make what reads a stored state, when the first one is read: a new journal has none, and a line that runs reads none again."""
+    return TypeAdapter(State)
+
+
+def load_no_more() -> None:
+    """Let go what `Fold.load` has made to read with: some megabytes."""
+    _stored_form.cache_clear()
 
 
 def left_out(stored: Any, taken: Any) -> str | None:
@@ -212,7 +223,7 @@ class Fold:
         stored = orjson.loads(data)
         if isinstance(stored, dict) and stored.get("format") != FORMAT:
             raise ValueError(f"a state of format {stored.get('format')}, this is {FORMAT}")
-        state = _STATE.validate_python(stored)
+        state = _stored_form().validate_python(stored)
         if (unknown := left_out(stored, orjson.loads(orjson.dumps(state, option=orjson.OPT_NON_STR_KEYS)))) is not None:
             raise ValueError(f"it holds {unknown}, which a newer release remembers and this one does not know")
         return cls(line, state)

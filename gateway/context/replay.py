@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from buffer import Entry, Journal, StorageError
 from config import ConfigError, Line
 from gateway.context import Fold
+from gateway.context.fold import load_no_more
 from gateway.entries.fold_input import EventInput, ReadingsInput, Tagsets, learn
 from gateway.entries.stored_configurations import line_since, line_until
 from gateway.entries.tagset import former_tagset_of, tagset_of
@@ -19,7 +20,6 @@ log = logging.getLogger(__name__)
 
 PAGE_BYTES = 8_388_608
 SAY_EVERY_S = 30.0
-_TAGSETS = TypeAdapter(Tagsets)
 
 
 def replay(line: Line, journal: Journal, progress: Callable[[str], None] = lambda _: None) -> Fold:
@@ -30,6 +30,7 @@ def replay(line: Line, journal: Journal, progress: Callable[[str], None] = lambd
     """
     configurations = _Configurations(line, journal)
     fold, after, why = _from_state(line, journal, configurations)
+    load_no_more()
     tables, folding, first = _Tables(line, journal), _Progress(journal.held(after), why, progress), (0, 0)
     while entries := journal.read(after, max_bytes=PAGE_BYTES):
         for entry in entries:
@@ -159,7 +160,7 @@ class _Tables:
 def _tables_in(stored: tuple[tuple[int, int], bytes] | None) -> Tagsets:
     """The tag tables of a state, also of one of another format: their own has not changed."""
     try:
-        return _TAGSETS.validate_python(orjson.loads(stored[1]).get("tagsets")) if stored else {}
+        return TypeAdapter(Tagsets).validate_python(orjson.loads(stored[1]).get("tagsets")) if stored else {}
     except (ValueError, AttributeError):
         return {}
 
