@@ -287,7 +287,9 @@ class Plan:
         everywhere = {tag for tag, owners in found.items() if not owners or "line" in owners}
         for equipment, tag in rows:
             found.setdefault(tag, set()).add(equipment)
-        return {tag: frozenset(self.units if tag in everywhere else owners & self.units.keys()) for tag, owners in found.items()}
+        served = {tag: frozenset(self.units if tag in everywhere else owners & self.units.keys()) for tag, owners in found.items()}
+        once = {units: units for units in served.values()}  # many tags serve the same
+        return {tag: once[units] for tag, units in served.items()}
 
     def _tags_of(self, row: Parameter) -> set[str]:
         need = need_of(row, self.tags)

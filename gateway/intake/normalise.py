@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import orjson
@@ -126,6 +127,7 @@ def _by_type(tag: Tag) -> Normalise:
     }[kind]
 
 
+@cache  # one for each type, not for each tag
 def _integer(low: int, high: int, *, as_text: bool) -> Normalise:
     def integer(value: Value, status: int) -> Normal:
         if value.__class__ is not int:
