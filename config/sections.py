@@ -189,6 +189,7 @@ class Equipment(Model):
     """One [[equipment]] table: an ISA-88 unit of the line."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    kind: Annotated[str | None, Field(alias="class", pattern=r"^[a-z0-9-]+$")] = None  # ISA-88 equipment class, by which lines are compared
     unit_id: str | None = None
     batch: Identity | None = None
     order: Identity | None = None

@@ -7,7 +7,7 @@ numbers change nothing either.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -41,6 +41,21 @@ class Change:
         touched = [("tags", self.tags), ("steps", self.steps), ("parameters", self.parameters), ("EBR fields", self.ebr_fields)]
         listed = "".join(f"\n    {what}: {', '.join(names)}" for what, names in touched if names)
         return f"{self.what} {self.kind} {self.name} ({self.criticality}){changed}{listed}"
+
+
+class Described(NamedTuple):
+    """One object with a name, as text. fields: path -> text of each leaf."""
+
+    kind: str
+    name: str
+    fields: dict[str, str]
+    criticality: str
+
+
+def described(line: Line) -> list[Described]:
+    """Describe everything that has a name, in the order of kinds and names: what `changes` compares, for who has another line as text."""
+    things = sorted(_things(line), key=lambda thing: thing[0])
+    return [Described(*key, dict(_flat("", thing)), getattr(thing, "criticality", "none")) for key, thing in things]
 
 
 def changes(old: Line, new: Line) -> list[Change]:

@@ -45,6 +45,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "lots": ("each example lot of the plant through the rules",),
 }
 """Kind of a changed object -> what has to be shown again."""
+OF_OTHERS = ("one batch from beginning to end",)
 
 
 class OpenBatch(NamedTuple):
@@ -110,7 +111,7 @@ def _row(change: Change, old: Line, new: Line) -> dict[str, Any]:
         "ebr_fields": list(change.ebr_fields),
         "equipment": sorted(_equipment(change, old, new)),
         "interfaces": sorted(set(_interfaces(change, old, new))),
-        "tests": list(TESTS.get(change.kind, ("one batch from beginning to end",))),
+        "tests": list(TESTS.get(change.kind, OF_OTHERS)),
     }
 
 

@@ -74,6 +74,7 @@ GROUPS = {
         Row("review", "periodic_review", "Periodic review of a line, as a document"),
         Row("verification", "qualify", "Verify all that is kept, as a document: run"),
         Row("restore-test", "qualify", "Test a backup: restore it beside, prove, compare"),
+        Row("fleet", "fleet", "Several lines and sites: compare, facts"),
         Row("rtm", "traceability", "Requirements, their tests, their results"),
     ),
 }

@@ -22,7 +22,7 @@ CHAPTERS = (
     Chapter(
         "Validate it",
         (
-            *("qualification", "validation/README", "validation/urs", "validation/plan", "validation/risk-assessment"),
+            *("qualification", "sites", "validation/README", "validation/urs", "validation/plan", "validation/risk-assessment"),
             *("validation/requalification", "validation/deviation", "validation/supplier", "validation/regulations"),
         ),
     ),

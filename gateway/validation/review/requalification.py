@@ -29,8 +29,8 @@ def needed(newest: Mapping[str, Mapping[str, Any]], since: str | None, now: Now,
 
     befell: what happened to the journal in the period. standing: codes of alarms that stand and doubt what is installed.
     """
-    reasons = [reason for kind, name in STAGES.items() for reason in _of_stage(name, newest.get(kind), since, now)]
-    reasons += _of_stage("PQ", newest[PERFORMANCE], since, now) if PERFORMANCE in newest else ()
+    reasons = [reason for kind, name in STAGES.items() for reason in of_stage(name, newest.get(kind), since, now)]
+    reasons += of_stage("PQ", newest[PERFORMANCE], since, now) if PERFORMANCE in newest else ()
     reasons += list(befell)
     reasons += [f"alarm {code} stands" for code in standing]
     unknown = [] if PERFORMANCE in newest else ["the performance qualification: none is recorded"]
@@ -39,7 +39,8 @@ def needed(newest: Mapping[str, Mapping[str, Any]], since: str | None, now: Now,
     return Needed(answer, reasons, unknown)
 
 
-def _of_stage(name: str, run: Mapping[str, Any] | None, since: str | None, now: Now) -> Iterator[str]:
+def of_stage(name: str, run: Mapping[str, Any] | None, since: str | None, now: Now) -> Iterator[str]:
+    """Yield why a run does not show that what runs now is qualified. name: IQ, OQ, PQ. run: the newest; None: there is none."""
     if run is None:
         yield f"no {name} is recorded since {since}, when this was first remembered" if since else f"no {name} is recorded"
         return

@@ -47,7 +47,7 @@ LEAVES = {
     *("browse", "import", "probe", "config diff", "config dictionary", "config inventory", "keys show", "certs show"),
     *("config history", "config show", "config impact"),
     *("document verify", "document print", "rtm export", "rtm check", "rtm document", "spec"),
-    *("qualify show", "qualify verify"),
+    *("qualify show", "qualify verify", "fleet compare", "fleet facts"),
     *(
         "alarms list",
         "alarms history",
