@@ -289,7 +289,7 @@ def test_by_column_and_by_row_they_find_what_the_plain_definitions_find(
             if by_column:
                 indexes = layouts.setdefault(tuple(row[0] for row in rows), tuple(row[0] for row in rows))
                 stamps = [row[4] for row in rows] if has_stamps else None
-                told[0] = quick.by_column(Stored(indexes, [row[1] for row in rows], None, stamps, None), taking)  # type: ignore[arg-type]
+                told[0] = quick.by_column(Stored(indexes, [row[1] for row in rows], None, stamps, None), taking)
             else:
                 told[0] = quick.by_row([row for row in rows if row[0] in quick.watched], taking)
             expected = Counter()
