@@ -71,7 +71,7 @@ class ConfigError(Exception):
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Suggest the nearest known name as `, did you mean ...?`; the empty text if none is near."""
-    folded = {other.casefold(): other for other in known}
-    close = difflib.get_close_matches(name[:100].casefold(), folded, n=1, cutoff=0.6)
+    """Suggest the nearest known name as `, did you mean ...?`; the empty text if none is near. One that begins the name comes first."""
+    folded, typed = {other.casefold(): other for other in known}, name[:100].casefold()
+    close = sorted(difflib.get_close_matches(typed, folded, cutoff=0.6), key=lambda other: not typed.startswith(other))
     return f", did you mean `{folded[close[0]]}`?" if close else ""

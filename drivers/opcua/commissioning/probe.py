@@ -72,6 +72,9 @@ class CountingEmit:
     def not_taken(self) -> None:
         """Count nothing; see Emit."""
 
+    def samples(self, every_ms: Mapping[int, int | None]) -> None:
+        """Ignore what was granted: nothing is stored; see Emit."""
+
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """Ignore the clock's offset; see Emit."""
 
