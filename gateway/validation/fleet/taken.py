@@ -121,7 +121,11 @@ def _libraries() -> str | None:
 def _kept(line: Line, now: Mapping[str, Any] | None) -> tuple[Any, list[str]]:
     """Return what the line remembers of its qualifications, and why that can not be read."""
     try:
-        return remembered(line.data, now), []
+        if (kept := remembered(line.data, now)) is None and (line.data / "journal.db").exists():
+            return None, [
+                "a journal is there, and what it remembers of them could not be read: `ebr-gateway verify` says whether it is whole"
+            ]
+        return kept, []
     except FileNotFoundError:
         return None, []
     except Exception as error:  # noqa: BLE001 - a journal that is damaged or not for us hides its own qualification alone
