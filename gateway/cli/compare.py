@@ -127,11 +127,11 @@ def _legacy(site: "Line", legacy: str | None, batch: str) -> "LegacyRecord | Non
 
 def _manual(manual: Path | None, batch: str) -> "LegacyRecord | None":
     from gateway.validation.parallel_run.legacy import of_file
-    from gateway.validation.parallel_run.values import OF_MANUAL, manual_problem
+    from gateway.validation.parallel_run.values import BY_MANUAL, OF_MANUAL, manual_problem
 
     if manual is None:
         return None
-    found = of_file(manual, OF_MANUAL, batch)
+    found = of_file(manual, OF_MANUAL, batch, BY_MANUAL)
     if (wrong := manual_problem(found)) is not None:
         fail(wrong, WRONG_INPUT)
     return found

@@ -133,7 +133,7 @@ def _text(drafted: dict[str, Any]) -> list[str]:
     lines = [f"{facts['uplink']} ({facts['receiver']}): {facts['scope']}"]
     if facts["not_answered"] is not None:
         lines.append(f"not answered: {facts['not_answered']}")
-    if not facts["streams"]:
+    if not facts["streams"] and (facts["batch"] is None or facts["records"]):
         lines.append("nothing to compare: the receiver has confirmed none of it")
     for stream in facts["streams"]:
         lines += _of_stream(stream)
@@ -166,8 +166,8 @@ def _of_stream(stream: dict[str, Any]) -> list[str]:
 
 
 def _of_records(facts: dict[str, Any]) -> list[str]:
-    listed = [one for one in facts["records"] if one["listed"]]
-    held = sum(one["state"] == "held" for one in listed)
-    lines = [f"batch {facts['batch']}: its end lists {len(listed) + len(facts['not_here'])} records, {held} of them held there as here"]
+    from gateway.reconciliation.document import of_end
+
+    lines = [f"batch {facts['batch']}: {of_end(facts)}"]
     lines += [f"  {one['state']}: {one['record']}#{one['revision']}" for one in facts["records"] if one["state"] != "held"]
     return [*lines, *(f"  held here no more: {name}" for name in facts["not_here"])]

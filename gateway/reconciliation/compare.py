@@ -55,15 +55,15 @@ class Comparison:
         if stream.last <= last:
             return None
         made = Compared(stream.epoch, last + 1, stream.last)
-        asked = list(_windows(made.first, made.last))
-        for low, high in dict.fromkeys((asked[0], asked[-1])):
+        asked = _ends(made.first, made.last)
+        for low, high in asked:
             answer = await self._answer(made, Question(stream.epoch, low, high, COARSE))
             for span in () if answer is None else answer.spans:
                 made.note(Piece(stream.epoch, span.first, span.last, 0, root([]), held=True), span)
                 if span.entries:
                     await self._finer(made, {}, Question(stream.epoch, span.first, span.last, FINER))
-        if len(asked) > 2:
-            made.extra.add(asked[1][0], asked[-2][1], "not searched: it lies far beyond the end of this epoch", 0)
+        if asked[-1][0] > asked[0][1] + 1:
+            made.extra.add(asked[0][1] + 1, asked[-1][0] - 1, "not searched: it lies far beyond the end of this epoch", 0)
         if not made.named:
             why = f"its answers contradict each other: it says that it holds entries through {stream.last}, and none of these"
             made.not_compared.add(made.first, made.last, why, 1)
@@ -102,15 +102,16 @@ class Comparison:
         except StorageError as error:
             made.not_compared.add(piece.first, piece.last, f"can not be read here: {error}")
             return
-        before = made.named
+        differed, refused = made.differing, len(made.rejected)
         if span.entries == 0 and _said_of_none(answer, span):
             _none(made, leaves, answer, span)
         else:
             await self._finer(made, leaves, Question(piece.epoch, piece.first, piece.last, FINER))
-        if made.named == before:
+        if (made.differing, len(made.rejected)) == (differed, refused):
             note = f"its answers contradict each other: of all of them another count or root ({span.entries}) than of each"
             made.different.add(piece.first, piece.last, note)
-        elif self._is_accounted(made, piece) and piece.whole:
+        elif piece.whole and made.differing == differed and all(one.quarantine is not None for one in made.rejected[refused:]):
+            # all of it was refused there, and lies in quarantine here or was dealt with by a person
             made.equal_from.append(piece.first)
 
     async def _finer(self, made: Compared, leaves: Mapping[int, bytes], question: Question) -> None:
@@ -143,13 +144,6 @@ class Comparison:
             made.extra.add(seq, seq, f"{span.entries} entries under this number, {of}", span.entries - 1)
         else:
             made.different.add(seq, seq)
-
-    def _is_accounted(self, made: Compared, piece: Piece) -> bool:
-        """Return True if all by which a piece differs was refused there, and lies in quarantine here or was dealt with by a person."""
-        there = range(piece.first, piece.last + 1)
-        known = all(one.quarantine is not None for one in made.rejected if one.seq in there)
-        kinds = (made.missing, made.extra, made.different, made.not_compared)
-        return known and not any(one.first <= piece.last and one.last >= piece.first for kind in kinds for one in kind.found)
 
 
 def _said_of_none(answer: Answer, span: Span) -> bool:
@@ -188,3 +182,10 @@ def _windows(first: int, last: int) -> Iterator[tuple[int, int]]:
     width = COARSE * MOST_SPANS
     for start in range((first - 1) // COARSE * COARSE + 1, last + 1, width):
         yield max(first, start), min(last, start + width - 1)
+
+
+def _ends(first: int, last: int) -> list[tuple[int, int]]:
+    """Return the first and the last window of a range, of which the receiver alone says how far it goes: it may be any number."""
+    begin = next(_windows(first, last))
+    end = next(_windows(max(first, (last - 1) // (COARSE * MOST_SPANS) * (COARSE * MOST_SPANS) + 1), last))
+    return list(dict.fromkeys((begin, end)))

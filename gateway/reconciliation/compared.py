@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from buffer import Piece, Quarantined
-from buffer.chain import root
+from buffer.chain import Tree
 from gateway.reconciliation.answer import Span
 
 MOST_NAMED = 1_000
@@ -68,8 +68,8 @@ class Compared:
     last: int
     ours: int = 0
     theirs: int = 0
-    our_roots: list[bytes] | None = field(default_factory=list)
-    their_roots: list[bytes] | None = field(default_factory=list)
+    our_roots: Tree | None = field(default_factory=Tree)
+    their_roots: Tree | None = field(default_factory=Tree)
     missing: Ranges = field(default_factory=Ranges)
     extra: Ranges = field(default_factory=Ranges)
     different: Ranges = field(default_factory=Ranges)
@@ -81,15 +81,19 @@ class Compared:
     def note(self, piece: Piece, span: Span | None) -> None:
         """Count a piece, and what the receiver says of it; None: it says nothing."""
         self.ours += piece.entries
-        self.our_roots = None if self.our_roots is None or piece.root is None else [*self.our_roots, piece.root]
+        self.our_roots = _grown(self.our_roots, piece.root)
         self.theirs += 0 if span is None else span.entries
-        self.their_roots = None if self.their_roots is None or span is None else [*self.their_roots, span.root]
+        self.their_roots = _grown(self.their_roots, None if span is None else span.root)
 
     @property
     def named(self) -> int:
         """How much was found by now."""
-        ranges = (self.missing, self.extra, self.different, self.not_compared)
-        return sum(one.entries for one in ranges) + len(self.rejected)
+        return self.differing + len(self.rejected)
+
+    @property
+    def differing(self) -> int:
+        """How many entries differ or were not compared, those included that are counted and not named; without those refused there."""
+        return sum(one.entries for one in (self.missing, self.extra, self.different, self.not_compared))
 
     @property
     def verdict(self) -> Verdict:
@@ -110,7 +114,8 @@ class Compared:
 
     def _there(self, seq: int) -> str:
         words = (("missing", self.missing), ("different", self.different), ("not-compared", self.not_compared), ("extra", self.extra))
-        return next((word for word, ranges in words if ranges.holds(seq)), "held")
+        cut = any(ranges.more for _, ranges in words)  # what is not named any more may be this one
+        return next((word for word, ranges in words if ranges.holds(seq)), "not-compared" if cut else "held")
 
     def plain(self) -> dict[str, Any]:
         """Write it as JSON values."""
@@ -129,9 +134,17 @@ class Compared:
         }
 
 
-def _whole(roots: list[bytes] | None) -> str | None:
+def _grown(roots: Tree | None, piece: bytes | None) -> Tree | None:
+    """Add the root of a piece; None once one of them is not known."""
+    if roots is None or piece is None:
+        return None
+    roots.append(piece)
+    return roots
+
+
+def _whole(roots: Tree | None) -> str | None:
     """Return the root over all pieces: that of RFC 6962 over the entries, where the range begins with a segment."""
-    return None if roots is None else root(roots).hex()
+    return None if roots is None else roots.root().hex()
 
 
 def runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

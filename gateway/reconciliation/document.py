@@ -33,12 +33,16 @@ class Asked(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What was found. why: the first reason for which something was not answered. records: rows of a batch's records."""
+    """What was found. why: the first reason for which something was not answered. records: rows of a batch's records.
+
+    has_ended: the journal holds the batch's end, which lists what belongs to it; True where no batch was asked for.
+    """
 
     streams: Sequence[Compared]
     why: str | None = None
     records: Sequence[Mapping[str, Any]] = ()
     not_here: Sequence[str] = ()
+    has_ended: bool = True
 
 
 def outcome(found: Result) -> str:
@@ -47,7 +51,7 @@ def outcome(found: Result) -> str:
     states = {one["state"] for one in found.records}
     if "differs" in verdicts or states & {"missing", "different"}:
         return "finding"
-    whole = found.why is None and verdicts == {"equal"} and not states & {"not-compared"} and not found.not_here
+    whole = found.why is None and verdicts == {"equal"} and not states & {"not-compared"} and not found.not_here and found.has_ended
     return "passed" if whole else "not-complete"
 
 
@@ -86,6 +90,17 @@ def _state(streams: Sequence[Compared], place: Position) -> str:
     return "not-compared" if cut else "held"
 
 
+def of_end(facts: Mapping[str, Any]) -> str:
+    """Say of a batch what its end lists, and how much of that the receiver holds; or that there is no end that lists anything."""
+    if not facts["has_ended"]:
+        if not facts["records"] and not facts["streams"]:
+            return "the journal holds nothing of it that was confirmed: `ebr-gateway log LINE --type batch` lists the batches that it holds"
+        return "the journal holds no end of it, so nobody can say whether these are all of its records"
+    listed = [one for one in facts["records"] if one["listed"]]
+    held = sum(one["state"] == "held" for one in listed)
+    return f"its end lists {len(listed) + len(facts['not_here'])} records; the receiver holds {held} of them as they are here"
+
+
 def drafted(asked: Asked, found: Result) -> dict[str, Any]:
     """Return the draft of the document."""
     facts = {
@@ -94,13 +109,14 @@ def drafted(asked: Asked, found: Result) -> dict[str, Any]:
         "not_answered": found.why,
         "streams": [one.plain() for one in found.streams],
         **({"records": list(found.records), "not_here": list(found.not_here)} if asked.batch is not None else {}),
+        **({"has_ended": found.has_ended} if asked.batch is not None else {}),
     }
     ranges = [{"epoch": one.epoch, "first": one.first, "last": one.last} for one in found.streams if one.ours]
     title = f"Reconciliation of {asked.gateway} with {asked.uplink}" + ("" if asked.of == "all" else f": {asked.scope}")
-    return draft(KINDS[asked.of], title, [*_blocks(asked, found)], facts, result=outcome(found), batch=asked.batch, journal=ranges)
+    return draft(KINDS[asked.of], title, [*_blocks(asked, found, facts)], facts, result=outcome(found), batch=asked.batch, journal=ranges)
 
 
-def _blocks(asked: Asked, found: Result) -> Iterator[Block]:
+def _blocks(asked: Asked, found: Result, facts: Mapping[str, Any]) -> Iterator[Block]:
     yield NamedValues(
         [
             ("Uplink", asked.uplink),
@@ -115,7 +131,7 @@ def _blocks(asked: Asked, found: Result) -> Iterator[Block]:
     yield from _differences(found.streams)
     yield from _refused(found.streams)
     if asked.batch is not None:
-        yield from _records(found)
+        yield from _records(found, f"Of batch {asked.batch}, {of_end(facts)}.", marked=not found.has_ended)
     yield Text(
         "A root is that of RFC 6962 over the entries' bytes, in the order of their numbers; over several segments of 4,096 entries that "
         "over the roots of these, which is the same where the range begins with a segment. What was pruned here is compared by the root "
@@ -180,11 +196,9 @@ def _refused(streams: Sequence[Compared]) -> Iterator[Block]:
         yield Table(("Epoch", "Entry", "Code", "State", "The receiver"), (2, 2, 4, 3, 3), told)
 
 
-def _records(found: Result) -> Iterator[Block]:
+def _records(found: Result, says: str, *, marked: bool) -> Iterator[Block]:
     yield Heading(1, "Records of the batch")
-    listed = [one for one in found.records if one["listed"]]
-    held = sum(one["state"] == "held" for one in listed)
-    yield Text(f"The batch's end lists {len(listed) + len(found.not_here)} records; the receiver holds {held} of them as they are here.")
+    yield Text(says, marked=marked)
     rows = [
         [
             f"{one['record']}#{one['revision']}",
@@ -195,8 +209,8 @@ def _records(found: Result) -> Iterator[Block]:
         ]
         for one in found.records
     ]
-    marked = frozenset(at for at, one in enumerate(found.records) if one["state"] != "held")
-    yield Table(("Record", "Listed", "Entries", "The receiver", "Receipt"), (7, 1.5, 2, 2.5, 6), rows, marked)
+    odd = frozenset(at for at, one in enumerate(found.records) if one["state"] != "held")
+    yield Table(("Record", "Listed", "Entries", "The receiver", "Receipt"), (7, 1.5, 2, 2.5, 6), rows, odd)
     for name in found.not_here:
         yield Text(f"{name}: listed, and held here no more: not compared.", marked=True)
 

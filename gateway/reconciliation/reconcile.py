@@ -68,7 +68,7 @@ async def reconciled(
     if batch is None:
         return Result(found, comparison.gave_up)
     receipts = await asyncio.to_thread(_receipts, data, asked.uplink, [place for one in batch.records for place in one.entries])
-    return Result(found, comparison.gave_up, record_rows(batch, found, receipts), batch.not_here)
+    return Result(found, comparison.gave_up, record_rows(batch, found, receipts), batch.not_here, batch.has_ended)
 
 
 async def _more(comparison: Comparison, streams: Sequence[Stream], pieces: Pieces, *, held_only: bool) -> AsyncIterator[Compared]:

@@ -29,7 +29,10 @@ class Record(NamedTuple):
 
 
 class BatchScope(NamedTuple):
-    """The entries of a batch from its first to its last, and its records. not_here: listed by its end, and not held here any more."""
+    """The entries of a batch from its first to its last, and its records. not_here: listed by its end, and not held here any more.
+
+    has_ended: its end is held here.
+    """
 
     ranges: list[Range]
     records: list[Record]

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 from kit.journals import GATEWAY, entries, numbered, open_journal
 
-from buffer import Entry
+from buffer import Entry, Quarantined
 from gateway.reconciliation.answer import Answer, Question, Stream, parse_spans, parse_streams
 from gateway.reconciliation.asking import Ask, of_store
 from gateway.reconciliation.compared import Compared, Ranges
@@ -53,9 +53,11 @@ class Both:
                "CREATE INDEX by_place ON entries(gateway, epoch, seq)")  # fmt: skip
         return to
 
-    def compared(self, ask: Ask, scope: Scope | None = None, through: int = COUNT) -> Result:
+    def compared(
+        self, ask: Ask, scope: Scope | None = None, through: int = COUNT, quarantine: Sequence[Quarantined] | None = None
+    ) -> Result:
         asked = Asked(GATEWAY, "ebr", "a store", "all", None, (self.epoch, through))
-        return asyncio.run(reconciled(self.journal, "UTC", asked, scope or Scope(), ask))
+        return asyncio.run(reconciled(self.journal, "UTC", asked, scope or Scope(), ask, quarantine))
 
     def by_store(self, store: Path) -> Result:
         async def compared() -> Result:

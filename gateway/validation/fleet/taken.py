@@ -121,11 +121,14 @@ def _libraries() -> str | None:
 def _kept(line: Line, now: Mapping[str, Any] | None) -> tuple[Any, list[str]]:
     """Return what the line remembers of its qualifications, and why that can not be read."""
     try:
-        return remembered(line.data, now), []
+        kept = remembered(line.data, now)
     except FileNotFoundError:
         return None, []
     except Exception as error:  # noqa: BLE001 - a journal that is damaged or not for us hides its own qualification alone
         return None, [f"the journal can not be read: {type(error).__name__}: {error}"]
+    if kept is None and (line.data / "journal.db").exists():
+        return None, ["a journal is there, and what it remembers of them could not be read: see `ebr-gateway verify`"]
+    return kept, []
 
 
 def _remembered(told: Mapping[str, Any]) -> Run:

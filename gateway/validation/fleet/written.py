@@ -62,7 +62,7 @@ def drafted(made: Compared) -> dict[str, Any]:
 
 def _blocks(made: Compared) -> Iterator[Block]:
     yield NamedValues([("Evidence of" if at == 0 else "Compared with", _line(one)) for at, one in enumerate(made.lines)])
-    yield Text("\n".join(_sums(made)), marked=bool(made.blocking))
+    yield from (Text(line, marked=bool(made.blocking)) for line in _sums(made))
     names = tuple(one.facts.gateway for one in made.read if one.facts is not None)
     for area, rows in groupby(made.rows, key=lambda row: row.area):
         listed = list(rows)

@@ -51,7 +51,8 @@ class Unread:
 class LegacyRecord:
     """What was read. columns: of the header; twice: names that stand in it more than once. read: rows in all, of any batch.
 
-    sha256: of the file's bytes; None of a query. unread_count: all that could not be read; `unread` has the first of them.
+    sha256: of the file's bytes; None of a query. unread_count: all that could not be read; `unread` has the first of them. unread_ours:
+    those that are, or may be, of the batch.
     """
 
     origin: str
@@ -60,12 +61,16 @@ class LegacyRecord:
     rows: list[Row] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     unread_count: int = 0
+    unread_ours: int = 0
     read: int = 0
     sha256: str | None = None
 
     def refuse(self, place: str, why: str, *, ours: bool) -> None:
-        """Note a row that can not be read. One that may be of this batch is always kept."""
+        """Note a row that can not be read. One that may be of this batch is always kept. Raises NotRead for more than a batch has."""
         self.unread_count += 1
+        self.unread_ours += ours
+        if self.unread_ours > MOST_OF_BATCH:
+            raise NotRead(f"{place}: more than {MOST_OF_BATCH:,} rows that are, or may be, of this batch can not be read; this one: {why}")
         if ours or len(self.unread) < MOST_TOLD:
             self.unread.append(Unread(place, why, ours))
 
@@ -76,25 +81,30 @@ class LegacyRecord:
         self.rows.append(row)
 
 
-def of_file(path: Path, section: ParallelRun, batch: str) -> LegacyRecord:
-    """Read a CSV file as [parallel_run] describes it, row by row. Raises NotRead, OSError."""
+BY_SECTION = "which names the batch by line.toml [parallel_run]"
+
+
+def of_file(path: Path, section: ParallelRun, batch: str, by: str = BY_SECTION) -> LegacyRecord:
+    """Read a CSV file as a section describes it, row by row. by: what says which column names the batch. Raises NotRead, OSError."""
     found = LegacyRecord(path.name)
     with path.open("rb") as file:
         found.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         try:
             with opened(file, section.encoding) as text:
-                _of_lines(Lines(text), path.name, section, batch, found)
+                _of_lines(Lines(text), path.name, section, batch, found, by)
         except (NotText, UnicodeError) as error:
             raise NotRead(f"{path.name}: {error}") from None
     return found
 
 
-def _of_lines(lines: Lines, name: str, section: ParallelRun, batch: str, found: LegacyRecord) -> None:
+def _of_lines(lines: Lines, name: str, section: ParallelRun, batch: str, found: LegacyRecord, by: str) -> None:
+    if not lines.first:
+        raise NotRead(f"{name}: is empty; not even a header stands in it: was the export made, and copied to its end?")
     csv.field_size_limit(MOST_CELL)
     reader = csv.reader(lines, delimiter=section.delimiter or sniffed(lines.first), strict=True)
     header = [cell.strip() for cell in next(reader, [])]
-    _head(header, name, section, found)
+    _head(header, name, section, found, by)
     batch_at = header.index(section.batch)
     while True:
         begin = lines.number + 1
@@ -117,13 +127,13 @@ def _of_lines(lines: Lines, name: str, section: ParallelRun, batch: str, found: 
             _take(cells, f"{name}:{begin}", header, batch_at, batch, section, found)
 
 
-def _head(header: list[str], name: str, section: ParallelRun, found: LegacyRecord) -> None:
+def _head(header: list[str], name: str, section: ParallelRun, found: LegacyRecord, by: str) -> None:
     found.columns = [column for column in header if column]
     found.twice = frozenset(column for column in header if column and header.count(column) > 1)
     if section.batch not in header:
         near = did_you_mean(section.batch, found.columns)
-        hint = "" if len(header) > 1 else "; it has one column: declare `delimiter` in [parallel_run]"
-        raise NotRead(f"{name}:1: no column `{section.batch}`, which names the batch by line.toml [parallel_run]{near}{hint}")
+        hint = "" if len(header) > 1 or by != BY_SECTION else "; it has one column: declare `delimiter` in [parallel_run]"
+        raise NotRead(f"{name}:1: no column `{section.batch}`, {by}{near}{hint}")
     if section.batch in found.twice:
         raise NotRead(f"{name}:1: column `{section.batch}` stands twice: which one names the batch?")
 

@@ -15,6 +15,7 @@ MANUAL = ("batch", "ebr_field", "value")
 MANUAL_MORE = ("run", "unit", "time", "entered_by", "second_person", "transcribed_from", "remark")
 """The columns of a file of manual entries: those that must be there, and those that may."""
 OF_MANUAL = ParallelRun(batch="batch", run="run")
+BY_MANUAL = f"which each manual entry has: {','.join((*MANUAL, *MANUAL_MORE))}"
 
 
 class Value(NamedTuple):

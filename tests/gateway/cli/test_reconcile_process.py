@@ -69,6 +69,16 @@ def test_a_batch_is_compared_record_by_record_and_a_row_that_is_changed_in_the_s
     assert (code, found["result"], found["streams"]) == (1, "not-complete", []), "nothing that was compared is nothing that is good"
 
 
+@pytest.mark.urs("URS-UPL-05")
+def test_a_batch_without_an_end_is_not_said_to_be_whole(made: tuple[Path, Path, int], tmp_path: Path) -> None:
+    """Of a number that nobody knows, and of a batch that runs, no end says what belongs to it: nothing it lists is counted."""
+    line, store, _ = made
+    ran = called("reconcile", line, "B9999-0001", "--ebr", store, "--to", tmp_path / "unknown")
+    assert (ran.returncode, "its end lists" in ran.stdout, "`ebr-gateway log LINE --type batch`" in ran.stdout) == (1, False, True)
+    (page,) = (tmp_path / "unknown").glob("*.html")
+    assert "end lists" not in page.read_text()
+
+
 def test_what_can_not_be_asked_says_what_to_do(made: tuple[Path, Path, int], tmp_path: Path) -> None:
     line, _, _ = made
     away = called("reconcile", line, "--ebr", f"http://127.0.0.1:{free_port()}")

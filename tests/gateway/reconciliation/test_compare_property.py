@@ -8,8 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kit.reconciled import COUNT, AsEbr, Both, Damage, both, damage, each, told, truth
 
+from buffer import Quarantined
+from gateway.reconciliation.answer import Stream
 from gateway.reconciliation.document import outcome
-from gateway.reconciliation.reconcile import Scope
+from gateway.reconciliation.reconcile import Scope, equal_segments
 
 SEQ = st.integers(1, COUNT) | st.sampled_from([1, 63, 64, 65, 4_095, 4_096, 4_097, 8_192, 8_193, COUNT])
 KIND = st.sampled_from(["drop", "drop range", "alter", "alter digest", "double", "number", "epoch"])
@@ -59,3 +61,35 @@ def test_an_epoch_older_than_the_journal_is_not_compared_and_concerns_no_compari
     found = sides.compared(AsEbr(store))
     assert (outcome(found), found.streams[-1].epoch, each(found.streams[-1].not_compared)) == ("not-complete", 7, set(range(1, 9)))
     assert outcome(sides.compared(AsEbr(store), Scope(held_only=True))) == "passed"
+
+
+@pytest.mark.urs("URS-UPL-05")
+def test_a_segment_is_never_equal_because_more_ranges_differ_than_are_named(sides: Both, tmp_path: Path) -> None:
+    """Retention prunes what is equal there: an entry that is counted and not named any more is missing all the same."""
+    store = sides.copied(tmp_path)
+    damage(store, "DELETE FROM entries WHERE seq <= 4096 AND seq % 2", "DELETE FROM entries WHERE seq = 5000")
+    found = sides.compared(AsEbr(store))
+    assert (found.streams[0].missing.entries, found.streams[0].missing.more) == (2_049, 1_049)
+    assert equal_segments(found.streams) == set()
+
+
+def test_what_lies_in_quarantine_is_not_held_there_because_its_range_is_not_named(sides: Both, tmp_path: Path) -> None:
+    store = sides.copied(tmp_path)
+    damage(store, "DELETE FROM entries WHERE seq <= 4096 AND seq % 2")
+    waiting = Quarantined("ebr", sides.epoch, 4_001, "unknown-parameter", "", "", 0)
+    found = sides.compared(AsEbr(store), quarantine=[waiting])
+    assert [one["receiver"] for one in found.streams[0].quarantine] == ["not-compared"]
+
+
+class FarBeyond(AsEbr):
+    """Says that it holds entries through the largest number there is, and answers as it should."""
+
+    async def streams(self) -> list[Stream]:
+        return [one._replace(last=2**53 - 1) for one in await super().streams()]
+
+
+def test_a_receiver_that_claims_entries_far_beyond_the_end_is_asked_twice_and_no_more_is_kept(sides: Both) -> None:
+    found = sides.compared(FarBeyond(sides.store))
+    beyond = found.streams[-1]
+    assert (beyond.first, beyond.last, outcome(found)) == (COUNT + 1, 2**53 - 1, "not-complete")
+    assert [one.note for one in beyond.extra.found] == ["not searched: it lies far beyond the end of this epoch"]

@@ -219,3 +219,11 @@ def test_a_comparison_is_a_document_of_the_first_line_that_is_a_folder(lines: tu
     assert read(tmp_path / "one.facts").gateway == "my-site/one"
     files = called("fleet", "compare", tmp_path / "one.facts", tmp_path / "one.facts", "--into", tmp_path / "no")
     assert (files.returncode, "name one of the lines by its folder" in files.stderr) == (2, True)
+
+
+def test_a_journal_of_which_nothing_can_be_read_is_not_one_in_which_nothing_was_recorded(lines: tuple[Path, Path], tmp_path: Path) -> None:
+    line = shutil.copytree(lines[1], tmp_path / "damaged")
+    (line / "data").mkdir(exist_ok=True)
+    (line / "data" / "journal.db").write_bytes(b"no database at all" * 500)
+    ran = called("fleet", "compare", lines[0], line)
+    assert (ran.returncode, "what it remembers of them could not be read" in ran.stdout) == (1, True), ran.stdout + ran.stderr

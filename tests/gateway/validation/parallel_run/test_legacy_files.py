@@ -10,8 +10,8 @@ from kit.parallel_line import BATCH, SECTION, base_line, by_hand, found, item, l
 from config import Line
 from config.comparisons import Comparison
 from config.grammars.row_condition import parse
-from gateway.validation.parallel_run.legacy import NotRead
-from gateway.validation.parallel_run.values import manual_problem
+from gateway.validation.parallel_run.legacy import MOST_OF_BATCH, NotRead, of_file
+from gateway.validation.parallel_run.values import BY_MANUAL, OF_MANUAL, manual_problem
 
 pytestmark = pytest.mark.urs("URS-OBS-05")
 RULE = Comparison(ebr_field="PM-1", legacy="t", unit="°C", tolerance="0.1")
@@ -81,7 +81,8 @@ def test_a_column_that_is_away_makes_its_fields_not_comparable_and_names_the_nea
             "legacy.csv:1: no column `batch_no`, which names the batch by line.toml [parallel_run], did you mean `batchno`?",
         ),
         ("t;batch_no;batch_no\n", "legacy.csv:1: column `batch_no` stands twice: which one names the batch?"),
-        ("", "legacy.csv:1: no column `batch_no`"),
+        ("", "legacy.csv: is empty; not even a header stands in it"),
+        ("\n", "legacy.csv:1: no column `batch_no`"),
         ("t|batch_no\n", "it has one column: declare `delimiter`"),
     ],
 )
@@ -90,6 +91,28 @@ def test_a_file_in_which_no_batch_can_be_found_is_one_readable_message(tmp_path:
         legacy(tmp_path, text)
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_rows_of_the_batch_that_can_not_be_read_are_kept_up_to_a_bound(tmp_path: Path) -> None:
+    """A million of them would be a million rows of a signed document, and all of them in memory."""
+    bad = f"70;5;{BATCH};more\n"
+    assert len(legacy(tmp_path, "t;batch_no\n" + bad * MOST_OF_BATCH).unread) == MOST_OF_BATCH
+    with pytest.raises(NotRead, match=rf"legacy.csv:{MOST_OF_BATCH + 2}: more than 10,000 rows .* can not be read; this one: 4 cells, but"):
+        legacy(tmp_path, "t;batch_no\n" + bad * (MOST_OF_BATCH + 5))
+
+
+def test_a_file_of_manual_entries_is_not_told_what_the_section_of_the_legacy_record_says(tmp_path: Path) -> None:
+    (tmp_path / "manual.csv").write_text("BATCH;VALUE\n")
+    with pytest.raises(NotRead) as raised:
+        of_file(tmp_path / "manual.csv", OF_MANUAL, BATCH, BY_MANUAL)
+    told = str(raised.value)
+    assert (
+        told.startswith("manual.csv:1: no column `batch`, which each manual entry has: batch,ebr_field,value,"),
+        "line.toml" in told,
+    ) == (
+        True,
+        False,
+    )
 
 
 def test_a_file_in_another_encoding_says_what_to_declare(line: Line, tmp_path: Path) -> None:
