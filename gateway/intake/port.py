@@ -37,6 +37,7 @@ from gateway.intake.source_clock import ClockWatch
 from gateway.intake.unmapped import Mapped, Unmapped
 
 LONGEST_ERROR = 4_000
+_NO_ROWS: Sequence[Row] = ()
 _SIMULATED = {True: "it says of itself that it is a simulator", False: "it does not say any more that it is a simulator"}
 LINES = "lines that are no answer"
 _HELD_BACK = "the journal took nothing for a while: the polls after this one were held back"
@@ -157,7 +158,7 @@ class Port:
         io = Instants(None if begun_ns is None else ticks(begun_ns), ticks(received_ns))
         before = self._asking.before(poll, io.middle, time.monotonic(), kept) if poll else IN_TIME
         drafts: list[Draft] = [*before.drafts]
-        given, standing = len(readings), ()
+        given, standing = len(readings), _NO_ROWS
         if self._retold is not None and kind == "change":
             if resumed:
                 self._retold.resumed({*(alive or ()), *(reading[0] for reading in readings)})
@@ -176,6 +177,7 @@ class Port:
         drafts += map(self._findings.draft, self.unmapped.rows(messages))
         if standing:
             drafts.append(self._moved(told(len(standing))))
+            assert not isinstance(rows, Stored), "a list of which something was left out is no list by column"
             rows = [*standing, *rows]
         if watermark is not None and not drafts:
             drafts.append(self._moved())
@@ -199,7 +201,7 @@ class Port:
         """Leave out readings that stand in the journal already; their tags were observed all the same. See `gateway.intake.retold`."""
         places, standing = retold.split(readings)
         if not standing:
-            return readings, alive, windows, ()
+            return readings, alive, windows, _NO_ROWS
         alive = [reading[0] for reading in readings] if alive is None else alive
         return [readings[at] for at in places], alive, [windows[at] for at in places] if windows else windows, standing
 

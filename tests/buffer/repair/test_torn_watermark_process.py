@@ -53,8 +53,8 @@ def one_tear(folder: Path, name: str, torn: set[int]) -> tuple[int, int, int, in
     path = folder / "segments" / name
     content = bytearray(path.read_bytes())
     for number in torn:
-        at = 32 + number * FRAME + 24
-        content[at : at + 4096] = b"\xa5" * 4096
+        place = 32 + number * FRAME + 24
+        content[place : place + 4096] = b"\xa5" * 4096
     path.write_bytes(content)
     journal = opened(folder, retain_s=1e9)
     mark, at = journal.watermark("plc"), journal.counted("plc")
