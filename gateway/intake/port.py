@@ -29,7 +29,7 @@ from gateway.intake.poll_filter import PollFilter
 from gateway.intake.range_watch import RangeWatch
 from gateway.intake.readings import Instants, Origin, column_drafts, in_time, readings_drafts
 from gateway.intake.recent import Recent
-from gateway.intake.retold import Key, Retold, told
+from gateway.intake.retold import NO_ROWS, Key, Retold, told
 from gateway.intake.room import MOST_OPEN_CALLS, Room
 from gateway.intake.row_events import found_by, row_drafts
 from gateway.intake.simulators import Simulators
@@ -37,7 +37,6 @@ from gateway.intake.source_clock import ClockWatch
 from gateway.intake.unmapped import Mapped, Unmapped
 
 LONGEST_ERROR = 4_000
-_NO_ROWS: Sequence[Row] = ()
 _SIMULATED = {True: "it says of itself that it is a simulator", False: "it does not say any more that it is a simulator"}
 LINES = "lines that are no answer"
 _HELD_BACK = "the journal took nothing for a while: the polls after this one were held back"
@@ -158,11 +157,9 @@ class Port:
         io = Instants(None if begun_ns is None else ticks(begun_ns), ticks(received_ns))
         before = self._asking.before(poll, io.middle, time.monotonic(), kept) if poll else IN_TIME
         drafts: list[Draft] = [*before.drafts]
-        given, standing = len(readings), _NO_ROWS
+        given, standing = len(readings), NO_ROWS
         if self._retold is not None and kind == "change":
-            if resumed:
-                self._retold.resumed({*(alive or ()), *(reading[0] for reading in readings)})
-            readings, alive, windows, standing = self._once(self._retold, readings, alive, windows)
+            readings, alive, windows, standing = self._retold.left(readings, alive, windows, resumed=resumed)
         self._unobserved(before.drafts)
         if resumed:
             drafts.append(self._observation.resumed(alive, observed_ticks or io.received))
@@ -194,16 +191,6 @@ class Port:
         self.rows += len(messages)
         self._count(given, unchanged)
         return self._opened(stored, received_ns)
-
-    def _once(
-        self, retold: Retold, readings: Sequence[Reading], alive: Sequence[int] | None, windows: Sequence[Window | None]
-    ) -> tuple[Sequence[Reading], Sequence[int] | None, Sequence[Window | None], Sequence[Row]]:
-        """Leave out readings that stand in the journal already; their tags were observed all the same. See `gateway.intake.retold`."""
-        places, standing = retold.split(readings)
-        if not standing:
-            return readings, alive, windows, _NO_ROWS
-        alive = [reading[0] for reading in readings] if alive is None else alive
-        return [readings[at] for at in places], alive, [windows[at] for at in places] if windows else windows, standing
 
     def _readings(
         self,

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from buffer import Entry, Journal
-from drivers.contract import Reading
+from drivers.contract import Reading, Window
 from gateway.entries.bodies import Row
 from gateway.entries.stored_rows import StoredRow, stored_rows
 
@@ -32,6 +32,7 @@ _HEAD_BYTES = 1_024
 _SOURCE = re.compile(rb'"source":"([^"\\]*)"')
 _READINGS = b'"readings":['
 
+NO_ROWS: Sequence[Row] = ()
 Key = tuple[int, int | None, int | None, int, bytes]
 Position = tuple[int, int]
 AsStored = Callable[[Reading], tuple[Any, Any, int]]
@@ -56,6 +57,21 @@ class Retold:
     def resumed(self, tags: Collection[int]) -> None:
         """Hear that these tags go on where the committed watermark ended."""
         self._tags.update(tags)
+
+    def left(
+        self, readings: Sequence[Reading], alive: Sequence[int] | None, windows: Sequence[Window | None], *, resumed: bool
+    ) -> tuple[Sequence[Reading], Sequence[int] | None, Sequence[Window | None], Sequence[Row]]:
+        """Leave out of a list of changes what stands in the journal already; its tags were observed all the same. See `Emit`.
+
+        Returns the list as it is to be stored, and what was left out.
+        """
+        if resumed:
+            self.resumed({*(alive or ()), *(reading[0] for reading in readings)})
+        places, standing = self.split(readings)
+        if not standing:
+            return readings, alive, windows, NO_ROWS
+        alive = [reading[0] for reading in readings] if alive is None else alive
+        return [readings[at] for at in places], alive, [windows[at] for at in places] if windows else windows, standing
 
     def split(self, readings: Sequence[Reading]) -> tuple[list[int], list[Row]]:
         """Part a list of changes: where in it the readings are that have to be stored, and as rows those that stand in the journal already.
