@@ -137,6 +137,14 @@ class Journal:
         with self._view.lock:
             return watermarks.read(self._view.facts, source)
 
+    def counted(self, source: str) -> tuple[int, int] | None:
+        """Return the (epoch, seq) through which a source's watermark certainly counts what is held; None before the first.
+
+        Entries of the source behind it may be told again: a first half of a message, or what a salvage proved without its watermark.
+        """
+        with self._view.lock:
+            return watermarks.position(self._view.facts, source, self._view.epoch)
+
     def state(self) -> tuple[tuple[int, int], bytes] | None:
         """Return ((epoch, seq), the fold's state after that entry) as committed last; None if there is none.
 

@@ -26,6 +26,19 @@ def read(facts: Mapping[str, Fact], source: str) -> dict[str, Any]:
     return {**(json.loads(whole.value) if whole else {}), **parts}
 
 
+def position(facts: Mapping[str, Fact], source: str, epoch: int) -> tuple[int, int] | None:
+    """Return the (epoch, seq) through which the watermark of a source certainly counts; None before the first.
+
+    epoch: the present one. What an epoch before it committed last may have been torn, and of it some keys be proved and others not: then
+    the commit of this source before that one is named.
+    """
+    name = f"watermark/{source}"
+    found = sorted({fact[:2] for known, fact in facts.items() if known == name or known.startswith(f"{name}/")})
+    if not found:
+        return None
+    return found[-1] if found[-1][0] == epoch or len(found) == 1 else found[-2]
+
+
 def read_watermark(folder: Path, source: str) -> dict[str, Any]:
     """Return the watermark of a source in a journal that nobody has open; {} if there is none, or it can not be read."""
     return read(_newest(folder), source)

@@ -18,7 +18,7 @@ Invariants:
 
 The order of one call of a port (`Port.__call__`), which is that of its entries:
 
-1. refuse, if 32 lists of the source are under way to the disk;
+1. refuse, if 32 lists of the source are under way to the disk; take out what stands in the journal already and is told again (`retold`);
 2. draft the gaps of tags that it asked for too late (`asking`), that the source went on without loss, then the rows of a MES
    (`row_events`);
 3. judge the source's clock by the list's stamps (`source_clock`): an alarm is an append of its own, before the list;

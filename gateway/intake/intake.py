@@ -36,6 +36,7 @@ from gateway.intake.flow import Flow, flow_event
 from gateway.intake.port import Port, WayIn
 from gateway.intake.preamble import config_events, tagset_events
 from gateway.intake.recent import share
+from gateway.intake.retold import standing
 from gateway.intake.simulators import Simulators
 from gateway.intake.unmapped import Mapped
 from gateway.interfaces import digests, whole
@@ -78,7 +79,8 @@ class Intake:
         self.last_append_s = self.last_heartbeat_s = time.monotonic()
         self._waiting: deque[float] = deque()
         self.flow = Flow(journal, self._flow_turned)
-        of_line = (clock.stamp().ticks, share(len(line.sources)), Simulators(line), Mapped(line))
+        stands = standing(journal, {source: digest for source, (digest, _) in self._tables.items()})
+        of_line = (clock.stamp().ticks, share(len(line.sources)), Simulators(line), Mapped(line), stands)
         way = WayIn(self.append, clock, fold, self.flow, line.codes, journal.watermark, *of_line)
         self.ports = {source.name: Port(source, line.tags_of(source.name), self._tables[source.name][0], way) for source in line.sources}
 

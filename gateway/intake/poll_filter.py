@@ -118,6 +118,16 @@ class PollFilter:
         """Whether each of these tags is stored when its value is another one."""
         return not any(self._store_all[index] or self._deadbands[index] is not None for index in tags)
 
+    def as_stored(self, reading: Reading) -> tuple[Any, Any, int]:
+        """Give (value, raw, status) of a reading as `rows` would store it. Changes nothing."""
+        index, value, status, _, _ = reading
+        if status >= BAD:
+            return None, None, status
+        try:
+            return (self._norms[index] or float64)(value, status)[:3]
+        except UNFORESEEN:
+            return None, None, BAD_DECODING
+
     def rows(self, readings: Sequence[Reading], kind: Kind, now_s: float) -> Rows:
         """Decide what of a list is stored. now_s: seconds that go on evenly."""
         norms, last, last_status, stored_s, signals = self._norms, self._last, self._status, self._stored_s, self._signals

@@ -1,8 +1,9 @@
 """One source's way in: the `Emit` that its driver is given. The modules below decide; here is the order in which it is done."""
 
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from config import CodeTable, Source, Tag
@@ -28,6 +29,7 @@ from gateway.intake.poll_filter import PollFilter
 from gateway.intake.range_watch import RangeWatch
 from gateway.intake.readings import Instants, Origin, column_drafts, in_time, readings_drafts
 from gateway.intake.recent import Recent
+from gateway.intake.retold import NO_ROWS, Key, Retold, told
 from gateway.intake.room import MOST_OPEN_CALLS, Room
 from gateway.intake.row_events import found_by, row_drafts
 from gateway.intake.simulators import Simulators
@@ -45,7 +47,7 @@ class WayIn:
     """What all ports of a line share. watermark: what was committed last under a source's name. started: in ticks, when this run began.
 
     remembered: how many of its latest readings each source keeps in memory, for who looks. simulators: which sources say that they are.
-    mapped: which rows something uses.
+    mapped: which rows something uses. standing: by source, what stands in the journal behind its watermark.
     """
 
     append: Append
@@ -58,6 +60,7 @@ class WayIn:
     remembered: int
     simulators: Simulators
     mapped: Mapped
+    standing: Mapping[str, Counter[Key]] = field(default_factory=dict)
 
 
 class Port:
@@ -76,6 +79,8 @@ class Port:
         self._detectors = Detectors(source, tags, self._where)
         self._watches = bool(self._detectors.watched)
         self._filter = PollFilter(tags, self._signals, way.codes, self._detectors.watched)
+        stands = way.standing.get(source.name)
+        self._retold = None if stands is None else Retold(stands, self._filter.as_stored)
         self._due = Due(source, tags, tagset, way.watermark("gateway").get(f"sampled:{source.name}"))
         self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started, self._due)
         asked = Asked(source, tags)
@@ -152,6 +157,9 @@ class Port:
         io = Instants(None if begun_ns is None else ticks(begun_ns), ticks(received_ns))
         before = self._asking.before(poll, io.middle, time.monotonic(), kept) if poll else IN_TIME
         drafts: list[Draft] = [*before.drafts]
+        given, standing = len(readings), NO_ROWS
+        if self._retold is not None and kind == "change":
+            readings, alive, windows, standing = self._retold.left(readings, alive, windows, resumed=resumed)
         self._unobserved(before.drafts)
         if resumed:
             drafts.append(self._observation.resumed(alive, observed_ticks or io.received))
@@ -164,9 +172,16 @@ class Port:
         if said:
             drafts = [replace(draft, said=tuple(said)) if isinstance(draft, ReadingsDraft) else draft for draft in drafts]
         drafts += map(self._findings.draft, self.unmapped.rows(messages))
+        if standing:
+            drafts.append(self._moved(told(len(standing))))
+            assert not isinstance(rows, Stored), "a list of which something was left out is no list by column"
+            rows = [*standing, *rows]
         if watermark is not None and not drafts:
-            drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
+            drafts.append(self._moved())
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))
+        if self._retold is not None and kind == "change":
+            self._retold.appended()
+            self._retold = None if self._retold.is_over else self._retold
         self.recent.take(rows, io, kind, is_trusted=self._origin.trusts(self._clock_watch.member()))
         through = observed_through(rows, observed_ticks, io, self.source, self._shortest_ns)
         self._observation.saw(readings, alive, through, owed_ticks)
@@ -174,7 +189,7 @@ class Port:
             self._asking.answered(poll)
         self.polled, self.undocumented = kind == "poll", undocumented
         self.rows += len(messages)
-        self._count(len(readings), unchanged)
+        self._count(given, unchanged)
         return self._opened(stored, received_ns)
 
     def _readings(
@@ -267,8 +282,7 @@ class Port:
         """See Emit. It is kept with the watermarks: a gap of the time until the source grants it anew is counted by it."""
         kept = self._due.granted(every_ms)
         if kept is not None:
-            event = self._event({"type": "source", "source": self.source.name, "state": "watermark"})
-            self._append([event], ("gateway", {f"sampled:{self.source.name}": kept}))
+            self._append([self._moved()], ("gateway", {f"sampled:{self.source.name}": kept}))
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """See Emit."""
@@ -394,6 +408,11 @@ class Port:
         self.lists += 1
         self.readings += readings
         self.unchanged += unchanged
+
+    def _moved(self, detail: str = "") -> EventDraft:
+        """Draft the event of a watermark that moves without an entry of its own."""
+        event = {"type": "source", "source": self.source.name, "state": "watermark"}
+        return self._event({**event, "detail": detail} if detail else event)
 
     def _event(self, event: Mapping[str, Any]) -> EventDraft:
         return EventDraft(event, self.source.name)

@@ -1,0 +1,74 @@
+"""The last transaction is torn: its entry is proved, its watermark is not. The journal says through where the watermark counts."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kit.journals import entries, opened
+
+from buffer.repair import wal
+
+FRAME = 24 + 4096
+LAST = 30
+CRASH = """
+import os, sys
+from pathlib import Path
+from buffer import Body, Journal
+journal = Journal.open(Path(sys.argv[1]), "lyon/granulation-2", commit_interval_s=0.001, retain_s=1e9, max_bytes=1 << 40)
+for number in range(1, int(sys.argv[2]) + 1):
+    body = Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z","n":%d,"pad":"%s"}' % (number, os.urandom(600).hex().encode()))
+    marks = {"started": "once", "slots": number, "more": [number, os.urandom(1250).hex()], "most": [number, os.urandom(1250).hex()]}
+    journal.append([body], watermark=("plc", marks), urgent=True).result()
+os._exit(137)
+"""
+
+
+def last_transaction(log: bytes) -> range:
+    frames = wal.read(log).frames
+    ends = [number for number, frame in enumerate(frames) if frame.commit and frame.good]
+    return range(ends[-2] + 1, ends[-1] + 1)
+
+
+@pytest.mark.bar("F04")
+@pytest.mark.urs("URS-BUF-07", "URS-DAQ-11")
+def test_of_a_torn_transaction_the_entry_is_kept_and_the_watermark_never_counts_beyond_what_it_says(tmp_path: Path) -> None:
+    """Each page of the last transaction in turn did not reach the disk, nor did any two of them."""
+    original = tmp_path / "original"
+    subprocess.run([sys.executable, "-c", CRASH, str(original), str(LAST)], check=False)
+    (log,) = (original / "segments").glob("*-wal")
+    frames = last_transaction(log.read_bytes())
+    assert len(frames) >= 3, "pages of entries and of facts"
+    outcomes = [one_tear(shutil.copytree(original, tmp_path / f"{a}-{b}"), log.name, {a, b}) for a in frames for b in frames if a <= b]
+    ahead = [(last, slots, counted) for last, slots, _, _, counted in outcomes if last == LAST and slots == LAST - 1]
+    assert ahead, outcomes
+    assert all(counted < LAST for _, _, counted in ahead)
+    assert all(counted <= min(says) for _, *says, counted in outcomes), outcomes
+    assert any(len(set(says)) > 1 for _, *says, _ in outcomes), "parts of a watermark"
+
+
+def one_tear(folder: Path, name: str, torn: set[int]) -> tuple[int, int, int, int, int]:
+    """Start on a disk without these frames: (last entry, what three keys of the watermark say, through which entry it counts)."""
+    path = folder / "segments" / name
+    content = bytearray(path.read_bytes())
+    for number in torn:
+        place = 32 + number * FRAME + 24
+        content[place : place + 4096] = b"\xa5" * 4096
+    path.write_bytes(content)
+    journal = opened(folder, retain_s=1e9)
+    mark, at = journal.watermark("plc"), journal.counted("plc")
+    last = max(entry.seq for entry in entries(journal) if entry.epoch < journal.opened.epoch)
+    journal.close()
+    assert at is not None
+    assert journal.counted("mes") is None
+    return last, mark["slots"], mark["more"][0], mark["most"][0], at[1]
+
+
+@pytest.mark.urs("URS-BUF-07")
+def test_a_watermark_of_this_epoch_counts_through_its_newest_commit(tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    subprocess.run([sys.executable, "-c", CRASH, str(original), "5"], check=False)
+    journal = opened(original, retain_s=1e9)
+    assert journal.counted("plc") == (journal.opened.epoch, 5)
+    journal.close()
