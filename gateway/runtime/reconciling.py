@@ -140,8 +140,9 @@ class Reconciling:
             self._differs(f"{_told(document)}; document {document['id']}", stands=True)
         elif whole and document["result"] == "passed":
             self._differs("all that is held here and confirmed is held there, and the same", stands=False)
-        if whole and document["result"] == "not-complete":
-            self._incomplete = f"not all could be compared: document {document['id']} says what, and why"
+        if document["result"] == "not-complete":  # of a batch too: until a comparison of all, which looks at it again, was complete
+            of = f"batch {document['batch']}: " if document["batch"] else ""
+            self._incomplete = f"{of}not all could be compared: document {document['id']} says what, and why"
         elif whole:
             self._incomplete = ""
         await asyncio.to_thread(_keep, parts.line.data / FOLDER, document, parts.clock.stamp().ticks)

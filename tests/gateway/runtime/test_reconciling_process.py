@@ -28,6 +28,12 @@ def hurried() -> None:
     reconciling.WITHIN_S = 0.0
 
 
+def later() -> None:
+    """As `quick`, but batches alone after the first comparison of all, a while after their end."""
+    quick()
+    reconciling.EVERY_S, reconciling.SETTLES_S = 1e6, 5.0
+
+
 def found(line: Path, code: str) -> list[str]:
     return [event["severity"] for event in events(line, "finding") if event["code"] == code]
 
@@ -69,6 +75,23 @@ def test_a_receiver_that_does_not_answer_the_question_is_an_alarm_and_no_equalit
     (told,) = {event["text"] for event in events(line, "finding") if event["code"] == "reconcile-overdue"} - {""}
     assert told.startswith("ebr: not compared since this start")
     assert events(line, "document") == []
+
+
+@pytest.mark.urs("URS-UPL-05")
+def test_a_batch_of_which_the_receiver_does_not_hold_all_and_says_why_is_an_alarm_and_not_compared(tmp_path: Path) -> None:
+    port, store = free_port(), tmp_path / "store"
+    line = mixing_line(tmp_path / "line", UPLINK.format(port))
+    with process("ebr", "--store", store, "--http", str(port), log=tmp_path / "ebr.log"), running(line, before=later):
+        until(lambda: any(one["batch"] is None for one in events(line, "document")), every_s=0.5)
+        mixed(line)
+        last = "SELECT gateway, epoch, max(seq) - 6 AS seq FROM entries"
+        damage(store, f"INSERT INTO missing (gateway, epoch, first, last) SELECT gateway, epoch, seq, seq FROM ({last})",
+               "DELETE FROM entries WHERE seq = (SELECT max(last) FROM missing)")  # fmt: skip
+        (document,) = until(lambda: [one for one in events(line, "document") if one["batch"] == BATCH], every_s=0.5)
+        assert document["result"] == "not-complete"
+        until(lambda: found(line, "reconcile-overdue"), every_s=0.5)
+    told = [event["text"] for event in events(line, "finding") if event["code"] == "reconcile-overdue"]
+    assert told == [f"ebr: batch {BATCH}: not all could be compared: document {document['id']} says what, and why"]
 
 
 def test_what_was_found_equal_outlives_a_restart_and_nothing_else_does() -> None:
