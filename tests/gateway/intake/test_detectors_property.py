@@ -1,9 +1,11 @@
 """Detectors find what plain definitions over the whole history of each tag find, and the same by column as reading by reading."""
 
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from operator import gt, ne
 from typing import Any, NamedTuple
 
 import pytest
@@ -151,10 +153,11 @@ class Plain:
 
     def look(self, through: int) -> list[str]:
         found, limits, run = list[str](), self.limits, self.since_break()
-        for code, name, limit, breaks in (
-            ("flat-line", "flat", limits.flat_after_s, lambda now, was: now != was),
-            ("counter-stuck", "counter", limits.counter_after_s, lambda now, was: now > was),
-        ):
+        rules: list[tuple[str, str, float | None, Callable[[Any, Any], bool]]] = [
+            ("flat-line", "flat", limits.flat_after_s, ne),
+            ("counter-stuck", "counter", limits.counter_after_s, gt),
+        ]
+        for code, name, limit, breaks in rules:
             if limit and run and name not in self.told:
                 since = run[0].late
                 for was, now in pairwise(run):
