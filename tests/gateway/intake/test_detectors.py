@@ -233,6 +233,15 @@ def test_new_values_under_one_stamp_are_found_and_polls_of_one_value_are_not() -
 
 
 @pytest.mark.urs("URS-OBS-01")
+def test_values_that_change_under_one_stamp_are_no_flat_line() -> None:
+    its = detectors(Limits(flat_after_s=3.0))
+    for second in range(10):
+        taking = Taking("change", Instants(None, NOW + second * S), trusts=True, offset=0, through=lambda _: None)
+        its.by_row([(0, float(second), None, 0, NOW)], taking)
+        assert its.look(NOW + 99 * S, lambda _, at=NOW + second * S: at) == []  # type: ignore[misc]
+
+
+@pytest.mark.urs("URS-OBS-01")
 @pytest.mark.parametrize(("beyond", "found"), [(3, []), (8, ["late-share"])])
 def test_the_share_of_late_readings_is_told_at_the_end_of_its_time(beyond: int, found: list[str]) -> None:
     its = detectors(Limits(late_after_s=1.0, max_late_share=0.2, share_over_s=20.0))

@@ -159,15 +159,15 @@ class Plain:
         ]
         for code, name, limit, breaks in rules:
             if limit and run and name not in self.told:
-                since = run[0].late
+                since = run[0].received
                 for was, now in pairwise(run):
-                    since = now.late if breaks(now.value, was.value) else since
+                    since = now.received if breaks(now.value, was.value) else since
                 if through - since >= limit * S:
                     self.told[name] = run[-1].value
                     found.append(code)
         if limits.zero_after_s and "zero" not in self.told and run and run[-1].value == 0:
             zeros = len(run) - next((place for place, one in enumerate(reversed(run)) if one.value != 0), len(run))
-            if through - run[zeros].late >= limits.zero_after_s * S:
+            if through - run[zeros].received >= limits.zero_after_s * S:
                 self.told["zero"] = True
                 found.append("zero-fill")
         if self.told.get("fast") and run and through - self.told["fast"] >= 60 * S:
