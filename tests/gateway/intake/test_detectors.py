@@ -276,3 +276,26 @@ def test_quality_is_a_share_of_time_and_told_as_soon_as_it_can_not_be_reached_an
 def test_a_source_without_limits_has_nothing_to_look_at() -> None:
     assert not detectors(Limits()).watched
     assert not detectors(Limits(unit_jump_min=1.0)).watched
+
+
+class Counting(Detectors):
+    """Counts how often a layout is found anew."""
+
+    found = 0
+
+    def _layout(self, tags: tuple[int, ...]) -> Any:
+        self.found += 1
+        return super()._layout(tags)
+
+
+@pytest.mark.urs("URS-OBS-01")
+def test_the_layout_of_lists_that_come_reading_by_reading_is_found_once_for_all_that_are_alike() -> None:
+    tags = [Tag(tag=f"t{number}", source="plc", address="a", type="float64", limits=Limits(flat_after_s=3.0)) for number in range(700)]
+    its = Counting(Source(name="plc", driver="opcua", endpoint="opc.tcp://x", rate_ms=1000), tags)
+    for second in range(5):
+        taking = Taking("change", Instants(None, NOW + second * S), trusts=True, offset=0, through=lambda _: None)
+        its.by_row([(number, float(second), None, 0, NOW) for number in (1, 2)], taking)
+    assert its.found == 2, "one of those with a stamp, one of none without"
+    for number in range(700):
+        its.by_row([(number, 1.0, None, 0, NOW)], Taking("change", Instants(None, NOW + 9 * S), trusts=True, offset=0, through=lambda _: None))
+    assert len(its._by_rows) <= 256, "what is remembered is bounded, whatever lists come"
