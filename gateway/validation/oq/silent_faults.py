@@ -27,7 +27,7 @@ Way = Literal["hold", "seesaw", "jump", "stop-clock", "bad"]
 class Seeded(NamedTuple):
     """A fault of a tag.
 
-    way: hold `during`; go to and fro between `before` and `during`, until it is told or (`jump`) until its end too, for a jump back ends
+    way: hold `during`; alternate between `before` and `during`, until it is told or (`jump`) until its end too, for a jump back ends
     one that stood and is none; the same under a clock that stands; Bad values.
     wait_s: after so long it must have been told. ends_s: after so long its end must have been told; None: nobody waits for it.
     """
@@ -138,7 +138,7 @@ def _rate(tag: Tag, source: Source, per_s: float) -> Fault:
     low, high = within(tag, 0.05), within(tag, 0.95)
     if high - low <= per_s * (ORDER_S + 2 * period_s):
         return CanNotBe(tag, RATE, f"asked each {period_s:g} s, no step within its range is faster than {per_s:g} a second for certain")
-    return Seeded(tag, RATE, f"have it go to and fro between {low:g} and {high:g}", "seesaw", low, high, low, 30.0, 120.0)
+    return Seeded(tag, RATE, f"have it alternate between {low:g} and {high:g}", "seesaw", low, high, low, 30.0, 120.0)
 
 
 def _jump(tag: Tag, jump: UnitJump, least: float) -> Fault:

@@ -12,6 +12,7 @@ from kit.asking_stage import TEMP, Stage, staged
 from config import Source, Tag
 from config.detectors import Limits, UnitJump
 from drivers import Loss
+from drivers.columns import MOST_REMEMBERED
 from gateway.alarms.findings import take
 from gateway.alarms.held import Found
 from gateway.alarms.stream import told
@@ -297,5 +298,6 @@ def test_the_layout_of_lists_that_come_reading_by_reading_is_found_once_for_all_
         its.by_row([(number, float(second), None, 0, NOW) for number in (1, 2)], taking)
     assert its.found == 2, "one of those with a stamp, one of none without"
     for number in range(700):
-        its.by_row([(number, 1.0, None, 0, NOW)], Taking("change", Instants(None, NOW + 9 * S), trusts=True, offset=0, through=lambda _: None))
-    assert len(its._by_rows) <= 256, "what is remembered is bounded, whatever lists come"
+        taking = Taking("change", Instants(None, NOW + 9 * S), trusts=True, offset=0, through=lambda _: None)
+        its.by_row([(number, 1.0, None, 0, NOW)], taking)
+    assert len(its._by_rows) <= MOST_REMEMBERED, "what is remembered is bounded, whatever lists come"
