@@ -125,3 +125,11 @@ def test_what_stands_already_is_not_told_again_and_waited_for(findings: Any, sta
     fault = one(Limits(flat_after_s=9.0))
     assert isinstance(fault, Seeded)
     assert silent.standing(findings, [fault]) == stands
+
+
+@pytest.mark.parametrize(("during", "verdict"), [([FOUND], "passed"), ([], "not checked")])
+def test_a_fault_that_was_not_told_across_a_gap_proves_nothing(during: Any, verdict: str) -> None:
+    fault, told = one(Limits(flat_after_s=9.0)), Told()
+    assert isinstance(fault, Seeded)
+    silent.judge_seeded(told, [fault], during, [*during, OVER], {"t"}, {"t"})
+    assert verdicts(told) == [verdict]
