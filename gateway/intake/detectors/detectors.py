@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from config import Source, Tag
 from config.detectors import NUMERIC, Limits
-from drivers.columns import OfTags, Tags
+from drivers.columns import MOST_REMEMBERED, OfTags, Tags
 from drivers.contract import BAD, UNCERTAIN, Finding, Kind
 from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS
 from gateway.entries.ticks import TICKS_PER_MS, TICKS_PER_S
@@ -64,6 +64,7 @@ class Detectors:
         self._quality = Quality({i: _share_rule(its) for i, its in limits.items() if its.min_good_share})
         self._all = (self._flat, self._counters, self._zeros, self._stamps, self._steps, self._delivery, self._quality)
         self._layouts: OfTags[Layout | None] = OfTags(self._layout)
+        self._by_rows: dict[tuple[int, ...], Layout | None] = {}
 
     # ---- a list
 
@@ -89,7 +90,7 @@ class Detectors:
         found: list[Finding] = []
         for has_stamp in (True, False):
             some = [one for one in run.values() if one[3] < BAD and one[1] is not None and (one[4] is not None) is has_stamp]
-            layout = self._layout(tuple(one[0] for one in some))
+            layout = self._of_rows(tuple(one[0] for one in some))
             if layout is None:
                 continue
             _, values, raw, _, stamps = zip(*some, strict=True)
@@ -189,6 +190,15 @@ class Detectors:
         mine = tuple(tag for tag in tags if tag in self.watched)
         parts = tuple(part_of(detector.slot_of, mine) for detector in self._all)
         return Layout(mine, part.places, parts, self._by_device.issuperset(mine), not self._text.isdisjoint(mine))
+
+    def _of_rows(self, tags: tuple[int, ...]) -> Layout | None:
+        """Find the layout of a list that came reading by reading: its tuple is made anew for each list, so it is known by what it says."""
+        try:
+            return self._by_rows[tags]
+        except KeyError:
+            if len(self._by_rows) >= MOST_REMEMBERED:
+                self._by_rows.clear()
+            return self._by_rows.setdefault(tags, self._layout(tags))
 
     def _told(self, tags: Sequence[int], news: Iterable[Any], say: Callable[[Tag, Any], words.Said]) -> Iterator[Finding]:
         for one in news:

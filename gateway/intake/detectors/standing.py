@@ -39,8 +39,11 @@ class Standing:
         self._due = 0  # nothing is due before
 
     def take(self, part: Part, seen: Seen) -> list[Stood]:
-        """Take values; return those that move again."""
-        values, late = taken(seen.values, part.places), taken(seen.late, part.places)
+        """Take values; return those that move again.
+
+        A time counts from when a value came: a source whose stamps stand still would else make each new value an old one.
+        """
+        values, late = taken(seen.values, part.places), [seen.io.received] * len(part.which)
         if self._unknown:
             self._begin(zip(part.which, values, late, strict=True))
         moved = list(map(self._moves, values, taken(self._value, part.slots)))

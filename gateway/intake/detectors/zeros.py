@@ -23,7 +23,8 @@ class Zeros:
         if not (self._since or self._told) and all(sent):
             return []
         over: list[Stood] = []
-        for slot, raw, value, instant in zip(part.which, sent, values, taken(seen.late, part.places), strict=True):
+        instant = seen.io.received
+        for slot, raw, value in zip(part.which, sent, values, strict=True):
             if not raw:
                 self._since.setdefault(slot, instant)
                 continue

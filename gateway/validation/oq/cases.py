@@ -12,6 +12,7 @@ from gateway.validation.oq import (
     persons,
     receiver,
     results,
+    silent,
     site_ebr,
     stale,
     storage,
@@ -238,5 +239,14 @@ CASES = (
         "of a tag that must change all the time it is told, and is a gap",
         stale.stale,
         ("stale",),
+    ),
+    Case(
+        "OQ-26",
+        "Errors that no device reports",
+        ("URS-OBS-01",),
+        "high",
+        "each is found by the map's limits, and nothing is told of what is right",
+        silent.silent,
+        ("silent",),
     ),
 )

@@ -26,6 +26,7 @@ FAULTS = (
     Fault("node-removed", "source", "node or address removed"),
     Fault("overflow", "source", "value beyond what its type holds"),
     Fault("stale", "source", "value that stands still and says Good"),
+    Fault("silent", "source", "flat line, stuck counter, zeros, frozen stamp, jump: wrong values that say Good"),
     Fault("nan", "source", "no number (NaN)"),
     Fault(
         "torn",

@@ -12,6 +12,7 @@ from kit.asking_stage import TEMP, Stage, staged
 from config import Source, Tag
 from config.detectors import Limits, UnitJump
 from drivers import Loss
+from drivers.columns import MOST_REMEMBERED
 from gateway.alarms.findings import take
 from gateway.alarms.held import Found
 from gateway.alarms.stream import told
@@ -233,6 +234,15 @@ def test_new_values_under_one_stamp_are_found_and_polls_of_one_value_are_not() -
 
 
 @pytest.mark.urs("URS-OBS-01")
+def test_values_that_change_under_one_stamp_are_no_flat_line() -> None:
+    its = detectors(Limits(flat_after_s=3.0))
+    for second in range(10):
+        taking = Taking("change", Instants(None, NOW + second * S), trusts=True, offset=0, through=lambda _: None)
+        its.by_row([(0, float(second), None, 0, NOW)], taking)
+        assert its.look(NOW + 99 * S, lambda _, at=NOW + second * S: at) == []  # type: ignore[misc]
+
+
+@pytest.mark.urs("URS-OBS-01")
 @pytest.mark.parametrize(("beyond", "found"), [(3, []), (8, ["late-share"])])
 def test_the_share_of_late_readings_is_told_at_the_end_of_its_time(beyond: int, found: list[str]) -> None:
     its = detectors(Limits(late_after_s=1.0, max_late_share=0.2, share_over_s=20.0))
@@ -267,3 +277,27 @@ def test_quality_is_a_share_of_time_and_told_as_soon_as_it_can_not_be_reached_an
 def test_a_source_without_limits_has_nothing_to_look_at() -> None:
     assert not detectors(Limits()).watched
     assert not detectors(Limits(unit_jump_min=1.0)).watched
+
+
+class Counting(Detectors):
+    """Counts how often a layout is found anew."""
+
+    found = 0
+
+    def _layout(self, tags: tuple[int, ...]) -> Any:
+        self.found += 1
+        return super()._layout(tags)
+
+
+@pytest.mark.urs("URS-OBS-01")
+def test_the_layout_of_lists_that_come_reading_by_reading_is_found_once_for_all_that_are_alike() -> None:
+    tags = [Tag(tag=f"t{number}", source="plc", address="a", type="float64", limits=Limits(flat_after_s=3.0)) for number in range(700)]
+    its = Counting(Source(name="plc", driver="opcua", endpoint="opc.tcp://x", rate_ms=1000), tags)
+    for second in range(5):
+        taking = Taking("change", Instants(None, NOW + second * S), trusts=True, offset=0, through=lambda _: None)
+        its.by_row([(number, float(second), None, 0, NOW) for number in (1, 2)], taking)
+    assert its.found == 2, "one of those with a stamp, one of none without"
+    for number in range(700):
+        taking = Taking("change", Instants(None, NOW + 9 * S), trusts=True, offset=0, through=lambda _: None)
+        its.by_row([(number, 1.0, None, 0, NOW)], taking)
+    assert len(its._by_rows) <= MOST_REMEMBERED, "what is remembered is bounded, whatever lists come"

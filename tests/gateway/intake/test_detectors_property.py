@@ -1,9 +1,11 @@
 """Detectors find what plain definitions over the whole history of each tag find, and the same by column as reading by reading."""
 
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from operator import gt, ne
 from typing import Any, NamedTuple
 
 import pytest
@@ -151,20 +153,21 @@ class Plain:
 
     def look(self, through: int) -> list[str]:
         found, limits, run = list[str](), self.limits, self.since_break()
-        for code, name, limit, breaks in (
-            ("flat-line", "flat", limits.flat_after_s, lambda now, was: now != was),
-            ("counter-stuck", "counter", limits.counter_after_s, lambda now, was: now > was),
-        ):
+        rules: list[tuple[str, str, float | None, Callable[[Any, Any], bool]]] = [
+            ("flat-line", "flat", limits.flat_after_s, ne),
+            ("counter-stuck", "counter", limits.counter_after_s, gt),
+        ]
+        for code, name, limit, breaks in rules:
             if limit and run and name not in self.told:
-                since = run[0].late
+                since = run[0].received
                 for was, now in pairwise(run):
-                    since = now.late if breaks(now.value, was.value) else since
+                    since = now.received if breaks(now.value, was.value) else since
                 if through - since >= limit * S:
                     self.told[name] = run[-1].value
                     found.append(code)
         if limits.zero_after_s and "zero" not in self.told and run and run[-1].value == 0:
             zeros = len(run) - next((place for place, one in enumerate(reversed(run)) if one.value != 0), len(run))
-            if through - run[zeros].late >= limits.zero_after_s * S:
+            if through - run[zeros].received >= limits.zero_after_s * S:
                 self.told["zero"] = True
                 found.append("zero-fill")
         if self.told.get("fast") and run and through - self.told["fast"] >= 60 * S:
