@@ -30,14 +30,15 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await made.close()
 
 
-async def confirmed(bench: Bench, count: int = COUNT) -> None:
-    """Append and have it confirmed."""
+async def confirmed(bench: Bench, count: int = COUNT, refused: int = 0) -> None:
+    """Append and have it confirmed, but for what is refused."""
     bench.append(1, 20)
     forward = bench.forward(bench.uplink("https"))
     task = bench.run(forward)
     while bench.journal.last[1] < count:
         bench.append(min(1_000, count - bench.journal.last[1]), 20)
     await eventually(lambda: bench.journal.cursor("https") == bench.journal.last)
+    await eventually(lambda: len(bench.journal.receipts.quarantined("https")) == refused)
     await bench.stop(task)
 
 
@@ -92,7 +93,7 @@ async def test_a_receiver_that_lies_about_counts_or_is_away_is_told(bench: Bench
 @pytest.mark.urs("URS-UPL-05")
 async def test_what_was_refused_and_lies_in_quarantine_is_listed_and_is_no_difference(bench: Bench) -> None:
     bench.script.refuse = {7: Refusal("unknown-parameter"), 9: Refusal("type-mismatch", "never")}
-    await confirmed(bench, 100)
+    await confirmed(bench, 100, refused=2)
     await eventually(lambda: len(read_quarantine(bench.folder / "data", "https")) == 2)  # on the disk within a second
     found = await compared(bench)
     (stream,) = found.streams
