@@ -22,6 +22,7 @@ from config.sections import (
     Push,
     Route,
     Source,
+    Transition,
     Uplink,
     Users,
     Web,
@@ -235,6 +236,7 @@ class Line:
     notify: tuple[Notify, ...] = ()
     backup: Backup | None = None
     periodic: Periodic | None = None
+    transition: Transition | None = None
     alarms: tuple[Alarm, ...] = ()
     materials: tuple[Booking, ...] = ()
     samples: tuple[Sampling, ...] = ()

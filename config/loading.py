@@ -170,6 +170,7 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
         notify=_second(parsed_sections.notify),
         backup=parsed_sections.backup,
         periodic=parsed_sections.periodic,
+        transition=parsed_sections.transition,
         tags=tuple(parts.tags),
         steps=tuple(parts.steps),
         parameters=tuple(parts.parameters),

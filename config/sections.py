@@ -1,6 +1,7 @@
 """The tables of line.toml as objects. Frozen, extra keys forbidden: a mistyped option must not pass silently."""
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -306,6 +307,22 @@ class Periodic(Model):
     def days(self) -> dict[str, float]:
         """Return the intervals by what has to be done."""
         return {name.removesuffix("_days").replace("_", "-"): value for name, value in self.model_dump().items()}
+
+
+class Phase(Model):
+    """One phase of a transition from a legacy MES: from its first day through its last; without one it is the last phase."""
+
+    name: Literal["pilot", "parallel", "primary", "retired"]
+    begin: Annotated[date, Field(alias="from")]
+    until: date | None = None
+    legacy: Literal["leading", "following", "off"]  # leading: its record is the record of reference
+
+
+class Transition(Model):
+    """[transition]: how long this line and a legacy MES run beside each other. Absent: nothing is said of it."""
+
+    sunset: date  # the last day on which the legacy system is used
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=50)]
 
 
 Role = Literal["viewer", "operator", "engineer", "qa", "admin"]

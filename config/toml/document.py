@@ -21,6 +21,7 @@ from config.sections import (
     Push,
     Route,
     Source,
+    Transition,
     Uplink,
     Users,
     Web,
@@ -36,9 +37,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "push": Push,
     "backup": Backup,
     "periodic": Periodic,
+    "transition": Transition,
     "users": Users,
 }
-OPTIONAL = ("web", "push", "backup", "periodic", "users")  # absent means absent, not the defaults
+OPTIONAL = ("web", "push", "backup", "periodic", "transition", "users")  # absent means absent, not the defaults
 LISTS: dict[str, type[BaseModel]] = {
     "source": Source,
     "equipment": Equipment,
@@ -71,6 +73,7 @@ class Sections:
     notify: list[tuple[Path_, Notify]] = field(default_factory=list)
     backup: Backup | None = None
     periodic: Periodic | None = None
+    transition: Transition | None = None
     tag_files: tuple[str, ...] = ("tags.csv",)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from buffer import Journal, JournalError
 from config import ConfigError
@@ -31,6 +32,7 @@ from gateway.runtime.source import SourceWork
 from gateway.runtime.stamping import Stamping, Unreadable
 from gateway.runtime.supervise import Knocking, supervise
 from gateway.runtime.systemd import notify, watchdog_interval_s
+from gateway.runtime.transition_watch import TransitionWatch
 from gateway.uplink import Forwarder, UplinkError
 from gateway.uplink import errors as uplink_errors
 
@@ -103,6 +105,9 @@ def tasks(
     if parts.line.periodic is not None:  # what is done from time to time was done
         watch = PeriodicWatch(parts.line.periodic, lambda: parts.fold.state.periodic, lambda: parts.fold.findings.found, event)
         table["periodic"] = partial(watch.run, lambda: parts.clock.stamp().ticks)
+    if (transition := parts.line.transition) is not None:  # how long a legacy MES runs beside this line
+        beside = TransitionWatch(transition, ZoneInfo(parts.line.line.timezone), lambda: parts.fold.findings.found, event)
+        table["transition"] = partial(beside.run, parts.clock.stamp)
     folder = FolderWatch(parts.folder, parts.line.data, lambda: parts.clock.stamp().ticks)
     table["line folder"] = folder.run  # what is edited there is not what runs, and whoever looks is told
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
