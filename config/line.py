@@ -25,6 +25,7 @@ from config.sections import (
     Push,
     Route,
     Source,
+    Transition,
     Uplink,
     Users,
     Web,
@@ -241,6 +242,7 @@ class Line:
     periodic: Periodic | None = None
     parallel_run: ParallelRun | None = None
     comparisons: tuple[Comparison, ...] = ()
+    transition: Transition | None = None
     alarms: tuple[Alarm, ...] = ()
     materials: tuple[Booking, ...] = ()
     samples: tuple[Sampling, ...] = ()

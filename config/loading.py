@@ -175,6 +175,7 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
         periodic=parsed_sections.periodic,
         parallel_run=parsed_sections.parallel_run,
         comparisons=tuple(parts.comparisons),
+        transition=parsed_sections.transition,
         tags=tuple(parts.tags),
         steps=tuple(parts.steps),
         parameters=tuple(parts.parameters),

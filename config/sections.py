@@ -1,6 +1,7 @@
 """The tables of line.toml as objects. Frozen, extra keys forbidden: a mistyped option must not pass silently."""
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -329,6 +330,22 @@ class ParallelRun(Model):
     time_format: str | None = None
     ambiguous: Literal["mark", "earlier", "later"] = "mark"
     consecutive_batches: Annotated[int, Field(ge=1, le=1_000)] = 3  # without an unexplained difference, one after the other
+
+
+class Phase(Model):
+    """One phase of a transition from a legacy MES: from its first day through its last; without one it is the last phase."""
+
+    name: Literal["pilot", "parallel", "primary", "retired"]
+    begin: Annotated[date, Field(alias="from")]
+    until: date | None = None
+    legacy: Literal["leading", "following", "off"]  # leading: its record is the record of reference
+
+
+class Transition(Model):
+    """[transition]: how long this line and a legacy MES run beside each other. Absent: nothing is said of it."""
+
+    sunset: date  # the last day on which the legacy system is used
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=50)]
 
 
 Role = Literal["viewer", "operator", "engineer", "qa", "admin"]

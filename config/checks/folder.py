@@ -2,7 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 
-from config.checks import aggregates, clock, comparisons, detectors, line, materials, parameters, transform_vectors, unlikely, users
+from config.checks import (
+    aggregates,
+    clock,
+    comparisons,
+    detectors,
+    line,
+    materials,
+    parameters,
+    transform_vectors,
+    transition,
+    unlikely,
+    users,
+)
 from config.checks.conditions import active_problems
 from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import INTEGERS, NUMBERS
@@ -30,6 +42,7 @@ def check(parts: ParsedFolder) -> list[Problem]:
     line.check(parts, tags)
     clock.check(parts)
     users.check(parts)
+    transition.check(parts)
     return problems
 
 

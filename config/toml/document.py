@@ -22,6 +22,7 @@ from config.sections import (
     Push,
     Route,
     Source,
+    Transition,
     Uplink,
     Users,
     Web,
@@ -37,10 +38,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "push": Push,
     "backup": Backup,
     "periodic": Periodic,
+    "transition": Transition,
     "parallel_run": ParallelRun,
     "users": Users,
 }
-OPTIONAL = ("web", "push", "backup", "periodic", "parallel_run", "users")  # absent means absent, not the defaults
+OPTIONAL = ("web", "push", "backup", "periodic", "transition", "parallel_run", "users")  # absent means absent, not the defaults
 LISTS: dict[str, type[BaseModel]] = {
     "source": Source,
     "equipment": Equipment,
@@ -74,6 +76,7 @@ class Sections:
     backup: Backup | None = None
     periodic: Periodic | None = None
     parallel_run: ParallelRun | None = None
+    transition: Transition | None = None
     tag_files: tuple[str, ...] = ("tags.csv",)
 
 

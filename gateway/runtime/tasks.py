@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from buffer import Journal, JournalError
 from config import ConfigError
@@ -32,6 +33,7 @@ from gateway.runtime.source import SourceWork
 from gateway.runtime.stamping import Stamping, Unreadable
 from gateway.runtime.supervise import Knocking, supervise
 from gateway.runtime.systemd import notify, watchdog_interval_s
+from gateway.runtime.transition_watch import TransitionWatch
 from gateway.uplink import Forwarder, UplinkError
 from gateway.uplink import errors as uplink_errors
 
@@ -107,6 +109,9 @@ def tasks(
     for uplink in parts.line.uplinks:
         if uplink.reconcile:  # what the receiver holds is what is held here
             table[f"reconciliation {uplink.name}"] = Reconciling(parts, uplink, event).run
+    if (transition := parts.line.transition) is not None:  # how long a legacy MES runs beside this line
+        beside = TransitionWatch(transition, ZoneInfo(parts.line.line.timezone), lambda: parts.fold.findings.found, event)
+        table["transition"] = partial(beside.run, parts.clock.stamp)
     folder = FolderWatch(parts.folder, parts.line.data, lambda: parts.clock.stamp().ticks)
     table["line folder"] = folder.run  # what is edited there is not what runs, and whoever looks is told
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told

@@ -1,0 +1,34 @@
+"""What is to be said of a transition from a legacy MES on a day: which phase it is, and whether the sunset has passed. Pure."""
+
+from datetime import date
+
+from config.sections import Phase, Transition
+
+
+def phase_at(told: Transition, day: date) -> Phase | None:
+    """Return the phase of a day; None before the first one and after the last."""
+    return next((one for one in told.phases if one.begin <= day and (one.until is None or day <= one.until)), None)
+
+
+def months_after(sunset: date, day: date) -> int:
+    """Return in which month after the sunset a day lies: 0 through the sunset itself, 1 from the day after it on."""
+    if day <= sunset:
+        return 0
+    whole = (day.year - sunset.year) * 12 + day.month - sunset.month
+    return whole + 1 if day.day > sunset.day else max(whole, 1)
+
+
+def phase_text(told: Transition, day: date) -> str:
+    """Say which phase it is, and whose record is the record of reference."""
+    phase = phase_at(told, day)
+    if phase is None:
+        return f"no phase of the transition is declared for {day}; sunset of the legacy system: {told.sunset}"
+    until = f" until {phase.until}" if phase.until else ""
+    reference = f"legacy MES{until}" if phase.legacy == "leading" else "this gateway and its EBR"
+    return f"phase {phase.name}{until}, legacy system {phase.legacy}; record of reference: {reference}; sunset: {told.sunset}"
+
+
+def sunset_text(told: Transition, month: int, clock: str) -> str:
+    """Say that the sunset has passed, and by which clock. clock: its status."""
+    by = "" if clock == "synchronised" else f", by a clock that is {clock}"
+    return f"the legacy system was to be used through {told.sunset}, month {month} after that{by}: end it, or have another date approved"
