@@ -13,7 +13,6 @@ from gateway.clock import Stamp
 from gateway.entries.findings import finding
 
 LOOK_EVERY_S = 60.0
-CODE = "sunset-passed"
 
 
 class TransitionWatch:
@@ -42,13 +41,13 @@ class TransitionWatch:
         subject = f"month {month}" if month else None
         for standing in self._standing() - {subject}:
             why = f"it is {subject}" if subject else f"the sunset is {self._told.sunset}"
-            self._event(finding(CODE, "info", f"{standing} after the sunset is over: {why}", {"name": standing}))
+            self._event(finding("sunset-passed", "info", f"{standing} after the sunset is over: {why}", {"name": standing}))
         if alarm is not None and alarm != self._alarm:
-            self._event(finding(CODE, "alarm", alarm, {"name": subject, "sunset": str(self._told.sunset), "clock": clock}))
+            self._event(finding("sunset-passed", "alarm", alarm, {"name": subject, "sunset": str(self._told.sunset), "clock": clock}))
         self._phase, self._alarm = phase, alarm
 
     def _standing(self) -> set[str | None]:
-        return {held.subject for held in self._found().standing if held.code == CODE}
+        return {held.subject for held in self._found().standing if held.code == "sunset-passed"}
 
 
 def _day(ticks: int, zone: ZoneInfo) -> date:
