@@ -88,7 +88,7 @@ class Power:
         await self.plc.set(dict.fromkeys(self.names, float(self.number)), time.time_ns() // 1000 * 10)
 
     async def had(self) -> bool:
-        return float(self.number) in {value for _, value, _ in await self.stored()}
+        return {name for name, value, _ in await self.stored() if value == float(self.number)} >= set(self.names)
 
     async def stored(self) -> list[tuple[str, Any, int | None]]:
         entries = [entry for entry in readings_of(await self.line.entries()) if entry["source"] == PLC]
@@ -99,7 +99,7 @@ class Power:
         return {(item["tag"], item["value"], item["t"]) for item in lines if item["what"] == "made" and item["tag"] in self.names}
 
     async def stands(self) -> None:
-        """The newest value is in the journal."""
+        """The newest value of each tag is in the journal: they come in several subscriptions."""
         async with asyncio.timeout(20):
             while not await self.had():  # noqa: ASYNC110 - the journal is read again
                 await asyncio.sleep(0.02)
