@@ -71,7 +71,8 @@ def _tests_text(told: dict[str, Any]) -> list[str]:
     if found is None:
         return [f"test runs        not looked at: --tests DIR, where DIR is ebr-gateway-{told['version']}-tests of the release"]
     if found["problems"]:
-        return ["test runs        NOT as they were signed", *(f"                 {problem}" for problem in found["problems"])]
+        state = "not there" if found["result"] == "not there" else "NOT as they were signed"
+        return [f"test runs        {state}", *(f"                 {problem}" for problem in found["problems"])]
     return [f"test runs        {found['runs']}, chained, signed by {found['signed_by']}: {found['result']}"]
 
 

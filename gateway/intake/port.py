@@ -249,6 +249,7 @@ class Port:
     def connected(self, detail: str = "", unread: str = "") -> None:
         """See Emit."""
         self.unread = printable(unread)
+        self._way.simulators.look_again(self.source)
         self._way.simulators.check(self.source)
         self.is_simulated = self._way.simulators.is_one(self.source)
         self._turn("connected", detail)
