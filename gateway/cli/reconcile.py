@@ -157,12 +157,24 @@ def _of_stream(stream: dict[str, Any]) -> list[str]:
     )
     found = [(says, one) for name, says in words for one in stream[name]]
     for says, one in found[:_MOST_LINES]:
-        where = str(one["first"]) if one["first"] == one["last"] else f"{one['first']} to {one['last']}"
-        lines.append(f"  {says}: {where}{': ' if one['note'] else ''}{one['note']}")
+        lines.append(f"  {says}: {_place(one)}{': ' if one['note'] else ''}{one['note']}")
     if len(found) > _MOST_LINES:
         lines.append(f"  and {len(found) - _MOST_LINES} ranges more: --json, or a document (--to)")
-    refused = [f"{one['seq']} ({one['code']}, quarantine: {one['quarantine'] or 'nobody here knows of it'})" for one in stream["rejected"]]
-    return [*lines, *([f"  refused there: {', '.join(refused[:_MOST_LINES])}"] if refused else [])]
+    return [*lines, *_refused(stream)]
+
+
+def _place(one: dict[str, Any]) -> str:
+    return str(one["first"]) if one["first"] == one["last"] else f"{one['first']} to {one['last']}"
+
+
+def _refused(stream: dict[str, Any]) -> list[str]:
+    told = [f"{_place(one)} ({one['code']}, quarantine: {one['quarantine'] or 'nobody here knows of it'})" for one in stream["rejected"]]
+    lines = [f"  refused there: {', '.join(told[:_MOST_LINES])}"] if told else []
+    if len(told) > _MOST_LINES:
+        lines.append(f"  and {len(told) - _MOST_LINES} ranges more refused there: --json, or a document (--to)")
+    if more := stream["counts"]["rejected"]["not_named"]:
+        lines.append(f"  and {more} entries more refused there, counted and not named: not accounted for, so not compared")
+    return lines
 
 
 def _of_records(facts: dict[str, Any]) -> list[str]:
