@@ -134,6 +134,29 @@ def test_a_line_that_can_not_be_read_is_one_row_and_the_others_are_compared(line
 
 
 @pytest.mark.urs("URS-OPS-06")
+def test_no_other_line_takes_the_place_of_the_first_if_that_can_not_be_read(lines: tuple[Path, Path], tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    ran = called("fleet", "compare", nowhere, *lines)
+    assert (ran.returncode, "whose evidence is to be used again, could not be read" in ran.stdout) == (1, True), ran.stdout
+    assert f"{nowhere}: can not be read: No such file or directory: name a line folder, or a file that" in ran.stdout
+    told = json.loads(called("fleet", "compare", nowhere, *lines, "--json").stdout)
+    assert (told["result"], [row["area"] for row in told["rows"]]) == ("not-complete", ["line"]), "nothing is compared with another first"
+    assert "evidence of my-site" not in ran.stdout
+
+
+@pytest.mark.urs("URS-OPS-06")
+def test_each_line_is_named_once(lines: tuple[Path, Path], tmp_path: Path) -> None:
+    copied = shutil.copytree(lines[0], tmp_path / "copied")
+    for words, says in (
+        ([lines[0], lines[1], lines[0]], f"{lines[0]}: is named twice: name each line once"),
+        ([lines[0], copied], f"{lines[0]} and {copied}: both are my-site/one: name one of them"),
+        ([lines[0], tmp_path / "gone", tmp_path / "gone"], f"{tmp_path / 'gone'}: is named twice"),
+    ):
+        ran = called("fleet", "compare", *words)
+        assert (ran.returncode, ran.stdout, says in ran.stderr, ran.stderr.count("\n")) == (2, "", True, 1), ran.stderr
+
+
+@pytest.mark.urs("URS-OPS-06")
 def test_equipment_of_one_class_is_compared_whatever_it_is_called(tmp_path: Path) -> None:
     one, two = new(tmp_path / "one"), new(tmp_path / "two")
     for name in ("line.toml", "tags.csv", "steps.csv", "parameters.csv"):
@@ -215,9 +238,10 @@ def test_a_comparison_is_a_document_of_the_first_line_that_is_a_folder(lines: tu
     assert sorted(path.suffix for path in (tmp_path / "doc").iterdir()) == [".html", ".json", ".pdf"]
     signed = called("document", "sign", lines[0], file, "--meaning", "reviewed", *options("qa", tmp_path))
     assert signed.returncode == 0, signed.stderr
-    called("fleet", "facts", lines[0], "--to", tmp_path / "one.facts")
+    for line in lines:
+        called("fleet", "facts", line, "--to", tmp_path / f"{line.name}.facts")
     assert read(tmp_path / "one.facts").gateway == "my-site/one"
-    files = called("fleet", "compare", tmp_path / "one.facts", tmp_path / "one.facts", "--into", tmp_path / "no")
+    files = called("fleet", "compare", tmp_path / "one.facts", tmp_path / "two.facts", "--into", tmp_path / "no")
     assert (files.returncode, "name one of the lines by its folder" in files.stderr) == (2, True)
 
 
