@@ -53,12 +53,14 @@ def reconcile(
 
     Exit 0: all that its receipts confirmed is there, and the same. 1: something is missing, more or different, or was not compared.
     """
-    from gateway.cli.documents import publish
+    from gateway.cli.documents import can_be_written, publish
     from gateway.entries.printable import printable_all
     from gateway.reconciliation.document import drafted
 
     if batch is not None and day is not None:
         fail("--batch or --day, not both", WRONG_INPUT)
+    if to is not None:
+        can_be_written(to)
     try:
         draft = drafted(*_compared(line, line_for_records(line), batch, None if day is None else day.date(), ebr, uplink))
     except sqlite3.Error as error:
