@@ -12,6 +12,10 @@ KINDS = {"all": "reconciliation", "batch": "reconciliation-of-batch", "day": "re
 """Type of the document by what was compared: only one of all says that all is equal."""
 MOST_SHOWN = 200
 """Rows of a table on paper; the JSON has up to 1,000 of each kind."""
+_NO_RECEIPT = (
+    "Receipt not known: when a receipt came is told by an entry after the record's, up to a minute later; until then a file tells it, "
+    "which a power cut can take. What the receiver has of a record is what it answered to this comparison, whatever is known of its receipt."
+)
 _KINDS = (
     ("missing", "missing there"),
     ("extra", "there and not here"),
@@ -227,6 +231,8 @@ def _records(found: Result, says: str, *, marked: bool) -> Iterator[Block]:
     ]
     odd = frozenset(at for at, one in enumerate(found.records) if one["state"] != "held")
     yield Table(("Record", "Listed", "Entries", "The receiver", "Receipt"), (7, 1.5, 2, 2.5, 6), rows, odd)
+    if any(not one["receipts"] for one in found.records):
+        yield Text(_NO_RECEIPT)
     for name in found.not_here:
         yield Text(f"{name}: listed, and held here no more: not compared.", marked=True)
 
