@@ -28,6 +28,8 @@ def about(line: Path | None, key: Path | None, tests: Path | None, as_json: bool
 
     from gateway.changes import release
 
+    if tests is not None and not tests.is_dir():
+        fail(f"--tests {tests}: no such folder: name the folder ebr-gateway-{version('ebr-gateway')}-tests of the release", WRONG_INPUT)
     place = key or release.KEYS
     made = release.verified(version("ebr-gateway"), read_keys(key), str(place))
     lock = release.lock_text()

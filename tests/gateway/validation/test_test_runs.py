@@ -186,6 +186,15 @@ def test_about_says_whether_the_test_runs_of_this_version_are_chained_and_signed
     assert (away.returncode, "Errno" in away.stdout) == (1, False)
 
 
+@pytest.mark.urs("URS-VAL-07")
+def test_about_of_a_folder_that_is_not_there_says_so_and_judges_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for name in ("nix", "file"):
+        ran = called("about", "--tests", tmp_path / name)
+        assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (2, "", 1)
+        assert ran.stderr.startswith(f"--tests {tmp_path / name}: no such folder: name the folder ebr-gateway-")
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
