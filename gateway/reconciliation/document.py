@@ -14,7 +14,7 @@ MOST_SHOWN = 200
 """Rows of a table on paper; the JSON has up to 1,000 of each kind."""
 _NO_RECEIPT = (
     "Receipt not known: when a receipt came is told by an entry after the record's, up to a minute later; until then a file tells it, "
-    "which a power cut can take. What the receiver has of a record is what it answered to this comparison, whatever is known of its receipt."
+    "which a power cut can take. What the receiver has of a record is what it answered now, whatever is known of its receipt."
 )
 _KINDS = (
     ("missing", "missing there"),
