@@ -46,7 +46,7 @@ class Story:
         self.kept, self.found, self.now = Observed(), Found(), 0
         self.status, self.bound_s = "synchronised", 0.002
         self.start()
-        self.beat(at(BEGIN - timedelta(days=4)))
+        self.beat(at(observation.begin - timedelta(days=4)))
 
     def start(self) -> None:
         """Begin a run: a watch that knows nothing but the journal."""
