@@ -172,6 +172,18 @@ STATUS: dict[str, Any] = {
         "watched": [{"what": "verification", "done": None, "days": 7.0, "due": "2026-12-07T05:54:01.5494929Z", "overdue": False}],
         "newest": {},
     },
+    "observation": {
+        "from": "2026-11-16",
+        "until": "2026-12-15",
+        "state": "runs",
+        "day": 15,
+        "days": 30,
+        "reported": 14,
+        "exceeded": ["2026-11-20"],
+        "not_complete": [],
+        "without_report": [],
+        "ended": None,
+    },
     "findings_total": [{"code": "backup-failed", "severity": "alarm", "source": "", "count": 1}],
     "problems": ["backup: /srv/backup: No such file or directory; there is none yet"],
 }

@@ -233,6 +233,21 @@ class PeriodicNow(Open):
     newest: dict[str, dict[str, Any]]
 
 
+class ObservationNow(Open):
+    """The observation period after go-live. day: of days, 0 before the first. exceeded, not_complete, without_report: which."""
+
+    from_: str = Field(alias="from")
+    until: str
+    state: Literal["to come", "runs", "over", "ended"]
+    day: int
+    days: int
+    reported: int
+    exceeded: list[str]
+    not_complete: list[str]
+    without_report: list[str]
+    ended: dict[str, Any] | None
+
+
 class Status(Open):
     """How the gateway is now. problems: one sentence for each thing that needs somebody; empty: it is in order."""
 
@@ -258,6 +273,7 @@ class Status(Open):
     batches_ended: list[dict[str, Any]]
     findings: FindingsNow
     periodic: PeriodicNow
+    observation: ObservationNow | None
     findings_total: list[FindingCount]
     problems: list[str] = Field(default_factory=list)
 
