@@ -47,6 +47,7 @@ RULES: dict[str, Rule] = {
     "document-record": Rule("document record", ("operator", "engineer", "qa", "admin"), "record a document in the journal", reason=False),
     "document-sign": Rule("document sign", ("operator", "engineer", "qa", "admin"), "sign a document", reason=False, signs=True),
     "qualification-dispose": Rule("qualify dispose", ("qa",), "dispose of a deviation of a run that somebody else made", signs=True),
+    "observation-end": Rule("observation end", ("qa",), "end the observation period after go-live", signs=True),
     "compare-explain": Rule("compare explain", ("engineer", "qa"), "explain a difference from the legacy record of a batch"),
     "config-propose": Rule("config propose", ("engineer",), "freeze the line folder as the next version"),
     "config-approve": Rule("config approve", ("qa",), "sign a version that somebody else proposed", reason=False, signs=True),

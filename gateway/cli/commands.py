@@ -66,6 +66,7 @@ GROUPS = {
         Row("stamps", "stamps", "Show the clocks of MES, gateway and EBR beside each other"),
         Row("reconcile", "reconcile", "Compare what is stored here with what the EBR holds"),
         Row("compare", "compare", "Compare a batch with the legacy record: explain, trend"),
+        Row("observation", "observation", "After go-live: report of a day, summary, end"),
         Row("loopcheck", "loopcheck", "Force a signal, see it at gateway and EBR"),
         Row("recompute", "records", "Decide everything again and compare"),
         Row("archive", "records", "Make an archive of one batch that proves itself"),

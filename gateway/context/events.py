@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.alarms import periodic
+from gateway.alarms import observation, periodic
 from gateway.context import configurations, event_bodies, source_rows
 from gateway.context.equipment.conditions import CONDITIONS, Conditions
 from gateway.context.former_keys import adopt
@@ -56,6 +56,7 @@ class Events:
             case "document":
                 _reviewed(state.reviewed, event)
                 periodic.take(state.periodic, event, state.now)
+                observation.take(state.observation, event)
 
     # configuration
 

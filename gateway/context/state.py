@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.alarms import Found
+from gateway.alarms.observation import Observed
 from gateway.alarms.periodic import Kept
 from gateway.context.instants import Basis, Identity, Instant, Proof
 from gateway.context.occurrences import Condition, Ledger, Log, PendingBooking, PostedBooking, Raised
@@ -367,6 +368,7 @@ class State:
     unseen: dict[str, Unseen] = field(default_factory=dict)  # source -> what is to be a gap if the clock turns out to be behind
     found: Found = field(default_factory=Found)
     periodic: Kept = field(default_factory=Kept)
+    observation: Observed = field(default_factory=Observed)
     reviewed: dict[str, str] = field(default_factory=dict)  # batch that had ended -> id of the newest review of its audit trail
 
 

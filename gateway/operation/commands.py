@@ -17,6 +17,7 @@ from gateway.operation.change_commands import change_commands
 from gateway.operation.command import Command, Declined, needed
 from gateway.operation.document_commands import document_commands, of_parts
 from gateway.operation.explaining import explaining
+from gateway.operation.observing import observation_commands
 from gateway.operation.parts import Parts
 from gateway.operation.quarantine import quarantine_commands
 from gateway.operation.review_commands import review_commands
@@ -70,5 +71,6 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         **quarantine_commands(parts),
         **explaining(parts.audit.record),
         **document_commands(partial(of_parts, parts)),
+        **observation_commands(partial(of_parts, parts), lambda: parts.line.observation),
         **change_commands(parts.changes, parts.audit.record, partial(of_parts, parts)),
     }

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import config
 from buffer import keys, read_journal
 from buffer.restore.backup import position_of
 from buffer.times import now_ticks
 from config import Identity
+from config.sections import Observation
 from gateway.access import Access, Actor, Offline, Refused, UsersUnreadable, alone, myself
 from gateway.access.store import given_to_owner
 from gateway.changes import Register, Surroundings, known_act
@@ -23,6 +25,7 @@ from gateway.operation.document_commands import Surroundings as Documents
 from gateway.operation.document_commands import document_commands
 from gateway.operation.document_state import stated_offline
 from gateway.operation.explaining import explaining
+from gateway.operation.observing import observation_commands
 from gateway.operation.user_commands import user_commands
 
 OFFLINE = (
@@ -31,6 +34,7 @@ OFFLINE = (
     "compare-explain",
     "document-record",
     "document-sign",
+    "observation-end",
     "qualification-dispose",
     "restore",
     "sign-archive",
@@ -57,6 +61,7 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
         "restore": _restore(offline),
         "sign-archive": _sign_archive(line, offline),
         **document_commands(lambda: _of_documents(line, offline)),
+        **observation_commands(lambda: _of_documents(line, offline), lambda: _observation(line)),
         **change_commands(Register(_surroundings(line, offline, check)), offline.record, lambda: _of_documents(line, offline)),
     }
 
@@ -110,6 +115,11 @@ def _of_documents(line: Identity, offline: Offline) -> Documents:
         keys=publics,
         record=record,
     )
+
+
+def _observation(line: Identity) -> Observation | None:
+    read, _ = config.read(line.folder)
+    return None if read is None else read.observation
 
 
 def _signer(data: Path, gateway: str) -> keys.Signer:

@@ -16,7 +16,7 @@ from gateway.context import Gap
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
 from gateway.intake.unmapped import described
-from gateway.operation import findings, periodic
+from gateway.operation import findings, observing, periodic
 from gateway.operation.ages import age_s
 from gateway.operation.parts import Parts
 from gateway.operation.values import trend, values
@@ -103,6 +103,7 @@ class Status:
             "batches_ended": list(reversed(self._ended.values())),
             "findings": findings.described(parts.fold.findings.found, stamp.ticks, self._zone),
             "periodic": periodic.described(parts.fold.state.periodic, parts.line.periodic, stamp.ticks),
+            "observation": observing.described(parts.fold.state.observation, parts.line.observation, stamp.ticks, self._zone.key),
             "findings_total": findings.counted(parts.tally.counts),
         }
 

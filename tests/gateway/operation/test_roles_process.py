@@ -40,6 +40,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "document-sign": {"document": "none", "meaning": "reviewed"},
     "qualification-dispose": {"document": "none", "no": 1, "disposition": "accept", "impact": "none at all"},
     "compare-explain": {"batch": "B1", "item": "PM-1", "row_sha256": "none"},
+    "observation-end": {"document": "none"},
     "config-propose": {"change_no": "CC-1", "author": "somebody"},
     "config-approve": {"version": "7", "meaning": "approved"},
     "config-reject": {"version": "7", "meaning": "refused"},
