@@ -49,6 +49,8 @@ RULES: dict[str, Rule] = {
     "qualification-dispose": Rule("qualify dispose", ("qa",), "dispose of a deviation of a run that somebody else made", signs=True),
     "observation-end": Rule("observation end", ("qa",), "end the observation period after go-live", signs=True),
     "compare-explain": Rule("compare explain", ("engineer", "qa"), "explain a difference from the legacy record of a batch"),
+    "fallback-begin": Rule("fallback begin", ("operator", "engineer", "qa"), "say that records are led elsewhere"),
+    "fallback-end": Rule("fallback end", ("operator", "engineer", "qa"), "say that records are led by this gateway again"),
     "config-propose": Rule("config propose", ("engineer",), "freeze the line folder as the next version"),
     "config-approve": Rule("config approve", ("qa",), "sign a version that somebody else proposed", reason=False, signs=True),
     "config-reject": Rule("config reject", ("qa",), "refuse a version that somebody else proposed", reason=False, signs=True),

@@ -41,6 +41,8 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "qualification-dispose": {"document": "none", "no": 1, "disposition": "accept", "impact": "none at all"},
     "compare-explain": {"batch": "B1", "item": "PM-1", "row_sha256": "none"},
     "observation-end": {"document": "none"},
+    "fallback-begin": {"led_by": "nobody"},
+    "fallback-end": {},
     "config-propose": {"change_no": "CC-1", "author": "somebody"},
     "config-approve": {"version": "7", "meaning": "approved"},
     "config-reject": {"version": "7", "meaning": "refused"},
