@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents import draft
+from gateway.reconciliation.answer import Profile
 from gateway.reconciliation.compared import Compared
 from gateway.reconciliation.scope import BatchScope, Position, Record
 
@@ -17,6 +18,7 @@ _NO_RECEIPT = (
     "which a power cut can take. What the receiver has of a record is what it answered to this comparison, whatever is known of its "
     "receipt."
 )
+_OF_RECORDS = "; of these the single records, each by the number of the entry that holds it"
 _KINDS = (
     ("missing", "missing there"),
     ("extra", "there and not here"),
@@ -26,7 +28,10 @@ _KINDS = (
 
 
 class Asked(NamedTuple):
-    """What was compared with whom. scope: in words; of: all, batch, day. confirmed: through which entry the receiver's receipts reach."""
+    """What was compared with whom. scope: in words; of: all, batch, day. confirmed: through which entry the receiver's receipts reach.
+
+    profile: what was counted: entries, or those that were sent as single records.
+    """
 
     gateway: str
     uplink: str
@@ -35,6 +40,7 @@ class Asked(NamedTuple):
     batch: str | None
     confirmed: Position
     of: str = "all"
+    profile: Profile = "entries"
 
 
 class Result(NamedTuple):
@@ -129,7 +135,7 @@ def _blocks(asked: Asked, found: Result, facts: Mapping[str, Any]) -> Iterator[B
         [
             ("Uplink", asked.uplink),
             ("Receiver", asked.receiver),
-            ("Compared", asked.scope),
+            ("Compared", f"{asked.scope}{_OF_RECORDS if asked.profile == 'records' else ''}"),
             ("Confirmed by receipts", f"epoch {asked.confirmed[0]}, through entry {asked.confirmed[1]}; what lies beyond is not compared"),
         ]
     )
