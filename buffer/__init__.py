@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from buffer.newer import newer_than_this
     from buffer.opening import Opened
     from buffer.origin import Origin
-    from buffer.pieces import Piece, Pieces
+    from buffer.pieces import Piece, Pieces, Roots
     from buffer.reader import TOLD, held_segments, read_journal, segment_firsts
     from buffer.receipts import Cursor, Depth, Quarantined, Rejected, read_cursors, read_quarantine
     from buffer.retention import Pruned, Retained
@@ -118,6 +118,7 @@ __all__ = [
     "ReceiptRefused",
     "Rejected",
     "Retained",
+    "Roots",
     "ScrubRound",
     "StorageError",
     "Usage",
@@ -145,7 +146,7 @@ _HOMES = {
     "catalogue": ("End",),
     "watermarks": ("read_state", "read_watermark"),
     "origin": ("Origin",),
-    "pieces": ("Piece", "Pieces"),
+    "pieces": ("Piece", "Pieces", "Roots"),
     "receipts": ("Cursor", "Depth", "Quarantined", "Rejected", "read_cursors", "read_quarantine"),
     "retention": ("Pruned", "Retained"),
     "scrub": ("ScrubRound",),

@@ -64,6 +64,8 @@ class HeldStream(Open):
     entries: Annotated[int, Field(ge=0)]
 
 
+Counted = Literal["entries", "records"]
+"""What is counted: every entry, or those that were sent as single records (profile records)."""
 QuestionId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -77,6 +79,7 @@ class HeldQuestion(Open):
     id: QuestionId
     answer_to: Annotated[str, StringConstraints(min_length=1)]
     gateway: Gateway
+    of: Counted = "entries"
     epoch: Seq | None = None
     from_: Annotated[Seq | None, Field(alias="from")] = None
     to: Seq | None = None
@@ -96,6 +99,7 @@ class HeldStreams(Open):
 
     id: QuestionId | None = None
     gateway: Gateway
+    of: Counted = "entries"
     streams: Annotated[list[HeldStream], Field(max_length=1_000)]
 
 
@@ -124,6 +128,7 @@ class HeldSpans(Open):
 
     id: QuestionId | None = None
     gateway: Gateway
+    of: Counted = "entries"
     epoch: Seq
     from_: Annotated[Seq, Field(alias="from")]
     to: Seq

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import zstandard
 
@@ -25,6 +25,10 @@ PAGE = 500
 """Entries that are committed together."""
 KEY_EVENTS = ("key-created", "key-adopted", "key-rotation", "key-replaced")
 """Audit events that change the set of public keys."""
+
+
+Table = Literal["entries", "records"]
+"""Where an EBR keeps entries, or single records."""
 
 
 class RestoreRefused(Exception):
@@ -93,21 +97,25 @@ class EbrStore:
         sql = "SELECT COUNT(*) FROM entries WHERE gateway = ? AND (epoch, seq) > (?, ?)"
         return int(self._db.execute(sql, (self.gateway, at.epoch, at.seq)).fetchone()[0])
 
-    def streams(self) -> Iterator[tuple[int, int, int, int]]:
+    def streams(self, table: Table = "entries") -> Iterator[tuple[int, int, int, int]]:
         """Yield (epoch, first, last, count) of what is held."""
-        sql = "SELECT epoch, MIN(seq), MAX(seq), COUNT(*) FROM entries WHERE gateway = ? GROUP BY epoch ORDER BY epoch"
+        sql = f"SELECT epoch, MIN(seq), MAX(seq), COUNT(*) FROM {table} WHERE gateway = ? GROUP BY epoch ORDER BY epoch"  # noqa: S608
         yield from self._db.execute(sql, (self.gateway,))
 
-    def leaves(self, epoch: int, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+    def leaves(self, epoch: int, first: int, last: int, table: Table = "entries") -> Iterator[tuple[int, bytes]]:
         """Yield (seq, leaf hash) of the entries from `first` to `last`, of the bytes as they lie there, each as often as it does."""
-        sql = "SELECT seq, CAST(payload AS BLOB) FROM entries WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+        where = "gateway = ? AND epoch = ? AND seq BETWEEN ? AND ?"
+        sql = f"SELECT seq, CAST(payload AS BLOB) FROM {table} WHERE {where} ORDER BY seq"  # noqa: S608 - fixed names
         for seq, payload in self._db.execute(sql, (self.gateway, epoch, first, last)):
             yield seq, chain.leaf(payload or b"")
 
-    def rejected_codes(self, epoch: int, first: int, last: int, most: int) -> Iterator[tuple[int, str]]:
+    def rejected_codes(
+        self, epoch: int, first: int, last: int, most: int, table: Literal["rejected", "refused_records"] = "rejected"
+    ) -> Iterator[tuple[int, str]]:
         """Yield (seq, code) of the entries that the EBR refused to store."""
-        if self._has("rejected"):
-            sql = "SELECT seq, code FROM rejected WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+        if self._has(table):
+            where = "gateway = ? AND epoch = ? AND seq BETWEEN ? AND ?"
+            sql = f"SELECT seq, code FROM {table} WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608 - fixed names
             yield from self._db.execute(sql, (self.gateway, epoch, first, last, most))
 
     def never_had(self, epoch: int, first: int, last: int, most: int) -> Iterator[tuple[int, int]]:

@@ -86,7 +86,7 @@ def _compared(folder: Path, line: "Line", batch: str | None, day: date | None, e
     if cursor is None:
         fail(f"uplink {settings.name}: this journal knows none of this name, so nothing was confirmed to it", WRONG_INPUT)
     scope = Scope(batch, day)
-    asked = Asked(line.gateway, settings.name, ebr or settings.endpoint, str(scope), batch, cursor.at, scope.of)
+    asked = Asked(line.gateway, settings.name, ebr or settings.endpoint, str(scope), batch, cursor.at, scope.of, settings.profile)
 
     async def compared() -> Result:
         async with _receiver(line, settings, ebr) as ask:
@@ -99,15 +99,13 @@ def _compared(folder: Path, line: "Line", batch: str | None, day: date | None, e
 
 
 def _uplink(line: "Line", name: str | None) -> "Uplink":
-    """Return the uplink that is meant. Ends the program where that is not one, or it sends no entries."""
+    """Return the uplink that is meant. Ends the program where that is not one."""
     known = {uplink.name: uplink for uplink in line.uplinks}
     if name is None and len(known) != 1:
         fail(f"which uplink? --uplink {' or '.join(known)}" if known else f"{line.folder}: the line has no uplink", WRONG_INPUT)
     settings = known.get(name or next(iter(known)))
     if settings is None:
         fail(f"--uplink {name}: there are {', '.join(known) or 'none'}", WRONG_INPUT)
-    if settings.profile != "entries":
-        fail(f"uplink {settings.name} has profile records: single records have no numbers and no roots to compare", WRONG_INPUT)
     return settings
 
 
@@ -123,10 +121,10 @@ def _receiver(line: "Line", settings: "Uplink", ebr: str | None) -> "AbstractAsy
         store = Path(ebr)
         if not store.exists():
             fail(f"--ebr {ebr}: is no address (https://...), and no store lies there", WRONG_INPUT)
-        return of_store(store, line.gateway)
+        return of_store(store, line.gateway, settings.profile)
     if settings.kind == "https":
         return over_https(settings.model_copy(update={"endpoint": ebr}), line.gateway, line.folder)
-    return over_https(Uplink(name=settings.name, kind="https", endpoint=ebr), line.gateway, line.folder)
+    return over_https(Uplink(name=settings.name, kind="https", endpoint=ebr, profile=settings.profile), line.gateway, line.folder)
 
 
 def _text(drafted: dict[str, Any]) -> list[str]:
@@ -134,7 +132,8 @@ def _text(drafted: dict[str, Any]) -> list[str]:
     from gateway.reconciliation.document import unasked
 
     facts = drafted["facts"]
-    lines = [f"{facts['uplink']} ({facts['receiver']}): {facts['scope']}"]
+    of = " (single records)" if facts["profile"] == "records" else ""
+    lines = [f"{facts['uplink']} ({facts['receiver']}): {facts['scope']}{of}"]
     if facts["not_answered"] is not None:
         lines.append(f"not answered: {facts['not_answered']}")
     if facts.get("unasked"):

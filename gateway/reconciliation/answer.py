@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -13,6 +13,10 @@ MOST_SPANS = 64
 MOST_STREAMS, MOST_REJECTED, MOST_ABSENT = 1_000, 1_000, 1_000
 MOST_WHY_CHARS = 200
 _ROOT = re.compile(r"[0-9a-f]{64}")
+
+
+Profile = Literal["entries", "records"]
+"""What is counted: every entry, or those that were sent as single records."""
 
 
 class NotAnswered(Exception):
@@ -76,9 +80,14 @@ class Stream(NamedTuple):
     entries: int
 
 
-def parse_spans(payload: bytes, gateway: str, question: Question) -> Answer:
+def of_profile(profile: Profile) -> dict[str, str]:
+    """Return what a question says of what is counted: nothing where that is every entry."""
+    return {} if profile == "entries" else {"of": profile}
+
+
+def parse_spans(payload: bytes, gateway: str, question: Question, profile: Profile = "entries") -> Answer:
     """Read the answer to a question. Raises NotAnswered: a login page, another question's answer, a number that is none."""
-    told = _object(payload, gateway)
+    told = _object(payload, gateway, profile)
     stated = {name: told.get(name) for name in question.plain()}
     if list(stated.values()) != list(question):
         raise NotAnswered(f"it answers another question: {stated}, asked was {question.plain()}")
@@ -91,9 +100,9 @@ def parse_spans(payload: bytes, gateway: str, question: Question) -> Answer:
     return Answer(tuple(_span(*one) for one in zip(asked, spans, strict=True)), codes, absent, len(rejected) < MOST_REJECTED)
 
 
-def parse_streams(payload: bytes, gateway: str) -> list[Stream]:
+def parse_streams(payload: bytes, gateway: str, profile: Profile = "entries") -> list[Stream]:
     """Read which epochs the receiver holds. Raises NotAnswered."""
-    told = _object(payload, gateway)
+    told = _object(payload, gateway, profile)
     if "streams" not in told:
         raise NotAnswered("streams is missing")
     names = ("epoch", "first", "last", "entries")
@@ -103,7 +112,7 @@ def parse_streams(payload: bytes, gateway: str) -> list[Stream]:
     return found
 
 
-def _object(payload: bytes, gateway: str) -> dict[str, Any]:
+def _object(payload: bytes, gateway: str, profile: Profile) -> dict[str, Any]:
     try:
         told = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
@@ -114,6 +123,8 @@ def _object(payload: bytes, gateway: str) -> dict[str, Any]:
         raise NotAnswered(f"it answers for gateway {str(told.get('gateway'))[:80]}, not for {gateway}")
     if "error" in told:
         raise NotAnswered(f"it answers: {str(told['error'])[:MOST_WHY_CHARS]}")
+    if told.get("of", "entries") != profile:
+        raise NotAnswered(f"it answers of {str(told.get('of', 'entries'))[:40]}, asked was of {profile}")
     return told
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import urlencode
 
 from buffer.chain import Tree
@@ -16,9 +16,11 @@ from gateway.reconciliation.answer import (
     Absent,
     Answer,
     NotAnswered,
+    Profile,
     Question,
     Span,
     Stream,
+    of_profile,
     parse_spans,
     parse_streams,
 )
@@ -46,18 +48,19 @@ class OverHttps:
 
     unasked = 0
 
-    def __init__(self, way: Https, gateway: str) -> None:
-        self._way, self._gateway = way, gateway
+    def __init__(self, way: Https, gateway: str, profile: Profile = "entries") -> None:
+        self._way, self._gateway, self._profile = way, gateway, profile
 
     async def streams(self) -> list[Stream]:
         """Ask for the epochs. Raises NotAnswered."""
-        return parse_streams(await self._get({}), self._gateway)
+        return parse_streams(await self._get({}), self._gateway, self._profile)
 
     async def spans(self, question: Question) -> Answer:
         """Ask for a range. Raises NotAnswered."""
-        return parse_spans(await self._get(question.plain()), self._gateway, question)
+        return parse_spans(await self._get(question.plain()), self._gateway, question, self._profile)
 
-    async def _get(self, query: Mapping[str, int]) -> bytes:
+    async def _get(self, what: Mapping[str, int]) -> bytes:
+        query = {**of_profile(self._profile), **what}
         url = f"{self._way.base}/reconcile{'?' if query else ''}{urlencode(query)}"
         try:
             status, body, _ = await self._way.exchange("GET", url, b"")
@@ -79,7 +82,7 @@ async def over_https(uplink: Uplink, gateway: str, folder: Path) -> AsyncIterato
     except UplinkError as error:
         raise NotAnswered(str(error)) from error
     try:
-        yield OverHttps(way, gateway)
+        yield OverHttps(way, gateway, uplink.profile)
     finally:
         await way.close()
 
@@ -106,17 +109,21 @@ def of_uplink(uplink: Uplink, gateway: str, folder: Path) -> AbstractAsyncContex
 
 
 class OfStore:
-    """Reads an EBR's store: `entries(gateway, epoch, seq, digest, payload)`, and `rejected` and `missing` where they are there."""
+    """Reads an EBR's store: `entries(gateway, epoch, seq, digest, payload)`, and `rejected` and `missing` where they are there.
+
+    Of single records `records`, with the same columns, and `refused_records`.
+    """
 
     unasked = 0
 
-    def __init__(self, store: EbrStore) -> None:
-        self._store = store
+    def __init__(self, store: EbrStore, profile: Profile = "entries") -> None:
+        self._store, self._table = store, profile
+        self._refused: Literal["rejected", "refused_records"] = "rejected" if profile == "entries" else "refused_records"
 
     async def streams(self) -> list[Stream]:
         """Count the entries of each epoch. Raises NotAnswered."""
         try:
-            return [Stream(*row) for row in self._store.streams()]
+            return [Stream(*row) for row in self._store.streams(self._table)]
         except (sqlite3.Error, ValueError) as error:
             raise NotAnswered(f"{self._store.file}: {error}") from error
 
@@ -124,9 +131,10 @@ class OfStore:
         """Compute counts and roots from the bytes as they lie there. Raises NotAnswered."""
         epoch, first, last, _ = question
         try:
-            spans = tuple(_rooted(question, self._store.leaves(epoch, first, last)))
-            rejected = dict(self._store.rejected_codes(epoch, first, last, MOST_REJECTED))
-            absent = tuple(Absent(*row, "never-had") for row in self._store.never_had(epoch, first, last, MOST_ABSENT))
+            spans = tuple(_rooted(question, self._store.leaves(epoch, first, last, self._table)))
+            rejected = dict(self._store.rejected_codes(epoch, first, last, MOST_REJECTED, self._refused))
+            never_had = self._store.never_had(epoch, first, last, MOST_ABSENT) if self._table == "entries" else ()
+            absent = tuple(Absent(*row, "never-had") for row in never_had)
         except (sqlite3.Error, ValueError) as error:
             raise NotAnswered(f"{self._store.file}: {error}") from error
         return Answer(spans, rejected, absent, len(rejected) < MOST_REJECTED)
@@ -143,11 +151,11 @@ def _rooted(question: Question, entries: Iterable[tuple[int, bytes]]) -> Iterato
 
 
 @asynccontextmanager
-async def of_store(store: Path, gateway: str) -> AsyncIterator[OfStore]:
+async def of_store(store: Path, gateway: str, profile: Profile = "entries") -> AsyncIterator[OfStore]:
     """Ask a store on this machine, read only. Raises NotAnswered if it is none, or holds nothing of this gateway."""
     with ExitStack() as stack:
         try:
             opened = EbrStore(stack, store, gateway)
         except (RestoreRefused, OSError) as error:
             raise NotAnswered(str(error)) from error
-        yield OfStore(opened)
+        yield OfStore(opened, profile)

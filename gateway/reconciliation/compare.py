@@ -8,6 +8,7 @@ from buffer.chain import root
 from gateway.reconciliation.answer import MOST_SPANS, WIDTHS, Answer, NotAnswered, Question, Span, Stream
 from gateway.reconciliation.asking import Ask
 from gateway.reconciliation.compared import Compared, runs
+from gateway.uplink.records import UNREADABLE
 
 COARSE, FINER, ENTRY = WIDTHS
 MOST_SEARCHED = 1_000
@@ -21,6 +22,8 @@ class Comparison:
     def __init__(self, pieces: Pieces, ask: Ask, quarantine: Sequence[Quarantined]) -> None:
         self._pieces, self._ask, self._quarantine = pieces, ask, quarantine
         self._held = {(one.epoch, one.seq): one for one in quarantine}
+        self._never_sent = {place for place, one in self._held.items() if one.code == UNREADABLE}
+        self._names: dict[int, str] = {}  # of the records of the piece that is searched
         self._searched = 0
         self.gave_up: str | None = None
 
@@ -99,12 +102,13 @@ class Comparison:
         self._searched += 1
         try:
             leaves = await asyncio.to_thread(self._pieces.leaves, piece.epoch, piece.first, piece.last)
+            self._names = self._pieces.names(piece.epoch, piece.first, piece.last)
         except StorageError as error:
             made.not_compared.add(piece.first, piece.last, f"can not be read here: {error}")
             return
         differed, named, unaccounted = made.differing, made.named, made.rejected.unaccounted
         if span.entries == 0 and _said_of_none(answer, span):
-            _none(made, leaves, answer, span)
+            self._none(made, leaves, answer, span)
         else:
             await self._finer(made, leaves, Question(piece.epoch, piece.first, piece.last, FINER))
         if made.named == named:
@@ -124,7 +128,7 @@ class Comparison:
             if question.width == ENTRY:
                 self._entry(made, span, mine, answer)
             elif span.entries == 0 and _said_of_none(answer, span):
-                _none(made, mine, answer, span)
+                self._none(made, mine, answer, span)
             else:
                 await self._finer(made, leaves, Question(question.epoch, span.first, span.last, ENTRY))
 
@@ -135,7 +139,7 @@ class Comparison:
             known = self._held.get((made.epoch, seq))
             made.rejected.add(seq, code, None if known is None else known.state)
         elif span.entries == 0:
-            _none(made, mine, answer, span)
+            self._none(made, mine, answer, span)
         elif not mine:
             made.extra.add(seq, seq, "not held here", span.entries)
         elif span.entries > 1:
@@ -143,7 +147,22 @@ class Comparison:
             of = "each the one here" if same else "not all of them the one here"
             made.extra.add(seq, seq, f"{span.entries} entries under this number, {of}", span.entries - 1)
         else:
-            made.different.add(seq, seq)
+            made.different.add(seq, seq, self._names.get(seq, ""))
+
+    def _none(self, made: Compared, mine: Mapping[int, bytes], answer: Answer, span: Span) -> None:
+        """Name entries of which the receiver holds none: missing, unless it says itself why, or none was ever sent."""
+        why = answer.why_absent(span.first, span.last)
+        for seq in mine:
+            if (made.epoch, seq) in self._never_sent:
+                made.rejected.add(seq, UNREADABLE, self._held[made.epoch, seq].state)
+        for first, last in runs(seq for seq in mine if (made.epoch, seq) not in self._never_sent):
+            if why is not None:
+                made.not_compared.add(first, last, f"not held by the receiver, as it says itself: {why}")
+            elif not self._names:
+                made.missing.add(first, last)
+            else:
+                for seq in range(first, last + 1):
+                    made.missing.add(seq, seq, self._names.get(seq, ""))
 
 
 def _said_of_none(answer: Answer, span: Span) -> bool:
@@ -151,16 +170,6 @@ def _said_of_none(answer: Answer, span: Span) -> bool:
     refused = any(span.first <= seq <= span.last for seq in answer.rejected) or not answer.all_rejected
     in_part = any(one.first <= span.last and one.last >= span.first for one in answer.absent)
     return not refused and (not in_part or answer.why_absent(span.first, span.last) is not None)
-
-
-def _none(made: Compared, mine: Mapping[int, bytes], answer: Answer, span: Span) -> None:
-    """Name entries of which the receiver holds none: missing, unless it says itself why."""
-    why = answer.why_absent(span.first, span.last)
-    for first, last in runs(mine):
-        if why is None:
-            made.missing.add(first, last)
-        else:
-            made.not_compared.add(first, last, f"not held by the receiver, as it says itself: {why}")
 
 
 def _of_roots(made: Compared, piece: Piece, span: Span, answer: Answer) -> None:

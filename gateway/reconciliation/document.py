@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents import draft
+from gateway.reconciliation.answer import Profile
 from gateway.reconciliation.compared import Compared
 from gateway.reconciliation.scope import BatchScope, Position, Record
 
@@ -16,6 +17,7 @@ _NO_RECEIPT = (
     "Receipt not known: when a receipt came is told by an entry after the record's, up to a minute later; until then a file tells it, "
     "which a power cut can take. What the receiver has of a record is what it answered now, whatever is known of its receipt."
 )
+_OF_RECORDS = "; of these the single records, each by the number of the entry that holds it"
 _KINDS = (
     ("missing", "missing there"),
     ("extra", "there and not here"),
@@ -25,7 +27,10 @@ _KINDS = (
 
 
 class Asked(NamedTuple):
-    """What was compared with whom. scope: in words; of: all, batch, day. confirmed: through which entry the receiver's receipts reach."""
+    """What was compared with whom. scope: in words; of: all, batch, day. confirmed: through which entry the receiver's receipts reach.
+
+    profile: what was counted: entries, or those that were sent as single records.
+    """
 
     gateway: str
     uplink: str
@@ -34,6 +39,7 @@ class Asked(NamedTuple):
     batch: str | None
     confirmed: Position
     of: str = "all"
+    profile: Profile = "entries"
 
 
 class Result(NamedTuple):
@@ -128,7 +134,7 @@ def _blocks(asked: Asked, found: Result, facts: Mapping[str, Any]) -> Iterator[B
         [
             ("Uplink", asked.uplink),
             ("Receiver", asked.receiver),
-            ("Compared", asked.scope),
+            ("Compared", f"{asked.scope}{_OF_RECORDS if asked.profile == 'records' else ''}"),
             ("Confirmed by receipts", f"epoch {asked.confirmed[0]}, through entry {asked.confirmed[1]}; what lies beyond is not compared"),
         ]
     )

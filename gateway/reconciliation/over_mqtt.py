@@ -21,7 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from config import Uplink
 from drivers.os_words import in_words
-from gateway.reconciliation.answer import Answer, NotAnswered, Question, Stream, parse_spans, parse_streams
+from gateway.reconciliation.answer import Answer, NotAnswered, Question, Stream, of_profile, parse_spans, parse_streams
 from gateway.uplink import tls, topics
 from gateway.uplink.bounded_client import MAX_PACKET_BYTES, BoundedClient
 from gateway.uplink.errors import UplinkError
@@ -87,11 +87,11 @@ class OverMqtt:
 
     async def streams(self) -> list[Stream]:
         """Ask for the epochs. Raises NotAnswered."""
-        return parse_streams(await self._ask({}), self._gateway)
+        return parse_streams(await self._ask({}), self._gateway, self._uplink.profile)
 
     async def spans(self, question: Question) -> Answer:
         """Ask for a range. Raises NotAnswered."""
-        return parse_spans(await self._ask(question.plain()), self._gateway, question)
+        return parse_spans(await self._ask(question.plain()), self._gateway, question, self._uplink.profile)
 
     async def _ask(self, what: Mapping[str, int]) -> bytes:
         """Publish a question, and return the one answer that names it. Raises NotAnswered."""
@@ -99,7 +99,7 @@ class OverMqtt:
             raise self._failure or NotAnswered("not connected")
         self._came, self._nobody = _awaited(), False
         name = self._waited_for = secrets.token_hex(16)
-        question = {"id": name, "answer_to": self._answers, "gateway": self._gateway, **what}
+        question = {"id": name, "answer_to": self._answers, "gateway": self._gateway, **of_profile(self._uplink.profile), **what}
         try:
             info = self._client.publish(self._questions, orjson.dumps(question), qos=1, properties=self._beside(name))
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:

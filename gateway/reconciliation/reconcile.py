@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from buffer import Pieces, Quarantined, event_type, read_journal, read_quarantine
+from buffer import Pieces, Quarantined, Roots, event_type, read_journal, read_quarantine
 from buffer.times import rfc3339
 from gateway.entries.kept_stamps import KeptStamps, Outside
 from gateway.reconciliation.answer import NotAnswered, Stream
@@ -17,6 +17,7 @@ from gateway.reconciliation.compare import Comparison
 from gateway.reconciliation.compared import Compared
 from gateway.reconciliation.document import Asked, Result, record_rows
 from gateway.reconciliation.scope import BatchScope, Position, Range, of_batch, of_day, whole, within
+from gateway.uplink.records import TYPES, name_of
 
 
 class Scope(NamedTuple):
@@ -45,10 +46,17 @@ class Scope(NamedTuple):
 
 
 async def reconciled(
-    data: Path, zone: str, asked: Asked, scope: Scope, ask: Ask, quarantine: Sequence[Quarantined] | None = None
+    data: Path,
+    zone: str,
+    asked: Asked,
+    scope: Scope,
+    ask: Ask,
+    quarantine: Sequence[Quarantined] | None = None,
+    roots: Roots | None = None,
 ) -> Result:
     """Compare. What is in the way of an answer is in the result. Raises StorageError, FileNotFoundError, sqlite3.Error.
 
+    roots: what was computed of closed segments before, where single records are compared, and is kept for the next time.
     quarantine: of the uplink, as a running gateway knows it; None: as it lies on the disk, which is up to a second behind.
     """
     why, streams = None, list[Stream]()
@@ -56,7 +64,7 @@ async def reconciled(
         streams = list(await ask.streams())  # before the journal is looked at: it only grows
     except NotAnswered as error:
         why = str(error)
-    pieces = await asyncio.to_thread(Pieces, data)
+    pieces = await asyncio.to_thread(Pieces, data, name_of if asked.profile == "records" else None, roots)
     ranges, batch = await asyncio.to_thread(_ranges, data, zone, pieces, asked.confirmed, scope)
     if quarantine is None:
         quarantine = await asyncio.to_thread(read_quarantine, data, asked.uplink)
@@ -67,6 +75,8 @@ async def reconciled(
         found += [one async for one in _more(comparison, streams, pieces, held_only=scope.held_only)]
     if batch is None:
         return Result(found, comparison.gave_up, unasked=ask.unasked)
+    if asked.profile == "records":
+        batch = batch._replace(records=[one for one in batch.records if one.kind in TYPES])  # of others none is sent
     receipts = await asyncio.to_thread(_receipts, data, asked.uplink, [place for one in batch.records for place in one.entries])
     return Result(found, comparison.gave_up, record_rows(batch, found, receipts), batch.not_here, batch.has_ended, ask.unasked)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from buffer import Entry, StorageError, event_type
+from buffer import Entry, Roots, StorageError, event_type
 from config import Uplink
 from gateway.access import of_the_gateway
 from gateway.documents import written
@@ -53,6 +53,7 @@ class Reconciling:
         # Before the first comparison of all, which looks at every batch, no end of one is of interest.
         self._looked: Position = self._known.through if self._known.done else parts.journal.last
         self._ended: dict[str, _End] = {}
+        self._roots: Roots = {}  # of the single records of closed segments, where these are compared
         self._not_before = self._began = 0
         self._why = self._why_said = self._incomplete = ""
         self._said: dict[str, str] = {}
@@ -103,10 +104,12 @@ class Reconciling:
         confirmed = self._parts.journal.cursor(self._uplink.name)
         waiting = self._parts.journal.receipts.quarantined(self._uplink.name)
         line = self._parts.line
-        asked = Asked(line.gateway, self._uplink.name, self._uplink.endpoint, str(scope), scope.batch, confirmed, scope.of)
+        asked = Asked(
+            line.gateway, self._uplink.name, self._uplink.endpoint, str(scope), scope.batch, confirmed, scope.of, self._uplink.profile
+        )
         try:
             async with of_uplink(self._uplink, line.gateway, line.folder) as ask:
-                found = await reconciled(line.data, line.line.timezone, asked, scope, ask, waiting)
+                found = await reconciled(line.data, line.line.timezone, asked, scope, ask, waiting, self._roots)
         except NotAnswered as error:
             self._why = str(error)
             return

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from buffer import Entry, Rejected
+from buffer import Entry, Rejected, event_type
 from drivers.contract import UNFORESEEN, crashed
 from gateway.uplink.errors import Awaited, NotAccepted, Refused, Unreachable
 from gateway.uplink.receipt import CODE, MAX_REASON_CHARS
@@ -29,6 +29,9 @@ PAGE_ENTRIES = 200
 ORDER_PATIENCE_S = 600.0
 """An order that the receiver does not know yet is common: its records are sent again for ten minutes before a finding is reported."""
 ORDER_AGAIN_S = 20.0
+
+UNREADABLE = "unreadable-record"
+"""Code in quarantine of an entry of which no record could be made, so that none was ever sent."""
 
 Said = Literal["stored", "duplicate", "rejected"]
 
@@ -72,6 +75,17 @@ def record_of(entry: Entry) -> Record | None:
     part = f".{event['part']}" if event.get("of", 1) > 1 else ""
     record_id = f"{name}{edge}#{event.get('revision') or 1}{part}"
     return Record(record_id, event["type"], event.get("equipment") or "line", event.get("order"), entry.payload)
+
+
+def name_of(entry: Entry) -> str | None:
+    """Name the record that an entry holds, by id and content, for a comparison; None: it holds none, so nothing of it is sent."""
+    if event_type(entry.payload) not in TYPES:
+        return None
+    try:
+        record = record_of(entry)
+    except UNFORESEEN:  # as for sending: one entry's
+        return "no record could be made of it"
+    return None if record is None else f"{record.id}, SHA-256 {entry.digest}"
 
 
 def reply_of(payload: bytes, record_id: str) -> Reply | None:
@@ -134,7 +148,7 @@ class Records(Transport):
                 record = record_of(entry)
             except UNFORESEEN as error:  # one entry's, whatever it is: it waits in quarantine, and holds up no other
                 log.exception("entry %d of epoch %d can not be made a record", entry.seq, entry.epoch)
-                why = Rejected(entry.seq, "unreadable-record", "after-change", crashed(error)[:MAX_REASON_CHARS])
+                why = Rejected(entry.seq, UNREADABLE, "after-change", crashed(error)[:MAX_REASON_CHARS])
                 self.inbox.append(Outcome((entry.epoch, entry.seq), why))
                 self.inbox.append(Delivered((entry.epoch, entry.seq), entry.digest))
                 continue

@@ -14,7 +14,9 @@ from simulators.ebr.checkpoints import Peaks, leaf
 WIDEST, MOST_SPANS = 4_096, 64
 MOST_REJECTED = MOST_ABSENT = 1_000
 
-_ENTRIES = "SELECT seq, CAST(payload AS BLOB) FROM entries WHERE gateway=? AND epoch=? AND seq BETWEEN ? AND ? ORDER BY seq"
+_HELD = "SELECT seq, CAST(payload AS BLOB) FROM {} WHERE gateway=? AND epoch=? AND seq BETWEEN ? AND ? ORDER BY seq"
+_REFUSED = {"entries": "rejected", "records": "refused_records"}
+"""What may be counted, each in its table, and where what was refused of it stands."""
 Answer = dict[str, object]
 
 
@@ -22,34 +24,42 @@ class NotAsked(ValueError):
     """A question that this page does not know."""
 
 
-def streams(path: Path, gateway: str) -> Answer:
-    """Say which epochs of a gateway are held, and how many entries of each."""
-    sql = "SELECT epoch, min(seq), max(seq), count(*) FROM entries WHERE gateway=? GROUP BY epoch ORDER BY epoch"
+def streams(path: Path, gateway: str, of: str = "entries") -> Answer:
+    """Say which epochs of a gateway are held, and how many entries, or single records, of each. Raises NotAsked."""
+    told = _of(of)
+    sql = f"SELECT epoch, min(seq), max(seq), count(*) FROM {of} WHERE gateway=? GROUP BY epoch ORDER BY epoch"  # noqa: S608
     with closing(_opened(path)) as db:
         found = [dict(zip(("epoch", "first", "last", "entries"), row, strict=True)) for row in db.execute(sql, (gateway,))]
-    return {"gateway": gateway, "streams": found}
+    return {"gateway": gateway, **told, "streams": found}
 
 
-def spans(path: Path, gateway: str, epoch: int, first: int, last: int, width: int) -> Answer:
+def _of(of: str) -> Answer:
+    """Return what an answer says of what it counts. Raises NotAsked."""
+    if of not in _REFUSED:
+        raise NotAsked("of is entries or records")
+    return {} if of == "entries" else {"of": of}
+
+
+def spans(path: Path, gateway: str, epoch: int, first: int, last: int, width: int, of: str = "entries") -> Answer:
     """Say how many entries are held of a range and under which roots, cut at multiples of `width`. Raises NotAsked."""
     if width < 1 or width > WIDEST or width & (width - 1):
         raise NotAsked("width is a power of two, 4,096 at most")
     starts = range((first - 1) // width * width, last, width)
     if not 1 <= first <= last or len(starts) > MOST_SPANS:
         raise NotAsked(f"from and to name at most {MOST_SPANS} pieces of `width` entries")
-    where = (gateway, epoch, first, last)
+    told, where = _of(of), (gateway, epoch, first, last)
     with closing(_opened(path)) as db:
         made = {start: Peaks() for start in starts}
-        for seq, payload in db.execute(_ENTRIES, where):
+        for seq, payload in db.execute(_HELD.format(of), where):
             made[(seq - 1) // width * width].add(leaf(payload or b""))
-        rejected = list(_rejected(db, *where))
-        absent = list(_absent(db, *where))
-    answer: Answer = {"gateway": gateway, "epoch": epoch, "from": first, "to": last, "width": width}
+        rejected = list(_rejected(db, _REFUSED[of], *where))
+        absent = list(_absent(db, *where)) if of == "entries" else []
+    answer: Answer = {"gateway": gateway, **told, "epoch": epoch, "from": first, "to": last, "width": width}
     return answer | {"spans": [[peaks.size, peaks.root()] for peaks in made.values()], "rejected": rejected, "absent": absent}
 
 
-def _rejected(db: sqlite3.Connection, gateway: str, epoch: int, first: int, last: int) -> Iterator[Answer]:
-    sql = "SELECT seq, code FROM rejected WHERE gateway=? AND epoch=? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+def _rejected(db: sqlite3.Connection, table: str, gateway: str, epoch: int, first: int, last: int) -> Iterator[Answer]:
+    sql = f"SELECT seq, code FROM {table} WHERE gateway=? AND epoch=? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"  # noqa: S608
     for seq, code in db.execute(sql, (gateway, epoch, first, last, MOST_REJECTED)):
         yield {"seq": seq, "code": code}
 

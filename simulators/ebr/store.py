@@ -126,8 +126,15 @@ class Store:
             row = self._db.execute("SELECT digest FROM records WHERE id=?", (record_id,)).fetchone()
             if row is not None:
                 return "duplicate" if row[0] == digest else "conflict"
-            tables.file_record(self._db, record_id, digest, read(payload))
+            entry = read(payload)
+            tables.file_record(self._db, record_id, digest, entry)
+            self._db.execute("DELETE FROM refused_records WHERE gateway=? AND epoch=? AND seq=?", (*entry.stream, entry.seq))
         return "stored"
+
+    def refuse_record(self, record_id: str, entry: Entry, code: str) -> None:
+        """Note a single record that was not taken: who asks what is held gets to know of it."""
+        with self._transaction():
+            self._db.execute("REPLACE INTO refused_records VALUES (?,?,?,?,?)", (*entry.stream, entry.seq, record_id, code))
 
     def receipt(self, stream: Stream) -> dict[str, object]:
         """Make the current receipt of a stream.

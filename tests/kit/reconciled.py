@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
-from kit.journals import GATEWAY, entries, numbered, open_journal
+from kit.journals import GATEWAY, entries, event, numbered, open_journal
 
-from buffer import Entry, Quarantined
-from gateway.reconciliation.answer import Answer, Question, Stream, parse_spans, parse_streams
+from buffer import Body, Entry, Quarantined
+from gateway.reconciliation.answer import Answer, Profile, Question, Stream, parse_spans, parse_streams
 from gateway.reconciliation.asking import Ask, of_store
 from gateway.reconciliation.compared import Compared, Ranges
 from gateway.reconciliation.document import Asked, Result
 from gateway.reconciliation.reconcile import Scope, reconciled
-from simulators.ebr import Store, reconcile
+from gateway.uplink.records import record_of
+from simulators.ebr import Store, reconcile, tables
+from simulators.ebr.entry import read
 
 COUNT = 8_500
 """Two segments that are closed, and one that grows."""
@@ -28,14 +30,14 @@ class AsEbr:
 
     unasked = 0
 
-    def __init__(self, store: Path) -> None:
-        self._path = store / "ebr.db"
+    def __init__(self, store: Path, profile: Profile = "entries") -> None:
+        self._path, self._of = store / "ebr.db", profile
 
     async def streams(self) -> list[Stream]:
-        return parse_streams(orjson.dumps(reconcile.streams(self._path, GATEWAY)), GATEWAY)
+        return parse_streams(orjson.dumps(reconcile.streams(self._path, GATEWAY, self._of)), GATEWAY, self._of)
 
     async def spans(self, question: Question) -> Answer:
-        return parse_spans(orjson.dumps(reconcile.spans(self._path, GATEWAY, *question)), GATEWAY, question)
+        return parse_spans(orjson.dumps(reconcile.spans(self._path, GATEWAY, *question, self._of)), GATEWAY, question, self._of)
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Both:
     store: Path
     epoch: int
     ours: dict[int, Entry] = field(default_factory=dict)
+    profile: Profile = "entries"
 
     def copied(self, to: Path) -> Path:
         """Copy the store, with a table that takes an entry twice."""
@@ -58,13 +61,13 @@ class Both:
     def compared(
         self, ask: Ask, scope: Scope | None = None, through: int = COUNT, quarantine: Sequence[Quarantined] | None = None
     ) -> Result:
-        asked = Asked(GATEWAY, "ebr", "a store", "all", None, (self.epoch, through))
+        asked = Asked(GATEWAY, "ebr", "a store", "all", None, (self.epoch, through), profile=self.profile)
         return asyncio.run(reconciled(self.journal, "UTC", asked, scope or Scope(), ask, quarantine))
 
     def by_store(self, store: Path) -> Result:
         async def compared() -> Result:
-            async with of_store(store, GATEWAY) as ask:
-                asked = Asked(GATEWAY, "ebr", str(store), "all", None, (self.epoch, COUNT))
+            async with of_store(store, GATEWAY, self.profile) as ask:
+                asked = Asked(GATEWAY, "ebr", str(store), "all", None, (self.epoch, COUNT), profile=self.profile)
                 return await reconciled(self.journal, "UTC", asked, Scope(), ask)
 
         return asyncio.run(compared())
@@ -85,6 +88,33 @@ def both(folder: Path, count: int = COUNT) -> Both:
     store.close()
     journal.close()
     return Both(folder / "journal", folder / "ebr", epoch, {entry.seq: entry for entry in held})
+
+
+def step(number: int) -> Body:
+    """Make the end of a step, the only one of its batch."""
+    name = f"B{number}"
+    told = {"type": "step", "transition": "end", "record": f"{GATEWAY}/{name}/mixer/MIX/1", "revision": 1, "equipment": "mixer",
+            "batch": name}  # fmt: skip
+    return event(told)
+
+
+def with_records(folder: Path, count: int = COUNT, every: int = 5) -> Both:
+    """Make both sides of an uplink with profile records: of `every` entries one holds a record, and the store holds these."""
+    journal = open_journal(folder)
+    journal.uplink("ebr", True)
+    for start in range(0, count, 500):
+        bodies = [numbered(number) if number % every else step(number) for number in range(start, min(start + 500, count))]
+        journal.append(bodies, urgent=True).result()
+    held = entries(journal)
+    store = Store(folder / "ebr")
+    records = [(entry, record) for entry in held if (record := record_of(entry)) is not None]
+    with store._transaction():  # one for all: each record for itself would take a minute
+        for entry, record in records:
+            tables.file_record(store._db, record.id, entry.digest, read(entry.payload))
+    store.close()
+    journal.close()
+    epoch = held[0].epoch
+    return Both(folder / "journal", folder / "ebr", epoch, {entry.seq: entry for entry, _ in records}, "records")
 
 
 def damage(store: Path, *statements: str) -> None:

@@ -40,6 +40,8 @@ ENTRIES: dict[str, Channel] = {
     "answers": ("receive", ("held-streams", "held-spans", "held-not-told"), 1, False, f"within {ATTEMPT_S:.0f} s, once; never retained"),
 }
 RECORDS: dict[str, Channel] = {
+    "questions": ENTRIES["questions"],
+    "answers": ENTRIES["answers"],
     "records": ("send", ("event",), 1, False, "one record a message; the next one after the outcome of this"),
     "receipts": ("receive", ("outcome",), 1, False, "the outcome of each record"),
     "online": ENTRIES["online"],

@@ -194,9 +194,9 @@ KINDS: Mapping[str, Kind] = {
         "a file is read when it is whole; none is renamed, moved or removed",
     ),
     "uplink-mqtt-entries": _uplink("MQTT", *_MQTT, *_ENTRIES, _HELD_BY_MQTT),
-    "uplink-mqtt-records": _uplink("MQTT", *_MQTT, *_RECORDS),
+    "uplink-mqtt-records": _uplink("MQTT", *_MQTT, *_RECORDS, _HELD_BY_MQTT),
     "uplink-https-entries": _uplink("HTTPS", *_HTTPS, *_ENTRIES, _HELD),
-    "uplink-https-records": _uplink("HTTPS", *_HTTPS, *_RECORDS),
+    "uplink-https-records": _uplink("HTTPS", *_HTTPS, *_RECORDS, _held("GET /gateways/{site}/{line}/reconcile?of=records")),
     "push": Kind(
         direction="in",
         partner="system that sends order parameters",

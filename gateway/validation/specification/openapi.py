@@ -25,7 +25,8 @@ def uplink(line: Line, settings: Uplink) -> Json:
     paths = _entries() if settings.profile == "entries" else _records()
     names = (
         "entry-event",
-        *(("entry-readings", "uplink-receipt", *HELD_ANSWERS) if settings.profile == "entries" else ("uplink-outcome",)),
+        *(("entry-readings", "uplink-receipt") if settings.profile == "entries" else ("uplink-outcome",)),
+        *HELD_ANSWERS,
     )
     about = "What the receiver serves and this gateway calls. Rules that bind both sides beyond each single request: docs/uplink.md."
     security: list[Json] = [] if settings.user is None else [{"basic": []}]
@@ -104,10 +105,10 @@ def _entries() -> Json:
     }
     base = "/gateways/{site}/{line}"
     pages_of = f"{base}/epochs/{{epoch}}/entries/{{first}}-{{last}}"
-    return {pages_of: {"put": put}, f"{base}/live": {"post": post}, f"{base}/reconcile": {"get": _reconcile(where)}}
+    return {pages_of: {"put": put}, f"{base}/live": {"post": post}, f"{base}/reconcile": {"get": _reconcile(where, [])}}
 
 
-def _reconcile(where: list[Json]) -> Json:
+def _reconcile(where: list[Json], more: list[Json]) -> Json:
     """Describe the question what is held: epochs without a query, counts and roots with one."""
     answers = [{"$ref": f"{REF}{name}"} for name in HELD_ANSWERS]
     numbers = ("epoch", "from", "to", "width")
@@ -119,6 +120,7 @@ def _reconcile(where: list[Json]) -> Json:
         "description": f"Query: {about}, at most {MOST_SPANS} of them. Computed from what lies there, never from what is remembered of it.",
         "parameters": [
             *where,
+            *more,
             *(
                 {"name": name, "in": "query", "required": False, "schema": most.get(name, {"type": "integer", "minimum": 1})}
                 for name in numbers
@@ -146,7 +148,9 @@ def _records() -> Json:
         "requestBody": _body("application/json", [REF + "entry-event"]),
         "responses": _responses(to_records(), dict.fromkeys(("200", "400", "409", "422"), "uplink-outcome")),
     }
-    return {"/records": {"post": post}}
+    of = {"name": "of", "in": "query", "required": True, "schema": {"enum": ["records"]}, "description": "stands in the answer again"}
+    held = _reconcile([_in_path("site"), _in_path("line")], [of])
+    return {"/records": {"post": post}, "/gateways/{site}/{line}/reconcile": {"get": held}}
 
 
 def _pushed(name: str) -> Json:

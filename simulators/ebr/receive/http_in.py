@@ -95,12 +95,14 @@ async def _entries(request: web.Request, receiver: Receiver) -> web.Response:
 async def _held(request: web.Request, receiver: Receiver) -> web.StreamResponse:
     """Say what is held of a gateway: its epochs, or of a range counts and roots. Reading alone, so the pages' port answers it, too."""
     gateway, asked, path = _gateway(request), request.query, receiver.store.path
+    of = asked.get("of", "entries")
     try:
-        if asked:
+        if set(asked) - {"of"}:
             epoch, first, last = (int(asked[name]) for name in ("epoch", "from", "to"))
-            told = await asyncio.to_thread(reconcile.spans, path, gateway, epoch, first, last, int(asked.get("width", reconcile.WIDEST)))
+            width = int(asked.get("width", reconcile.WIDEST))
+            told = await asyncio.to_thread(reconcile.spans, path, gateway, epoch, first, last, width, of)
         else:
-            told = await asyncio.to_thread(reconcile.streams, path, gateway)
+            told = await asyncio.to_thread(reconcile.streams, path, gateway, of)
     except (KeyError, ValueError) as error:
         return web.json_response({"error": f"not understood: {error}"}, status=400)
     return await _shaped(request, receiver.script, told)

@@ -87,14 +87,14 @@ def _read(question: Question) -> dict[str, Any] | None:
 
 def _told(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Say what is held; or why that can not be said."""
-    gateway = asked["gateway"]
+    gateway, of = asked["gateway"], str(asked.get("of", "entries"))
     try:
         if "epoch" not in asked:
-            return reconcile.streams(path, gateway)
+            return reconcile.streams(path, gateway, of)
         epoch, first, last, width = (asked[name] for name in ("epoch", "from", "to", "width"))
         if not all(type(number) is int for number in (epoch, first, last, width)):
             raise reconcile.NotAsked("epoch, from, to and width are whole numbers")
-        return reconcile.spans(path, gateway, epoch, first, last, width)
+        return reconcile.spans(path, gateway, epoch, first, last, width, of)
     except (KeyError, ValueError, OverflowError) as error:
         return {"gateway": gateway, "error": f"not understood: {error}"}
     except sqlite3.Error as error:

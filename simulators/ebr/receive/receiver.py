@@ -76,6 +76,8 @@ class Receiver:
             return {"id": record_id, "outcome": "rejected", "code": "type-mismatch", "reason": str(error)}
         no = self.script.record_rule(entry) or entry.unsupported()
         if no is not None:
+            async with self._order:
+                await asyncio.to_thread(self.store.refuse_record, record_id, entry, no.code)
             return {"id": record_id, "outcome": "rejected", "code": no.code, "reason": no.reason}
         async with self._order:
             outcome = await asyncio.to_thread(self.store.take_record, record_id, payload)
