@@ -24,18 +24,29 @@ MAX_LOCAL = PAGE - 35
 MIN_LOCAL = (PAGE - 12) * 32 // 255 - 23
 
 
-def rows(path: Path, log_path: Path, epoch: int) -> tuple[dict[int, Row], dict[str, Fact]]:
-    """Return every entry of this epoch and every fact that a segment's file and a log can prove. Either may be missing."""
+Versions = dict[str, dict[tuple[int, int], Fact]]
+"""Name -> what was proved of a fact, by the (epoch, seq) after which it held."""
+
+
+def rows(path: Path, log_path: Path, epoch: int) -> tuple[dict[int, Row], Versions]:
+    """Return every entry of this epoch and every version of a fact that a segment's file and a log can prove. Either may be missing."""
     data = _readable(path)
     log = wal.read(_readable(log_path))
     pages = {number + 1: data[at : at + PAGE] for number, at in enumerate(range(0, len(data) - PAGE + 1, PAGE))}
     entries: dict[int, Row] = {}
-    facts: dict[str, Fact] = {}
-    # Overflow pages are looked up in `pages`: for records of the file those of the file, for records of the log the newest of both.
+    facts: Versions = {}
+    # Overflow pages are looked up in `pages`: for records of the file those of the file, for records of the log as they were when its
+    # transaction ended, because an older version of a fact may be the one that counts; and last the newest of all.
     for page in list(pages.values()):
         _take(page, pages, epoch, entries, facts)
+    transaction: list[wal.Frame] = []
     for frame in log.frames:
         pages[frame.page] = frame.content
+        transaction.append(frame)
+        if frame.commit:
+            for one in transaction:
+                _take(one.content, pages, epoch, entries, facts)
+            transaction = []
     for frame in log.frames:
         _take(frame.content, pages, epoch, entries, facts)
     return entries, facts
@@ -55,7 +66,7 @@ def _readable(path: Path) -> bytes:
     return b"".join(pieces)
 
 
-def _take(page: bytes, pages: dict[int, bytes], epoch: int, entries: dict[int, Row], facts: dict[str, Fact]) -> None:
+def _take(page: bytes, pages: dict[int, bytes], epoch: int, entries: dict[int, Row], facts: Versions) -> None:
     """Add the entries and facts that one page proves."""
     unpack = zstandard.ZstdDecompressor()
     for seq, record in _records(page, pages):
@@ -69,8 +80,8 @@ def _take(page: bytes, pages: dict[int, bytes], epoch: int, entries: dict[int, R
                     entries[seq] = seq, digest, total, packed
             case [str(name), int(fact_epoch), int(fact_seq), bytes(value)]:
                 fact = segments.fact_from(fact_epoch, fact_seq, value)
-                if fact is not None and (name not in facts or facts[name][:2] < fact[:2]):
-                    facts[name] = fact
+                if fact is not None:
+                    facts.setdefault(name, {})[fact[:2]] = fact
 
 
 def _records(page: bytes, pages: dict[int, bytes]) -> Iterator[tuple[int, list[object]]]:

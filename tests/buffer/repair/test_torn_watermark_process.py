@@ -45,6 +45,9 @@ def test_of_a_torn_transaction_the_entry_is_kept_and_the_watermark_never_counts_
     assert ahead, outcomes
     assert all(counted < LAST for _, _, counted in ahead)
     assert all(counted <= min(says) for _, *says, counted in outcomes), outcomes
+    behind = [(last, says) for last, *says, _ in outcomes if last == LAST - 1]
+    assert behind, outcomes
+    assert all(max(says) < LAST for _, says in behind), "a watermark that counts an entry that is gone loses it: its source is not asked again"
     assert any(len(set(says)) > 1 for _, *says, _ in outcomes), "parts of a watermark"
 
 
