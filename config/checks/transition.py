@@ -27,6 +27,8 @@ def _problems(told: Transition) -> Iterator[tuple[int, str, str]]:
         if (phase.legacy == "off") != (phase.name == "retired"):
             yield at, "legacy", f"phase `{phase.name}` with legacy `{phase.legacy}`: `off` is of `retired`, and of that alone"
         yield from ((at, key, problem) for key, problem in _of_sunset(told, phase))
+    if (last := told.phases[-1]).legacy != "off" and last.until is not None and last.until < told.sunset:
+        yield len(told.phases) - 1, "until", f"phase `{last.name}` ends with {last.until}, and the sunset is {told.sunset}: there is a hole"
     for at, (before, after) in enumerate(pairwise(told.phases), 1):
         yield from ((at, key, problem) for key, problem in _following(before, after))
 

@@ -98,7 +98,7 @@ class Cells:
         """Read a number from low to high."""
         value = self.decimal(column)
         if value is not None and not low <= value <= high:
-            self.error(column, f"{value} lies outside {low:g} to {high:g}")
+            self.error(column, f"{value} lies outside {low:.12g} to {high:.12g}")
             return None
         return None if value is None else float(value)
 

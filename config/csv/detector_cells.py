@@ -20,7 +20,7 @@ def limits(row: Cells, type_name: str, unit: str | None, low: Decimal | None, hi
     """Read the limits of a tag's detectors; None if it has none. low, high: of its instrument, in `unit`."""
     if not _COLUMNS & row.row.cells.keys():
         return None
-    jumps = _jumps(row, unit)
+    jumps, is_number = _jumps(row, unit), not type_name or type_name in NUMBERS
     found = Limits(
         flat_after_s=row.number("flat_after_s", 0.001, LONGEST_S),
         stamp_after_s=row.number("stamp_after_s", 0.001, LONGEST_S),
@@ -28,7 +28,7 @@ def limits(row: Cells, type_name: str, unit: str | None, low: Decimal | None, hi
         zero_after_s=row.number("zero_after_s", 0.001, LONGEST_S),
         max_rate_per_s=row.number("max_rate_per_s", 1e-12, 1e12),
         unit_jumps=jumps,
-        unit_jump_min=_least_jump(row, low, high) if jumps else None,
+        unit_jump_min=_least_jump(row, low, high) if jumps and is_number else None,
         late_after_s=row.number("late_after_s", 0.001, LONGEST_S),
         max_late_share=row.number("max_late_share", 0.0001, 0.9999),
         max_duplicate_share=row.number("max_duplicate_share", 0.0001, 0.9999),
@@ -36,7 +36,7 @@ def limits(row: Cells, type_name: str, unit: str | None, low: Decimal | None, hi
         share_over_s=row.number("share_over_s", 10.0, 86_400.0) or 600.0,
     )
     _belong_together(row, found)
-    for name in found.named if type_name and (type_name not in NUMBERS or row.text("codes")) else ():
+    for name in found.named if not is_number or (type_name and row.text("codes")) else ():
         if name in NUMERIC:
             row.error(name, f"needs a number, but type is {type_name}{' with a code table' if type_name in INTEGERS else ''}")
     return found

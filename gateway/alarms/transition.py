@@ -18,6 +18,21 @@ def months_after(sunset: date, day: date) -> int:
     return whole + 1 if day.day > sunset.day else max(whole, 1)
 
 
+def month_name(told: Transition, day: date) -> str | None:
+    """Name the month after the sunset, and the sunset: alarms of two approved dates are two. None through the sunset itself."""
+    month = months_after(told.sunset, day)
+    return f"month {month} {_after(told)}" if month else None
+
+
+def is_of(told: Transition, name: str) -> bool:
+    """Return whether a month was named after this very sunset, and not after one that was approved before it."""
+    return name.endswith(_after(told))
+
+
+def _after(told: Transition) -> str:
+    return f"after the sunset {told.sunset}"
+
+
 def phase_text(told: Transition, day: date) -> str:
     """Say which phase it is, and whose record is the record of reference."""
     phase = phase_at(told, day)
@@ -30,5 +45,12 @@ def phase_text(told: Transition, day: date) -> str:
 
 def sunset_text(told: Transition, month: int, clock: str) -> str:
     """Say that the sunset has passed, and by which clock. clock: its status."""
-    by = "" if clock == "synchronised" else f", by a clock that is {clock}"
-    return f"the legacy system was to be used through {told.sunset}, month {month} after that{by}: end it, or have another date approved"
+    return (
+        f"the legacy system was to be used through {told.sunset}, month {month} after that{by_clock(clock)}: "
+        "end it, or have another date approved"
+    )
+
+
+def by_clock(clock: str) -> str:
+    """Say by which clock, where it is none that is synchronised."""
+    return "" if clock == "synchronised" else f", by a clock that is {clock}"

@@ -28,6 +28,8 @@ def about(line: Path | None, key: Path | None, tests: Path | None, as_json: bool
 
     from gateway.changes import release
 
+    if tests is not None and not tests.is_dir():
+        fail(f"--tests {tests}: no such folder: name the folder ebr-gateway-{version('ebr-gateway')}-tests of the release", WRONG_INPUT)
     place = key or release.KEYS
     made = release.verified(version("ebr-gateway"), read_keys(key), str(place))
     lock = release.lock_text()
@@ -71,7 +73,8 @@ def _tests_text(told: dict[str, Any]) -> list[str]:
     if found is None:
         return [f"test runs        not looked at: --tests DIR, where DIR is ebr-gateway-{told['version']}-tests of the release"]
     if found["problems"]:
-        return ["test runs        NOT as they were signed", *(f"                 {problem}" for problem in found["problems"])]
+        state = "not there" if found["result"] == "not there" else "NOT as they were signed"
+        return [f"test runs        {state}", *(f"                 {problem}" for problem in found["problems"])]
     return [f"test runs        {found['runs']}, chained, signed by {found['signed_by']}: {found['result']}"]
 
 

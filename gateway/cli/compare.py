@@ -190,7 +190,7 @@ def trend(
 ) -> None:
     """Put the comparisons of all batches beside each other, and say whether the declared criterion for the end of the run is met.
 
-    Exit 0: it is met; 1: not yet.
+    Exit 0: it is met; 1: not yet, or DIR holds no comparison.
     """
     from gateway.cli.documents import public_keys_from, publish
     from gateway.cli.what_runs import line_for_records
@@ -207,6 +207,9 @@ def trend(
     listed, wrong = trending.comparisons(comparisons, site.gateway, lambda document: signature_problems(document, publics))
     for text in wrong:
         click.echo(f"not read: {text}", err=True)
+    if not listed:
+        says = f"no comparison of {site.gateway} that can be read lies here"
+        fail(f"{comparisons}: {says}; `compare LINE --batch B --to {comparisons}` writes one", FINDING)
     found = trending.trend(site, trending.told_by(data_of(line)), listed)
     click.echo(trend_document.text(printable_all(found))) if not as_json else print_json(found)
     if to is not None:

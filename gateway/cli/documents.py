@@ -119,6 +119,18 @@ def write(document: Mapping[str, Any], to: Path, forms: Sequence[str], name: str
         fail(f"{error.filename or to}: {error.strerror}", WRONG_INPUT)
 
 
+def can_be_written(to: Path) -> None:
+    """Look whether a document can be written into a folder, before anything is done for it; leave nothing. Ends the program where not."""
+    from tempfile import TemporaryFile
+
+    try:
+        there = next(place for place in (to, *to.parents) if place.exists())
+        with TemporaryFile(dir=there):  # in the folder, or in that in which it is made
+            pass
+    except OSError as error:
+        fail(f"--to {to}: {error.strerror}: name a folder in which you may make files", WRONG_INPUT)
+
+
 def public_keys_from(line: Path | None, key: Path | None) -> list[str]:
     """Return the public keys to check signatures with: of a file, else of the line."""
     from gateway.cli.keys import public_keys

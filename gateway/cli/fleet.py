@@ -35,16 +35,20 @@ def compare(
 ) -> None:
     """Compare lines: software, schemas, interfaces, fields, lot rules, tag map, configuration, qualification. Reads only.
 
-    The first LINE is the one whose evidence is to be used again for the others. A line that can not be read is told; the others are
-    compared. Exit 0: nothing is in the way; 1: something is, or a line could not be read.
+    The first LINE is the one whose evidence is to be used again for the others; where it can not be read nothing is compared. Another
+    that can not be read is told, and the rest compared. Exit 0: nothing is in the way; 1: something is, or a line could not be read.
     """
+    from gateway.entries.printable import printable
     from gateway.validation.fleet.compared import as_json as told
-    from gateway.validation.fleet.compared import compared
+    from gateway.validation.fleet.compared import compared, named_twice
     from gateway.validation.fleet.written import drafted, text
 
     if len(lines) < 2:
         fail("which lines? at least two: the first is the one whose evidence is to be used again", WRONG_INPUT)
-    made = compared([_given(line, bundles) for line in lines])
+    given = [_given(line, bundles) for line in lines]
+    if (twice := named_twice(given)) is not None:
+        fail(printable(twice), WRONG_INPUT)
+    made = compared(given)
     if to is not None:
         published(_recorded_at(lines), lambda: _short_enough(drafted(made)), to, user, password_file)
     if as_json:

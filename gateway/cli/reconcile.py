@@ -53,12 +53,14 @@ def reconcile(
 
     Exit 0: all that its receipts confirmed is there, and the same. 1: something is missing, more or different, or was not compared.
     """
-    from gateway.cli.documents import publish
+    from gateway.cli.documents import can_be_written, publish
     from gateway.entries.printable import printable_all
     from gateway.reconciliation.document import drafted
 
     if batch is not None and day is not None:
         fail("--batch or --day, not both", WRONG_INPUT)
+    if to is not None:
+        can_be_written(to)
     try:
         draft = drafted(*_compared(line, line_for_records(line), batch, None if day is None else day.date(), ebr, uplink))
     except sqlite3.Error as error:
@@ -157,12 +159,24 @@ def _of_stream(stream: dict[str, Any]) -> list[str]:
     )
     found = [(says, one) for name, says in words for one in stream[name]]
     for says, one in found[:_MOST_LINES]:
-        where = str(one["first"]) if one["first"] == one["last"] else f"{one['first']} to {one['last']}"
-        lines.append(f"  {says}: {where}{': ' if one['note'] else ''}{one['note']}")
+        lines.append(f"  {says}: {_place(one)}{': ' if one['note'] else ''}{one['note']}")
     if len(found) > _MOST_LINES:
         lines.append(f"  and {len(found) - _MOST_LINES} ranges more: --json, or a document (--to)")
-    refused = [f"{one['seq']} ({one['code']}, quarantine: {one['quarantine'] or 'nobody here knows of it'})" for one in stream["rejected"]]
-    return [*lines, *([f"  refused there: {', '.join(refused[:_MOST_LINES])}"] if refused else [])]
+    return [*lines, *_refused(stream)]
+
+
+def _place(one: dict[str, Any]) -> str:
+    return str(one["first"]) if one["first"] == one["last"] else f"{one['first']} to {one['last']}"
+
+
+def _refused(stream: dict[str, Any]) -> list[str]:
+    told = [f"{_place(one)} ({one['code']}, quarantine: {one['quarantine'] or 'nobody here knows of it'})" for one in stream["rejected"]]
+    lines = [f"  refused there: {', '.join(told[:_MOST_LINES])}"] if told else []
+    if len(told) > _MOST_LINES:
+        lines.append(f"  and {len(told) - _MOST_LINES} ranges more refused there: --json, or a document (--to)")
+    if more := stream["counts"]["rejected"]["not_named"]:
+        lines.append(f"  and {more} entries more refused there, counted and not named: not accounted for, so not compared")
+    return lines
 
 
 def _of_records(facts: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from itertools import repeat
 from typing import Any, Literal, NamedTuple, overload
 
 from config import Line
+from gateway.entries.stored_rows import StoredColumns
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 
 Json = bool | int | float | str | None
@@ -152,34 +153,21 @@ def _by_row(entry: Mapping[str, Any], readings: Sequence[Seen], tagsets: Tagsets
 
 
 def _readings(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> list[Seen]:
-    columns, constant, rows = entry["columns"], entry["constant"], entry["readings"]
-    base = from_rfc3339(entry["time_base"])
-
-    def column(name: str) -> list[Any]:
-        if name in columns:
-            at = columns.index(name)
-            return [row[at] for row in rows]
-        return [constant.get(name)] * len(rows)
-
-    def times(name: str) -> list[int | None]:
-        if f"{name}_time" in columns or f"{name}_time" in constant:
-            return [None if text is None else from_rfc3339(text) for text in column(f"{name}_time")]
-        return [None if ticks is None else base + ticks for ticks in column(f"{name}_ticks")]
-
+    stored = StoredColumns(entry)
     table = tagsets[entry["tagset"]]
     places = {tag.tag: index for index, tag in enumerate(line.tags_of(entry["source"]))}
     default, trusted = clock_of(entry, line)
     return [
         (places[table[tag][0]], value, status, _event(table[tag][1] or default, source, server, requested, received, trusted), kind)
         for tag, value, status, kind, source, server, requested, received in zip(
-            column("tag"),
-            column("value"),
-            column("status"),
-            column("kind"),
-            times("source"),
-            times("server"),
-            times("requested"),
-            times("received"),
+            stored.column("tag"),
+            stored.column("value"),
+            stored.column("status"),
+            stored.column("kind"),
+            stored.times("source"),
+            stored.times("server"),
+            stored.times("requested"),
+            stored.times("received"),
             strict=True,
         )
         if table[tag][0] in places

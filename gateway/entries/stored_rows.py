@@ -17,21 +17,29 @@ class StoredRow(NamedTuple):
     server: int | None
 
 
+class StoredColumns:
+    """The columns of an entry of readings, whether a column differs from row to row or stands once for all."""
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self._columns, self._constant, self._rows = entry["columns"], entry["constant"], entry["readings"]
+        self._base = from_rfc3339(entry["time_base"])
+
+    def column(self, name: str) -> list[Any]:
+        """Return a value for each row, None where none is stored."""
+        if name in self._columns:
+            at = self._columns.index(name)
+            return [row[at] for row in self._rows]
+        return [self._constant.get(name)] * len(self._rows)
+
+    def times(self, name: str) -> list[int | None]:
+        """Return ticks for each row: of `source`, `server`, `requested` or `received`, None where there was no such time."""
+        if f"{name}_time" in self._columns or f"{name}_time" in self._constant:
+            return [None if text is None else from_rfc3339(text) for text in self.column(f"{name}_time")]
+        return [None if ticks is None else self._base + ticks for ticks in self.column(f"{name}_ticks")]
+
+
 def stored_rows(entry: Mapping[str, Any]) -> Iterator[StoredRow]:
     """Yield the readings of an entry of readings, in order."""
-    columns, constant, rows = entry["columns"], entry["constant"], entry["readings"]
-    base = from_rfc3339(entry["time_base"])
-
-    def column(name: str) -> list[Any]:
-        if name in columns:
-            at = columns.index(name)
-            return [row[at] for row in rows]
-        return [constant.get(name)] * len(rows)
-
-    def times(name: str) -> list[int | None]:
-        if f"{name}_time" in columns or f"{name}_time" in constant:
-            return [None if text is None else from_rfc3339(text) for text in column(f"{name}_time")]
-        return [None if ticks is None else base + ticks for ticks in column(f"{name}_ticks")]
-
-    whole = (column("tag"), column("value"), column("raw"), column("status"), times("source"), times("server"))
+    stored = StoredColumns(entry)
+    whole = (*map(stored.column, ("tag", "value", "raw", "status")), stored.times("source"), stored.times("server"))
     return map(StoredRow._make, zip(*whole, strict=True))

@@ -33,12 +33,13 @@ from gateway.intake.drafts import (
     readings_input,
 )
 from gateway.intake.flow import Flow, flow_event
-from gateway.intake.port import Port, WayIn
+from gateway.intake.port import Port
 from gateway.intake.preamble import config_events, tagset_events
 from gateway.intake.recent import share
 from gateway.intake.retold import standing
 from gateway.intake.simulators import Simulators
 from gateway.intake.unmapped import Mapped
+from gateway.intake.way_in import WayIn
 from gateway.interfaces import digests, whole
 
 STATE_EVERY_S = 60.0

@@ -1,16 +1,14 @@
 """One source's way in: the `Emit` that its driver is given. The modules below decide; here is the order in which it is done."""
 
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from config import CodeTable, Source, Tag
+from config import Source, Tag
 from drivers.columns import Columns
 from drivers.contract import BEHIND, AsRead, Finding, Kind, Look, Loss, Message, Reading, Window
-from gateway.clock import Clock, SourceClock
-from gateway.context import Fold
+from gateway.clock import SourceClock
 from gateway.entries.bodies import Row
 from gateway.entries.fold_input import FUTURE_TICKS
 from gateway.entries.printable import printable
@@ -20,47 +18,25 @@ from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
 from gateway.intake.beside import in_order, of_columns, of_rows
 from gateway.intake.by_column import Stored
 from gateway.intake.detectors import Detectors, Taking
-from gateway.intake.drafts import Append, Draft, EventDraft, ReadingsDraft
+from gateway.intake.drafts import Draft, EventDraft, ReadingsDraft
 from gateway.intake.due import Due
 from gateway.intake.findings import Findings, NotAsked
-from gateway.intake.flow import Flow
 from gateway.intake.observation import Observation, observed_through
 from gateway.intake.poll_filter import PollFilter
 from gateway.intake.range_watch import RangeWatch
 from gateway.intake.readings import Instants, Origin, column_drafts, in_time, readings_drafts
 from gateway.intake.recent import Recent
-from gateway.intake.retold import NO_ROWS, Key, Retold, told
+from gateway.intake.retold import NO_ROWS, Retold, told
 from gateway.intake.room import MOST_OPEN_CALLS, Room
 from gateway.intake.row_events import found_by, row_drafts
-from gateway.intake.simulators import Simulators
 from gateway.intake.source_clock import ClockWatch
-from gateway.intake.unmapped import Mapped, Unmapped
+from gateway.intake.unmapped import Unmapped
+from gateway.intake.way_in import WayIn
 
 LONGEST_ERROR = 4_000
 _SIMULATED = {True: "it says of itself that it is a simulator", False: "it does not say any more that it is a simulator"}
 LINES = "lines that are no answer"
 _HELD_BACK = "the journal took nothing for a while: the polls after this one were held back"
-
-
-@dataclass(frozen=True, slots=True)
-class WayIn:
-    """What all ports of a line share. watermark: what was committed last under a source's name. started: in ticks, when this run began.
-
-    remembered: how many of its latest readings each source keeps in memory, for who looks. simulators: which sources say that they are.
-    mapped: which rows something uses. standing: by source, what stands in the journal behind its watermark.
-    """
-
-    append: Append
-    clock: Clock
-    fold: Fold
-    flow: Flow
-    codes: Mapping[str, CodeTable]
-    watermark: Callable[[str], Mapping[str, Any]]
-    started: int
-    remembered: int
-    simulators: Simulators
-    mapped: Mapped
-    standing: Mapping[str, Counter[Key]] = field(default_factory=dict)
 
 
 class Port:
@@ -147,11 +123,8 @@ class Port:
         windows: Sequence[Window | None] = (),
     ) -> Awaitable[None]:
         """See Emit."""
-        if self._room.is_full:
-            raise RuntimeError(f"{self.source.name}: more than {MOST_OPEN_CALLS} lists open; the driver must wait for room()")
+        self._check(readings, kind, windows)
         poll = None if requested_ns is None else self._asking.poll(readings, alive, requested_ns, received_ns)
-        if windows and (kind == "poll" or len(windows) != len(readings)):
-            raise ValueError(f"{self.source.name}: {len(windows)} windows of {len(readings)} readings of kind {kind}")
         ticks = self._way.clock.ticks
         begun_ns = waited_since_ns if requested_ns is None else requested_ns
         io = Instants(None if begun_ns is None else ticks(begun_ns), ticks(received_ns))
@@ -191,6 +164,13 @@ class Port:
         self.rows += len(messages)
         self._count(given, unchanged)
         return self._opened(stored, received_ns)
+
+    def _check(self, readings: Sequence[Reading], kind: Kind, windows: Sequence[Window | None]) -> None:
+        """Refuse a list that a driver may not hand over. Raises RuntimeError or ValueError, before anything is changed."""
+        if self._room.is_full:
+            raise RuntimeError(f"{self.source.name}: more than {MOST_OPEN_CALLS} lists open; the driver must wait for room()")
+        if windows and (kind == "poll" or len(windows) != len(readings)):
+            raise ValueError(f"{self.source.name}: {len(windows)} windows of {len(readings)} readings of kind {kind}")
 
     def _readings(
         self,
@@ -269,6 +249,7 @@ class Port:
     def connected(self, detail: str = "", unread: str = "") -> None:
         """See Emit."""
         self.unread = printable(unread)
+        self._way.simulators.look_again(self.source)
         self._way.simulators.check(self.source)
         self.is_simulated = self._way.simulators.is_one(self.source)
         self._turn("connected", detail)

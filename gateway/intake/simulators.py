@@ -28,6 +28,11 @@ class Simulators:
         names = signs(source.endpoints, source.folder)
         return bool(names) and not self._now().isdisjoint(names)
 
+    def look_again(self, source: Source) -> None:
+        """Read the list anew, unless it names this source: one from before a connection proves nothing of who answers it."""
+        if signs(source.endpoints, source.folder) and not self.is_one(source):
+            self._read_s = None
+
     def check(self, source: Source) -> None:
         """Refuse a simulator in production. Raises DriverMisconfigured."""
         if self._is_production and source.name not in self._accepted and self.is_one(source):

@@ -47,7 +47,7 @@ def _row(found: Found, held: Held, now: int, zone: ZoneInfo, *, is_standing: boo
         "is_standing": is_standing,
         "state": "shelved" if shelf else "acknowledged" if seen else "raised" if held.cleared is None else "cleared",
         "local": _local(held.since if is_standing or held.cleared else held.last, zone),
-        "not_said_since_start": None if asked is None else rfc3339(asked),
+        "not_said_since_start": None if asked is None or not is_standing else rfc3339(asked),
         "priority": code.priority,
         "whom": code.whom,
         "cause": code.cause,

@@ -7,7 +7,7 @@ from buffer import Piece, Pieces, Quarantined, StorageError
 from buffer.chain import root
 from gateway.reconciliation.answer import MOST_SPANS, WIDTHS, Answer, NotAnswered, Question, Span, Stream
 from gateway.reconciliation.asking import Ask
-from gateway.reconciliation.compared import Compared, Refused, runs
+from gateway.reconciliation.compared import Compared, runs
 
 COARSE, FINER, ENTRY = WIDTHS
 MOST_SEARCHED = 1_000
@@ -102,15 +102,15 @@ class Comparison:
         except StorageError as error:
             made.not_compared.add(piece.first, piece.last, f"can not be read here: {error}")
             return
-        differed, refused = made.differing, len(made.rejected)
+        differed, named, unaccounted = made.differing, made.named, made.rejected.unaccounted
         if span.entries == 0 and _said_of_none(answer, span):
             _none(made, leaves, answer, span)
         else:
             await self._finer(made, leaves, Question(piece.epoch, piece.first, piece.last, FINER))
-        if (made.differing, len(made.rejected)) == (differed, refused):
+        if made.named == named:
             note = f"its answers contradict each other: of all of them another count or root ({span.entries}) than of each"
             made.different.add(piece.first, piece.last, note)
-        elif piece.whole and made.differing == differed and all(one.quarantine is not None for one in made.rejected[refused:]):
+        elif piece.whole and (made.differing, made.rejected.unaccounted) == (differed, unaccounted):
             # all of it was refused there, and lies in quarantine here or was dealt with by a person
             made.equal_from.append(piece.first)
 
@@ -133,7 +133,7 @@ class Comparison:
         seq, code = span.first, answer.rejected.get(span.first)
         if span.entries == 0 and code is not None:
             known = self._held.get((made.epoch, seq))
-            made.rejected.append(Refused(seq, code, None if known is None else known.state))
+            made.rejected.add(seq, code, None if known is None else known.state)
         elif span.entries == 0:
             _none(made, mine, answer, span)
         elif not mine:

@@ -49,17 +49,55 @@ class Ranges:
 
 
 class Refused(NamedTuple):
-    """An entry that the receiver says it refused. quarantine: its state here; None: nobody here knows of it."""
+    """Entries `first` to `last`, which the receiver says it refused. quarantine: their state here; None: nobody here knows of them."""
 
-    seq: int
+    first: int
+    last: int
     code: str
     quarantine: str | None
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What the receiver says it refused, in order. entries: of all; more: how many are not named; unknown: of which nobody here knows.
+
+    unaccounted: those that are unknown or not named: of these nobody can look up what became of them.
+    """
+
+    found: list[Refused] = field(default_factory=list)
+    entries: int = 0
+    more: int = 0
+    unknown: int = 0
+    unaccounted: int = 0
+
+    def add(self, seq: int, code: str, quarantine: str | None) -> None:
+        """Add an entry, to the range before where it goes on."""
+        self.entries += 1
+        self.unknown += quarantine is None
+        is_named = self._named(seq, code, quarantine)
+        self.more += not is_named
+        self.unaccounted += quarantine is None or not is_named
+
+    def _named(self, seq: int, code: str, quarantine: str | None) -> bool:
+        """Name it; False where no more are named."""
+        if self.found and not self.more and self.found[-1][1:] == (seq - 1, code, quarantine):
+            self.found[-1] = self.found[-1]._replace(last=seq)
+            return True
+        if len(self.found) < MOST_NAMED:
+            self.found.append(Refused(seq, seq, code, quarantine))
+            return True
+        return False
+
+    def holds(self, seq: int) -> bool:
+        """Return True if an entry lies in a range that is named."""
+        return any(one.first <= seq <= one.last for one in self.found)
 
 
 @dataclass(slots=True)
 class Compared:
     """Entries `first` to `last` of an epoch, here and there. ours, theirs: how many. equal_from: segments that are whole and equal.
 
+    more_quarantine: how many lie in quarantine here beyond those that are listed.
     our_roots, their_roots: of each piece; None: one of them is not known, so there is none of all.
     """
 
@@ -74,8 +112,9 @@ class Compared:
     extra: Ranges = field(default_factory=Ranges)
     different: Ranges = field(default_factory=Ranges)
     not_compared: Ranges = field(default_factory=Ranges)
-    rejected: list[Refused] = field(default_factory=list)
+    rejected: Refusals = field(default_factory=Refusals)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
+    more_quarantine: int = 0
     equal_from: list[int] = field(default_factory=list)
 
     def note(self, piece: Piece, span: Span | None) -> None:
@@ -88,7 +127,7 @@ class Compared:
     @property
     def named(self) -> int:
         """How much was found by now."""
-        return self.differing + len(self.rejected)
+        return self.differing + self.rejected.entries
 
     @property
     def differing(self) -> int:
@@ -97,23 +136,32 @@ class Compared:
 
     @property
     def verdict(self) -> Verdict:
-        """What it comes to. An entry that the receiver refused and that lies in quarantine here is no difference: both say the same."""
-        unknown = any(one.quarantine is None for one in self.rejected)
-        if unknown or any(one.entries for one in (self.missing, self.extra, self.different)):
+        """What it comes to. An entry that the receiver refused and that lies in quarantine here is no difference: both say the same.
+
+        One that is counted and not named is not accounted for: nobody can look up which it is.
+        """
+        if self.rejected.unknown or any(one.entries for one in (self.missing, self.extra, self.different)):
             return "differs"
-        return "not-compared" if self.not_compared.entries else "equal"
+        return "not-compared" if self.not_compared.entries or self.rejected.unaccounted else "equal"
 
     def tell_quarantine(self, items: Iterable[Quarantined]) -> None:
         """List what lies in quarantine of this range, with what the receiver has of it."""
-        refused = {one.seq for one in self.rejected}
         for one in items:
-            if one.epoch == self.epoch and self.first <= one.seq <= self.last:
-                there = "refused" if one.seq in refused else self._there(one.seq)
-                told = {"seq": one.seq, "code": one.code, "state": one.state, "receiver": there}
-                self.quarantine.append(told)
+            if one.epoch != self.epoch or not self.first <= one.seq <= self.last:
+                continue
+            if len(self.quarantine) < MOST_NAMED:
+                self.quarantine.append({"seq": one.seq, "code": one.code, "state": one.state, "receiver": self._there(one.seq)})
+            else:
+                self.more_quarantine += 1
 
     def _there(self, seq: int) -> str:
-        words = (("missing", self.missing), ("different", self.different), ("not-compared", self.not_compared), ("extra", self.extra))
+        words: tuple[tuple[str, Ranges | Refusals], ...] = (
+            ("refused", self.rejected),
+            ("missing", self.missing),
+            ("different", self.different),
+            ("not-compared", self.not_compared),
+            ("extra", self.extra),
+        )
         cut = any(ranges.more for _, ranges in words)  # what is not named any more may be this one
         return next((word for word, ranges in words if ranges.holds(seq)), "not-compared" if cut else "held")
 
@@ -128,9 +176,16 @@ class Compared:
             "ours": {"entries": self.ours, "root": _whole(self.our_roots)},
             "theirs": {"entries": None if self.their_roots is None and not self.theirs else self.theirs, "root": _whole(self.their_roots)},
             **{name: ranges.plain() for name, ranges in kinds.items()},
-            "counts": {name: {"entries": ranges.entries, "not_named": ranges.more} for name, ranges in kinds.items()},
-            "rejected": [one._asdict() for one in self.rejected],
+            "counts": {name: {"entries": ranges.entries, "not_named": ranges.more} for name, ranges in kinds.items()} | self._counts(),
+            "rejected": [one._asdict() for one in self.rejected.found],
             "quarantine": self.quarantine,
+        }
+
+    def _counts(self) -> dict[str, dict[str, int]]:
+        refused = self.rejected
+        return {
+            "rejected": {"entries": refused.entries, "not_named": refused.more, "unknown": refused.unknown},
+            "quarantine": {"entries": len(self.quarantine) + self.more_quarantine, "not_named": self.more_quarantine},
         }
 
 

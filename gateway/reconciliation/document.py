@@ -12,6 +12,10 @@ KINDS = {"all": "reconciliation", "batch": "reconciliation-of-batch", "day": "re
 """Type of the document by what was compared: only one of all says that all is equal."""
 MOST_SHOWN = 200
 """Rows of a table on paper; the JSON has up to 1,000 of each kind."""
+_NO_RECEIPT = (
+    "Receipt not known: when a receipt came is told by an entry after the record's, up to a minute later; until then a file tells it, "
+    "which a power cut can take. What the receiver has of a record is what it answered now, whatever is known of its receipt."
+)
 _KINDS = (
     ("missing", "missing there"),
     ("extra", "there and not here"),
@@ -81,9 +85,9 @@ def _state(streams: Sequence[Compared], place: Position) -> str:
     of = next((one for one in streams if one.epoch == epoch and one.first <= seq <= one.last), None)
     if of is None:
         return "not-compared"
-    if any(one.seq == seq for one in of.rejected):
+    if of.rejected.holds(seq):
         return "refused"
-    cut = of.missing.more or of.different.more or of.not_compared.more
+    cut = of.missing.more or of.different.more or of.not_compared.more or of.rejected.more
     for name, ranges in (("missing", of.missing), ("different", of.different), ("not-compared", of.not_compared)):
         if ranges.holds(seq):
             return name
@@ -166,7 +170,7 @@ def _known(entries: int | None) -> str:
 def _differences(streams: Sequence[Compared]) -> Iterator[Block]:
     yield Heading(1, "Differences, and what was not compared")
     rows = [
-        [str(one.epoch), f"{named.first}" if named.first == named.last else f"{named.first} to {named.last}", says, named.note]
+        [str(one.epoch), _place(named.first, named.last), says, named.note]
         for one in streams
         for name, says in _KINDS
         for named in getattr(one, name).found
@@ -183,17 +187,33 @@ def _differences(streams: Sequence[Compared]) -> Iterator[Block]:
 
 
 def _refused(streams: Sequence[Compared]) -> Iterator[Block]:
-    refused = [(one.epoch, each) for one in streams for each in one.rejected]
+    refused = [(one.epoch, each) for one in streams for each in one.rejected.found]
     waiting = [(one.epoch, each) for one in streams for each in one.quarantine]
     if refused:
         yield Heading(1, "Refused by the receiver")
-        rows = [[str(epoch), str(one.seq), one.code, one.quarantine or "nobody here knows of it"] for epoch, one in refused[:MOST_SHOWN]]
-        marked = frozenset(at for at, (_, one) in enumerate(refused[:MOST_SHOWN]) if one.quarantine is None)
-        yield Table(("Epoch", "Entry", "Code", "In quarantine here"), (2, 2, 4, 4), rows, marked)
+        shown = refused[:MOST_SHOWN]
+        rows = [[str(epoch), _place(one.first, one.last), one.code, one.quarantine or "nobody here knows of it"] for epoch, one in shown]
+        marked = frozenset(at for at, (_, one) in enumerate(shown) if one.quarantine is None)
+        yield Table(("Epoch", "Entries", "Code", "In quarantine here"), (2, 2, 4, 4), rows, marked)
+        not_named = sum(one.rejected.more for one in streams)
+        yield from _more(len(refused), not_named, "entries more are counted alone, so nobody can look up which: they are not accounted for")
     if waiting:
         yield Heading(1, "In quarantine here")
         told = [[str(epoch), *(str(one[name]) for name in ("seq", "code", "state", "receiver"))] for epoch, one in waiting[:MOST_SHOWN]]
         yield Table(("Epoch", "Entry", "Code", "State", "The receiver"), (2, 2, 4, 3, 3), told)
+        yield from _more(len(waiting), sum(one.more_quarantine for one in streams), "entries more lie there, and are counted alone")
+
+
+def _place(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
+def _more(rows: int, not_named: int, says: str) -> Iterator[Block]:
+    """Say of a table what it does not show."""
+    if rows > MOST_SHOWN:
+        yield Text(f"{rows - MOST_SHOWN} rows more stand in the JSON of this document.", marked=True)
+    if not_named:
+        yield Text(f"{not_named} {says}.", marked=True)
 
 
 def _records(found: Result, says: str, *, marked: bool) -> Iterator[Block]:
@@ -211,6 +231,8 @@ def _records(found: Result, says: str, *, marked: bool) -> Iterator[Block]:
     ]
     odd = frozenset(at for at, one in enumerate(found.records) if one["state"] != "held")
     yield Table(("Record", "Listed", "Entries", "The receiver", "Receipt"), (7, 1.5, 2, 2.5, 6), rows, odd)
+    if any(not one["receipts"] for one in found.records):
+        yield Text(_NO_RECEIPT)
     for name in found.not_here:
         yield Text(f"{name}: listed, and held here no more: not compared.", marked=True)
 

@@ -194,7 +194,7 @@ def _told(document: Mapping[str, Any]) -> str:
     """Count what differs, for the text of the finding."""
     kinds = ("missing", "extra", "different")
     counts = {kind: sum(one["counts"][kind]["entries"] for one in document["facts"]["streams"]) for kind in kinds}
-    refused = sum(one["quarantine"] is None for stream in document["facts"]["streams"] for one in stream["rejected"])
+    refused = sum(stream["counts"]["rejected"]["unknown"] for stream in document["facts"]["streams"])
     of = f"of batch {document['batch']} " if document["batch"] else ""
     told = [f"{count} {'more there' if kind == 'extra' else kind}" for kind, count in counts.items() if count]
     return of + ", ".join([*told, *([f"{refused} refused there, of which nobody here knows"] if refused else [])])

@@ -103,15 +103,7 @@ def tasks(
         table["people's socket"] = partial(_people, parts, status, path)
     if chosen is not None and chosen.baseline is not None:  # what is installed is what was approved
         table["baseline"] = BaselineWatch(chosen, parts.line.folder, event).run
-    if parts.line.periodic is not None:  # what is done from time to time was done
-        watch = PeriodicWatch(parts.line.periodic, lambda: parts.fold.state.periodic, lambda: parts.fold.findings.found, event)
-        table["periodic"] = partial(watch.run, lambda: parts.clock.stamp().ticks)
-    for uplink in parts.line.uplinks:
-        if uplink.reconcile:  # what the receiver holds is what is held here
-            table[f"reconciliation {uplink.name}"] = Reconciling(parts, uplink, event).run
-    if (transition := parts.line.transition) is not None:  # how long a legacy MES runs beside this line
-        beside = TransitionWatch(transition, ZoneInfo(parts.line.line.timezone), lambda: parts.fold.findings.found, event)
-        table["transition"] = partial(beside.run, parts.clock.stamp)
+    table |= _watches(parts, event)
     folder = FolderWatch(parts.folder, parts.line.data, lambda: parts.clock.stamp().ticks)
     table["line folder"] = folder.run  # what is edited there is not what runs, and whoever looks is told
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
@@ -122,6 +114,21 @@ def tasks(
             table[f"push client {client.name}"] = partial(_push_client, tokens, client)
     kept = {name: partial(_part, name, part, broken) for name, part in table.items()}
     return {"fault": partial(_raised, fault), **kept}  # the journal failed: nothing may go on as if entries were durable
+
+
+def _watches(parts: Parts, event: Event) -> dict[str, Part]:
+    """Return what looks from time to time whether something that the configuration declares was done, or has come."""
+    table: dict[str, Part] = {}
+    if parts.line.periodic is not None:  # what is done from time to time was done
+        watch = PeriodicWatch(parts.line.periodic, lambda: parts.fold.state.periodic, lambda: parts.fold.findings.found, event)
+        table["periodic"] = partial(watch.run, lambda: parts.clock.stamp().ticks)
+    for uplink in parts.line.uplinks:
+        if uplink.reconcile:  # what the receiver holds is what is held here
+            table[f"reconciliation {uplink.name}"] = Reconciling(parts, uplink, event).run
+    if (transition := parts.line.transition) is not None:  # how long a legacy MES runs beside this line
+        beside = TransitionWatch(transition, ZoneInfo(parts.line.line.timezone), lambda: parts.fold.findings.found, event)
+        table["transition"] = partial(beside.run, parts.clock.stamp)
+    return table
 
 
 def uplink_tasks(parts: Parts, broken: Broken) -> dict[str, Task]:

@@ -110,6 +110,9 @@ def looked_at(folder: Path, version: str, publics: Sequence[str]) -> Looked:
     try:
         document = document_of(folder)
         wrong = bundle_problems(folder, document)
+    except FileNotFoundError:
+        asked = f"name the folder ebr-gateway-{version}-tests of the release"
+        return Looked(0, "not there", None, (f"{folder}: has no document.json: {asked}",))
     except (NotADocument, OSError) as error:
         return Looked(0, "not known", None, (f"{folder}: {error}",))
     if document["document"] != KIND:

@@ -46,6 +46,7 @@ def test_phases_that_follow_each_other_are_taken(tmp_path: Path) -> None:
         ("sunset = 2027-03-31", "", "sunset"),
         ("2027-04-01", "2027-04-31", ""),
         ('"pilot"', '"trial"', "trial"),
+        ("\n".join(PHASES[2:]), PHASES[2].replace("until = 2027-03-31", "until = 2027-03-30"), "the sunset is 2027-03-31: there is a hole"),
     ],
 )
 def test_a_mistake_is_told_where_it_stands(old: str, new: str, says: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class Stamps:
         self._stamp = [UNKNOWN] * len(limits)
         self._came = [0] * len(limits)
         self._value: list[Any] = [None] * len(limits)
-        self._told: set[int] = set()
+        self._told: dict[int, int] = {}  # slot -> the stamp that stood
 
     def take(self, part: Part, seen: Seen) -> list[Stood]:
         """Take values; return those whose stamp stands, once, and those whose stamp goes on again.
@@ -42,15 +42,16 @@ class Stamps:
     def _taken(self, slot: int, stamp: int, value: Any, is_later: bool, seen: Seen) -> Stood | None:  # noqa: FBT001 - a column's cell
         now = seen.io.received
         if is_later:
+            is_first = self._stamp[slot] == UNKNOWN
             self._stamp[slot], self._came[slot], self._value[slot] = stamp, now, value
-            if slot not in self._told:
+            if slot not in self._told or (is_first and stamp <= self._told[slot]):  # behind a gap it may be the one that stood
                 return None
-            self._told.discard(slot)
+            del self._told[slot]
             return Stood(slot, value, stamp, now, is_over=True)
         is_new = not seen.is_poll or value != self._value[slot]
         if not is_new or slot in self._told or now - self._came[slot] < self._limits[slot]:
             return None
-        self._told.add(slot)
+        self._told[slot] = self._stamp[slot]
         return Stood(slot, value, self._stamp[slot], now)
 
     def forget(self, tags: Iterable[int]) -> None:

@@ -9,7 +9,7 @@ from gateway.intake.detectors.seen import Part, Seen, Through, put, taken
 
 NAN, FAR = float("nan"), float("inf")
 QUIET = 60 * TICKS_PER_S
-"""What was too fast is over after so many ticks in which nothing was."""
+"""What was too fast is over after so many ticks, all of them observed, in which nothing was: gaps between them are not counted."""
 TOLERANCE = 0.05
 """A value goes on while its unit changes: by how much of the step it may miss where the other unit would put it."""
 
@@ -41,6 +41,27 @@ class Step(NamedTuple):
     is_over: bool = False
 
 
+class Quiet:
+    """For how long a tag was seen to go slowly since it was too fast last. since, until: of the stretch that is observed now, ticks.
+
+    before: ticks of earlier stretches. Where observation ends every few seconds no stretch is long enough by itself.
+    """
+
+    __slots__ = ("before", "since", "until")
+
+    def __init__(self, since: int) -> None:
+        self.before, self.since, self.until = 0, since, since
+
+    def seen(self, until: int) -> bool:
+        """Note through when the tag was observed, and return whether it has been quiet for long enough. The first time begins a stretch."""
+        self.since, self.until = self.since or until, max(self.until, until)
+        return self.before + self.until - self.since >= QUIET
+
+    def not_seen(self) -> None:
+        """Keep what was seen: the next stretch begins with the next reading."""
+        self.before, self.since, self.until = self.before + self.until - self.since, 0, 0
+
+
 class Steps:
     """The last value of each tag, and when it was made at the earliest."""
 
@@ -53,7 +74,7 @@ class Steps:
         self._margins = [rule.margin for rule in self._rules]
         self._value = [NAN] * len(rules)  # NaN: not known, which no comparison takes for a step
         self._early = [0] * len(rules)
-        self._fast: dict[int, int] = {}  # slot -> when it was too fast last, or where its quiet begins
+        self._fast: dict[int, Quiet] = {}  # slot that was too fast -> its quiet since
         self._jumped: dict[int, tuple[UnitJump, bool]] = {}
 
     def take(self, part: Part, seen: Seen) -> list[Step]:
@@ -89,7 +110,7 @@ class Steps:
         if rule.max_per_s is not None and took > 0 and by > self._per_tick[slot] * took:
             if slot not in self._fast:
                 found.append(Step(slot, last, value, at, took / TICKS_PER_S, per_s=by * TICKS_PER_S / took))
-            self._fast[slot] = at
+            self._fast[slot] = Quiet(at)
         if abs(value - last) >= self._least[slot]:
             found += self._jump(slot, last, value, at)
         return found
@@ -106,14 +127,9 @@ class Steps:
         return [Step(slot, last, value, at, jump=jump[0], is_back=jump[1])]
 
     def _quiet(self, part: Part, late: Sequence[int]) -> list[Step]:
-        """End what has been quiet for long enough; what has begun anew is quiet from there on."""
-        over: list[Step] = []
-        for slot, instant in zip(part.which, late, strict=True):
-            if slot in self._fast and not self._fast[slot]:
-                self._fast[slot] = instant
-            elif slot in self._fast and instant - self._fast[slot] >= QUIET:
-                over.append(self._slow(slot, instant))
-        return over
+        """End what has been quiet for long enough."""
+        over = [(slot, at) for slot, at in zip(part.which, late, strict=True) if slot in self._fast and self._fast[slot].seen(at)]
+        return [self._slow(slot, at) for slot, at in over]
 
     def _slow(self, slot: int, at: int) -> Step:
         del self._fast[slot]
@@ -121,11 +137,12 @@ class Steps:
 
     def look(self, through: Through) -> list[Step]:
         """End what was too fast, of tags that were seen to stand since."""
-        return [
-            self._slow(slot, observed)
-            for slot, since in list(self._fast.items())
-            if since and (observed := through(self.tags[slot]) or 0) - since >= QUIET
+        over = [
+            (slot, observed)
+            for slot, quiet in self._fast.items()
+            if quiet.since and (observed := through(self.tags[slot]) or 0) >= quiet.since and quiet.seen(observed)
         ]
+        return [self._slow(slot, observed) for slot, observed in over]
 
     def forget(self, tags: Iterable[int]) -> None:
         """Know no more of these tags than what was told. A jump has no end that could still be seen: which unit holds is not known."""
@@ -134,7 +151,7 @@ class Steps:
             if slot is not None:
                 self._value[slot], self._early[slot] = NAN, 0
                 if slot in self._fast:
-                    self._fast[slot] = 0
+                    self._fast[slot].not_seen()
 
 
 def jump_of(jumps: Sequence[UnitJump], last: float, value: float) -> tuple[UnitJump, bool] | None:

@@ -4,5 +4,6 @@
 what differs, `classes` by which names; `compared` adds the qualification and decides, `written` writes it down. `triggers` reads the page
 docs/validation/requalification.md: what a difference asks for is what it says, and the tests are those of `gateway.changes.impact`.
 
-Invariants: what is not known is never equal to anything; a line that can not be read keeps no other from being compared.
+Invariants: what is not known is never equal to anything; a line that can not be read keeps no other from being compared,
+but the first, whose evidence is to be used again: no other takes its place.
 """

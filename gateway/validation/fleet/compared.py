@@ -37,6 +37,11 @@ class Compared(NamedTuple):
         return [one for one in self.lines if one.facts is not None]
 
     @property
+    def first_is_read(self) -> bool:
+        """Whether there is somebody whose evidence could be used again."""
+        return self.lines[0].facts is not None
+
+    @property
     def result(self) -> str:
         """The document's result: what blocks is a finding; a line that nobody could look at makes it not complete."""
         if len(self.read) < len(self.lines):
@@ -45,12 +50,25 @@ class Compared(NamedTuple):
 
 
 def compared(lines: Sequence[Given]) -> Compared:
-    """Compare. The first line that can be read is the one whose evidence is to be used again."""
+    """Compare. The first line is the one whose evidence is to be used again: where it can not be read no other takes its place."""
     facts = [one.facts for one in lines if one.facts is not None]
     rows = [_unread(one) for one in lines if one.facts is None]
-    if len(facts) > 1:
+    if len(facts) > 1 and lines[0].facts is not None:
         rows += [*differences(facts), *_qualification(facts)]
     return Compared(tuple(lines), tuple(rows))
+
+
+def named_twice(lines: Sequence[Given]) -> str | None:
+    """Say which line was named twice, by the same words or by two folders or files of one gateway; None: each has a name of its own."""
+    known: dict[str, Given] = {}
+    for one in lines:
+        name = one.named if one.facts is None else one.facts.gateway
+        other = known.setdefault(name, one)
+        if other is not one:
+            if one.named == other.named:
+                return f"{one.named}: is named twice: name each line once"
+            return f"{other.named} and {one.named}: both are {name}: name one of them (`config diff` compares two folders of one gateway)"
+    return None
 
 
 def _unread(one: Given) -> Row:

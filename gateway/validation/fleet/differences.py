@@ -91,7 +91,7 @@ def _software(lines: Sequence[Facts]) -> Iterator[Row]:
 def _release(facts: Facts) -> str:
     made = facts.software
     if made.sha256 is None:
-        return f"{UNKNOWN}: its gateway runs {made.version}, which is not installed where this was asked"
+        return f"{UNKNOWN}: the line runs {made.version}, of which the files are not known where this was asked"
     return f"{made.version}, SHA-256 {made.sha256}, {'verified' if made.verified else 'not verified'}"
 
 

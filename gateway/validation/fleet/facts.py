@@ -98,7 +98,8 @@ def read(file: Path) -> Facts:
     try:
         told = json.loads(file.read_text("utf-8"))
     except OSError as error:
-        raise NoFacts(f"{file}: {error.strerror}") from error
+        why = f"{error.strerror}: name a line folder, or a file that `ebr-gateway fleet facts LINE --to FILE` wrote"
+        raise NoFacts(f"{file}: {why}") from error
     except ValueError as error:
         raise NoFacts(f"{file}: is no file of `fleet facts`: {error}") from error
     if not isinstance(told, dict) or told.get("schema") != FORM:

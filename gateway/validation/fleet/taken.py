@@ -22,7 +22,9 @@ from gateway.operation.document_commands import signature_problems
 from gateway.runtime import assembly
 from gateway.runtime.choosing import chosen
 from gateway.validation.bundle import dispositions_of, document_of, problems
+from gateway.validation.fleet.differences import UNKNOWN
 from gateway.validation.fleet.facts import Configuration, Facts, NoFacts, Run, Software, Thing
+from gateway.validation.fleet.ran import ran_last
 from gateway.validation.review.requalification import PERFORMANCE, STAGES
 from gateway.validation.review.surroundings import remembered
 from gateway.validation.specification.schemas import contract_digest, messages
@@ -37,6 +39,7 @@ def facts_of(folder: Path, now: Mapping[str, Any] | None, bundles: Sequence[Path
     keys: the gateway's public keys. Raises NoFacts: the folder has errors, or is none.
     """
     line, configuration = _configured(folder, now)
+    running = _running(line, now)
     kept, unread = _kept(line, now)
     runs = {kind: _remembered(told) for kind, told in (kept.newest.items() if kept else ()) if kind in QUALIFICATIONS}
     found, odd = _of_bundles(bundles, line.gateway, keys)
@@ -47,9 +50,9 @@ def facts_of(folder: Path, now: Mapping[str, Any] | None, bundles: Sequence[Path
         gateway=line.gateway,
         taken_at=rfc3339(now_ticks()),
         station=socket.gethostname(),
-        software=_software(now),
-        schemas={name: contract_digest(name) for name in sorted(messages())},
-        interfaces=interfaces.digests(line),
+        software=_software(running),
+        schemas=_of_line({name: contract_digest(name) for name in sorted(messages())}, running),
+        interfaces=_of_line(interfaces.digests(line), running),
         dictionary=dictionary(line),
         things=[Thing(kind=one.kind, name=one.name, criticality=one.criticality, fields=one.fields) for one in described(line)],
         classes={unit.name: unit.kind or unit.name for unit in line.equipment},
@@ -95,10 +98,24 @@ def _stated(line: Line, registered: Registered, why: Sequence[str]) -> Configura
     )
 
 
-def _software(now: Mapping[str, Any] | None) -> Software:
-    """Identify what runs the line. Of a gateway that runs another version than is installed here nobody knows the files."""
+def _running(line: Line, now: Mapping[str, Any] | None) -> str:
+    """Return the version that the line runs: of its gateway, else that which ran last; where none ever did, the installed one."""
+    told = ran_last(line.data) if now is None else str(now.get("software"))
+    return version("ebr-gateway") if told is None else told
+
+
+def _of_line(digests: Mapping[str, str], running: str) -> dict[str, str]:
+    """Return what the installed program computes, as not known of a line that runs another version."""
     installed = version("ebr-gateway")
-    running = installed if now is None else str(now.get("software"))
+    if running == installed:
+        return dict(digests)
+    why = f"of the installed program, version {installed}; the line runs {running}"
+    return {name: f"{UNKNOWN}: {digest} is {why}" for name, digest in digests.items()}
+
+
+def _software(running: str) -> Software:
+    """Identify what runs the line. Of another version than is installed here nobody knows the files."""
+    installed = version("ebr-gateway")
     if running != installed:
         return Software(version=running, sha256=None, verified=False, libraries=None)
     try:

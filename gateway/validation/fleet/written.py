@@ -45,7 +45,9 @@ def _paragraph(row: Row, made: Compared) -> Iterator[str]:
 
 
 def _sums(made: Compared) -> Iterator[str]:
-    if len(made.read) < 2:
+    if not made.first_is_read:
+        yield f"nothing is compared: the first line, {made.lines[0].named}, whose evidence is to be used again, could not be read"
+    elif len(made.read) < 2:
         yield "nothing is compared: fewer than two lines could be read"
     blocking = made.blocking
     counts = ", ".join(f"{stage} {sum(stage in row.blocks for row in blocking)}" for stage in STAGES)

@@ -77,6 +77,7 @@ def test_a_tag_without_limits_has_none(tmp_path: Path) -> None:
         (OPC, {"unit_jumps": "kg"}, "unit_jumps: `kg` is neither a factor nor a unit that Cel converts to"),
         ("opc,plc:s=t,float64,Cel,,", {"unit_jumps": "10"}, "unit_jump_min: is needed where the tag has no eu_low and eu_high"),
         ("opc,plc:s=t,string,,,", {"max_rate_per_s": "1"}, "max_rate_per_s: needs a number, but type is string"),
+        (OPC, {"flat_after_s": "1e99"}, "flat_after_s: 1E+99 lies outside 0.001 to 31536000"),
         (OPC, {"min_good_share": "1.2"}, "min_good_share: 1.2 lies outside 0.0001 to 1"),
     ],
 )
@@ -85,3 +86,10 @@ def test_a_limit_that_can_not_be_meant_is_refused_with_its_line(tmp_path: Path, 
     assert line is None
     (told,) = [str(problem) for problem in problems if problem.severity == "error" and words in str(problem)]
     assert "tags.csv:2" in told
+
+
+@pytest.mark.urs("URS-OBS-01", "URS-MAP-04")
+@pytest.mark.parametrize("type_", ["string", "bool"])
+def test_what_is_no_number_is_told_once_and_not_asked_for_its_range(tmp_path: Path, type_: str) -> None:
+    _, problems = config.read(folder_of(tmp_path / "line", f"opc,plc:s=t,{type_},,,", unit_jumps="10"))
+    assert [str(one) for one in problems if one.severity == "error"] == [f"tags.csv:2: unit_jumps: needs a number, but type is {type_}"]

@@ -79,6 +79,17 @@ def test_a_batch_without_an_end_is_not_said_to_be_whole(made: tuple[Path, Path, 
     assert "end lists" not in page.read_text()
 
 
+def test_a_folder_that_can_not_be_written_is_told_before_anything_is_compared(made: tuple[Path, Path, int], tmp_path: Path) -> None:
+    line, store, _ = made
+    file = tmp_path / "file"
+    file.write_text("x")
+    for to, why in ((file, "Not a directory"), (file / "in", "Not a directory"), (Path("/proc/documents"), "No such file")):
+        ran = called("reconcile", line, "--ebr", store, "--to", to)
+        assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (2, "", 1), "nothing was compared, and nothing recorded"
+        assert ran.stderr.startswith(f"--to {to}: {why}"), ran.stderr
+        assert ran.stderr.endswith(": name a folder in which you may make files\n")
+
+
 def test_what_can_not_be_asked_says_what_to_do(made: tuple[Path, Path, int], tmp_path: Path) -> None:
     line, _, _ = made
     away = called("reconcile", line, "--ebr", f"http://127.0.0.1:{free_port()}")

@@ -218,6 +218,36 @@ def test_what_was_found_stands_over_a_gap_until_a_value_says_that_it_is_over() -
 
 
 @pytest.mark.urs("URS-OBS-01")
+async def test_a_rate_that_was_told_ends_on_a_machine_that_asks_late_every_few_seconds(stage: Stage) -> None:
+    """No stretch between two gaps is as long as the quiet that ends it; what was seen counts together, what was not does not."""
+    await goes_on(stage, 0.0, 0.6, {TEMP: 100, COUNT: 1})
+    await stage.poll(0.6, {TEMP: 300})
+    told_at: list[float] = []
+    for turn in range(20):  # each asks for 4 s and for 2 s not at all
+        await goes_on(stage, 1.0 + 6 * turn, 5.0 + 6 * turn, {TEMP: 301 + turn % 2, COUNT: turn})
+        if "rate-exceeded-over" in codes(stage) and not told_at:
+            told_at.append(5.0 + 6 * turn)
+    assert stage.opened().count("not-asked") >= 19
+    assert [code for code in codes(stage) if code.startswith("rate")] == ["rate-exceeded", "rate-exceeded-over"]
+    assert told_at[0] > 60 / 4 * 6, "the time in which nobody asked is not quiet"
+
+
+@pytest.mark.urs("URS-OBS-01")
+@pytest.mark.parametrize(("stamp_s", "found"), [(-1, []), (-30, []), (40, ["stamp-frozen-over"])])
+def test_a_stamp_that_stood_stands_over_a_gap_until_a_later_one_comes(stamp_s: int, found: list[str]) -> None:
+    its = detectors(Limits(stamp_after_s=2.0))
+
+    def taken(second: int, stamp_s: int) -> list[str]:
+        taking = Taking("change", Instants(None, NOW + second * S), trusts=True, offset=0, through=lambda _: None)
+        return [one.code for one in its.by_row([(0, float(second), None, 0, NOW + stamp_s * S)], taking)]
+
+    assert [code for second in range(4) for code in taken(second, -1)] == ["stamp-frozen"]
+    its.forget([0])
+    assert taken(40, stamp_s) == found
+    assert taken(50, 50) == ([] if found else ["stamp-frozen-over"])
+
+
+@pytest.mark.urs("URS-OBS-01")
 def test_new_values_under_one_stamp_are_found_and_polls_of_one_value_are_not() -> None:
     def taken(kind: Any, values: Sequence[float]) -> list[str]:
         its, found = detectors(Limits(stamp_after_s=2.0)), list[str]()

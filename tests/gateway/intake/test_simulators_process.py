@@ -134,6 +134,15 @@ async def test_production_does_not_begin_to_read_a_simulator(production: Intake)
     assert (port.state, port.lists) == ("starting", 0)
 
 
+async def test_who_answers_a_connection_is_asked_when_it_is_made_and_not_a_second_before(production: Intake) -> None:
+    """A simulator that was started a moment ago: else seconds of its readings would stand in the record without the mark."""
+    port = production.ports["lims"]
+    port.begins()  # the list of sockets is read, and nobody says anything
+    with announced(port.source), pytest.raises(DriverMisconfigured, match="is a simulator, as it says itself"):
+        port.connected()
+    assert port.state == "starting"
+
+
 async def test_production_ends_the_reading_of_what_becomes_a_simulator(production: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "LOOK_EVERY_S", 0.05)
     port = production.ports["lims"]

@@ -1,8 +1,12 @@
 """Whatever a receiver's store has lost, changed, doubled or moved, each entry is named, and no other."""
 
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,8 +14,10 @@ from kit.reconciled import COUNT, AsEbr, Both, Damage, both, damage, each, told,
 
 from buffer import Quarantined
 from gateway.reconciliation.answer import Stream
-from gateway.reconciliation.document import outcome
+from gateway.reconciliation.compared import MOST_NAMED, Refused
+from gateway.reconciliation.document import Asked, drafted, outcome, record_rows
 from gateway.reconciliation.reconcile import Scope, equal_segments
+from gateway.reconciliation.scope import BatchScope, Record
 
 SEQ = st.integers(1, COUNT) | st.sampled_from([1, 63, 64, 65, 4_095, 4_096, 4_097, 8_192, 8_193, COUNT])
 KIND = st.sampled_from(["drop", "drop range", "alter", "alter digest", "double", "number", "epoch"])
@@ -76,9 +82,57 @@ def test_a_segment_is_never_equal_because_more_ranges_differ_than_are_named(side
 def test_what_lies_in_quarantine_is_not_held_there_because_its_range_is_not_named(sides: Both, tmp_path: Path) -> None:
     store = sides.copied(tmp_path)
     damage(store, "DELETE FROM entries WHERE seq <= 4096 AND seq % 2")
-    waiting = Quarantined("ebr", sides.epoch, 4_001, "unknown-parameter", "", "", 0)
-    found = sides.compared(AsEbr(store), quarantine=[waiting])
+    found = sides.compared(AsEbr(store), quarantine=waiting(sides, [4_001]))
     assert [one["receiver"] for one in found.streams[0].quarantine] == ["not-compared"]
+
+
+def refused(sides: Both, folder: Path, which: str) -> Path:
+    """Return a store that refused some of the entries."""
+    store = sides.copied(folder)
+    with closing(sqlite3.connect(store / "ebr.db")) as db:
+        columns = ", ".join(row[1] for row in db.execute("PRAGMA table_info(rejected)"))
+    told = {"gateway": "gateway", "epoch": "epoch", "seq": "seq", "code": "'unknown-batch'"}
+    values = ", ".join(told.get(name, "''") for name in columns.split(", "))
+    damage(store, f"INSERT INTO rejected ({columns}) SELECT {values} FROM entries WHERE {which}", f"DELETE FROM entries WHERE {which}")
+    return store
+
+
+def waiting(sides: Both, seqs: Iterable[int]) -> list[Quarantined]:
+    return [Quarantined("ebr", sides.epoch, seq, "unknown-batch", "", "", 0) for seq in seqs]
+
+
+@pytest.mark.urs("URS-UPL-05")
+def test_of_a_receiver_that_refused_everything_a_range_is_kept_and_not_each_entry(sides: Both, tmp_path: Path) -> None:
+    store = refused(sides, tmp_path, "seq <= 8192")
+    found = sides.compared(AsEbr(store), quarantine=waiting(sides, range(1, 8_193)))
+    (stream,) = found.streams
+    assert stream.rejected.found == [Refused(1, 8_192, "unknown-batch", "held")]
+    assert (stream.rejected.entries, stream.verdict, equal_segments(found.streams)) == (
+        8_192,
+        "equal",
+        {(sides.epoch, 1), (sides.epoch, 4_097)},
+    )
+    assert stream.plain()["counts"]["quarantine"] == {"entries": 8_192, "not_named": 7_192}
+    assert len(stream.plain()["quarantine"]) == MOST_NAMED
+
+
+@pytest.mark.urs("URS-UPL-05")
+def test_refusals_beyond_those_that_are_named_are_counted_and_never_accounted_for(sides: Both, tmp_path: Path) -> None:
+    store = refused(sides, tmp_path, "seq <= 4096 AND seq % 2 OR seq = 5000")
+    seqs = [*range(1, 4_097, 2), 5_000]
+    found = sides.compared(AsEbr(store), quarantine=waiting(sides, seqs))
+    (stream,) = found.streams
+    plain = stream.plain()
+    assert plain["counts"]["rejected"] == {"entries": 2_049, "not_named": 1_049, "unknown": 0}
+    assert [(one["first"], one["last"]) for one in plain["rejected"]] == [(seq, seq) for seq in seqs[:MOST_NAMED]]
+    assert (stream.verdict, outcome(found)) == ("not-compared", "not-complete"), "nobody can look up what is not named"
+    assert equal_segments(found.streams) == set(), "retention prunes what is equal"
+    records = BatchScope([], [Record("r", 1, "step", True, ((sides.epoch, seq),)) for seq in (1, 4_001)], [], True)
+    assert [row["state"] for row in record_rows(records, found.streams, {})] == ["refused", "not-compared"]
+    unknown = sides.compared(AsEbr(store), quarantine=waiting(sides, seqs[:MOST_NAMED]))
+    assert (unknown.streams[0].rejected.unknown, outcome(unknown)) == (1_049, "finding"), "of those nobody here knows"
+    document = orjson.dumps(drafted(Asked("g", "ebr", "store", "all", None, (sides.epoch, COUNT)), found)["body"]).decode()
+    assert "1049 entries more are counted alone" in document
 
 
 class FarBeyond(AsEbr):

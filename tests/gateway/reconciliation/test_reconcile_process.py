@@ -13,6 +13,7 @@ from buffer import Journal, read_quarantine
 from config.sections import Tls
 from gateway.reconciliation.answer import NotAnswered
 from gateway.reconciliation.asking import over_https
+from gateway.reconciliation.compared import Refused
 from gateway.reconciliation.document import Asked, Result, drafted, outcome
 from gateway.reconciliation.reconcile import Scope, reconciled
 from gateway.uplink import https
@@ -97,10 +98,7 @@ async def test_what_was_refused_and_lies_in_quarantine_is_listed_and_is_no_diffe
     await eventually(lambda: len(read_quarantine(bench.folder / "data", "https")) == 2)  # on the disk within a second
     found = await compared(bench)
     (stream,) = found.streams
-    assert [(one.seq, one.code, one.quarantine) for one in stream.rejected] == [
-        (7, "unknown-parameter", "held"),
-        (9, "type-mismatch", "held"),
-    ]
+    assert stream.rejected.found == [Refused(7, 7, "unknown-parameter", "held"), Refused(9, 9, "type-mismatch", "held")]
     assert [(one["seq"], one["receiver"]) for one in stream.quarantine] == [(7, "refused"), (9, "refused")]
     assert (outcome(found), stream.ours, stream.theirs) == ("passed", 100, 98)
     damage(bench.folder / "ebr", "DELETE FROM rejected WHERE seq = 9")

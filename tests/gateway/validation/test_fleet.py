@@ -4,12 +4,14 @@ import asyncio
 import json
 import shutil
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kit.change_desk import Desk
 from kit.commands import called
+from kit.journals import event, numbered, opened
 from kit.persons import options, people
 from kit.production_line import production_line
 
@@ -105,9 +107,36 @@ def test_what_is_not_known_is_never_equal_and_is_told_as_that(tmp_path: Path) ->
     unknown = both[0].software.model_copy(update={"sha256": None, "version": "9.9.9"})
     neither = [one.model_copy(update={"software": unknown}) for one in both]
     (row,) = [row for row in differences(neither) if row.subject == "installed files"]
-    assert all(value.startswith("not known: its gateway runs 9.9.9") for value in row.values)
+    assert all(value.startswith("not known: the line runs 9.9.9") for value in row.values)
     assert row.trigger == RELEASE
     assert row.blocks == {"IQ": "all", "OQ": triggers()[RELEASE].oq, "PQ": triggers()[RELEASE].pq}
+
+
+@pytest.mark.urs("URS-OPS-06")
+def test_schemas_and_interfaces_of_the_installed_program_are_not_known_of_a_line_that_ran_another_version_last(tmp_path: Path) -> None:
+    one, two = new(tmp_path / "one"), new(tmp_path / "two")
+    journal = opened(two / "data", "my-site/two")
+    installed = version("ebr-gateway")
+    for software in (installed, "9.9.9"):
+        journal.append([event({"type": "audit", "action": "start", "what": {"software": software}}), numbered(1)], urgent=True).result()
+    journal.close()
+    told = subjects(differences([facts(one), facts(two)]))
+    digests = facts(one).schemas
+    for name, digest in digests.items():
+        of_two = f"not known: {digest} is of the installed program, version {installed}; the line runs 9.9.9"
+        assert told[f"schema: {name}"] == (digest, of_two)
+    assert told["interface: uplink:ebr"][1].endswith("the line runs 9.9.9")
+    assert told["software: installed files"][1].startswith("not known: the line runs 9.9.9")
+    (row,) = [row for row in differences([facts(two), facts(two)]) if row.subject == next(iter(digests))]
+    assert row.blocks, "what is not known is not even equal to itself"
+    journal = opened(two / "data", "my-site/two")
+    journal.append([event({"type": "audit", "action": "unclean-start", "what": {"software": installed}})], urgent=True).result()
+    journal.close()
+    assert facts(two).schemas == digests
+    runs = facts_of(two, {"software": "9.9.8", "configuration": {}}, (), ())
+    assert all(value.endswith("the line runs 9.9.8") for value in (*runs.schemas.values(), *runs.interfaces.values())), (
+        "its gateway says it"
+    )
 
 
 @pytest.mark.urs("URS-OPS-06")
@@ -131,6 +160,29 @@ def test_a_line_that_can_not_be_read_is_one_row_and_the_others_are_compared(line
     assert (alone_.returncode, "nothing is compared" in alone_.stdout) == (1, True)
     assert called("fleet", "facts", lines[1], "--to", tmp_path / "two.facts").returncode == 2, "a file that is there is not written over"
     assert called("fleet", "compare", lines[0]).returncode == 2
+
+
+@pytest.mark.urs("URS-OPS-06")
+def test_no_other_line_takes_the_place_of_the_first_if_that_can_not_be_read(lines: tuple[Path, Path], tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    ran = called("fleet", "compare", nowhere, *lines)
+    assert (ran.returncode, "whose evidence is to be used again, could not be read" in ran.stdout) == (1, True), ran.stdout
+    assert f"{nowhere}: can not be read: No such file or directory: name a line folder, or a file that" in ran.stdout
+    told = json.loads(called("fleet", "compare", nowhere, *lines, "--json").stdout)
+    assert (told["result"], [row["area"] for row in told["rows"]]) == ("not-complete", ["line"]), "nothing is compared with another first"
+    assert "evidence of my-site" not in ran.stdout
+
+
+@pytest.mark.urs("URS-OPS-06")
+def test_each_line_is_named_once(lines: tuple[Path, Path], tmp_path: Path) -> None:
+    copied = shutil.copytree(lines[0], tmp_path / "copied")
+    for words, says in (
+        ([lines[0], lines[1], lines[0]], f"{lines[0]}: is named twice: name each line once"),
+        ([lines[0], copied], f"{lines[0]} and {copied}: both are my-site/one: name one of them"),
+        ([lines[0], tmp_path / "gone", tmp_path / "gone"], f"{tmp_path / 'gone'}: is named twice"),
+    ):
+        ran = called("fleet", "compare", *words)
+        assert (ran.returncode, ran.stdout, says in ran.stderr, ran.stderr.count("\n")) == (2, "", True, 1), ran.stderr
 
 
 @pytest.mark.urs("URS-OPS-06")
@@ -215,9 +267,10 @@ def test_a_comparison_is_a_document_of_the_first_line_that_is_a_folder(lines: tu
     assert sorted(path.suffix for path in (tmp_path / "doc").iterdir()) == [".html", ".json", ".pdf"]
     signed = called("document", "sign", lines[0], file, "--meaning", "reviewed", *options("qa", tmp_path))
     assert signed.returncode == 0, signed.stderr
-    called("fleet", "facts", lines[0], "--to", tmp_path / "one.facts")
+    for line in lines:
+        called("fleet", "facts", line, "--to", tmp_path / f"{line.name}.facts")
     assert read(tmp_path / "one.facts").gateway == "my-site/one"
-    files = called("fleet", "compare", tmp_path / "one.facts", tmp_path / "one.facts", "--into", tmp_path / "no")
+    files = called("fleet", "compare", tmp_path / "one.facts", tmp_path / "two.facts", "--into", tmp_path / "no")
     assert (files.returncode, "name one of the lines by its folder" in files.stderr) == (2, True)
 
 
@@ -227,3 +280,5 @@ def test_a_journal_of_which_nothing_can_be_read_is_not_one_in_which_nothing_was_
     (line / "data" / "journal.db").write_bytes(b"no database at all" * 500)
     ran = called("fleet", "compare", lines[0], line)
     assert (ran.returncode, "what it remembers of them could not be read" in ran.stdout) == (1, True), ran.stdout + ran.stderr
+    assert "is of the installed program" in ran.stdout
+    assert "the line runs an unknown version, as its journal can not be read" in ran.stdout

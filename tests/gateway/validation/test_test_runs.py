@@ -179,7 +179,17 @@ def test_about_says_whether_the_test_runs_of_this_version_are_chained_and_signed
     assert (spoilt.returncode, "test runs        NOT as they were signed" in spoilt.stdout) == (1, True)
     assert "evidence/runs/0002.json was changed" in spoilt.stdout
     nothing = called("about", "--key", key, "--tests", tmp_path / "runs")
-    assert (nothing.returncode, "test runs        NOT as they were signed" in nothing.stdout) == (1, True)
+    assert (nothing.returncode, "test runs        not there" in nothing.stdout) == (1, True), "what is not there was not changed either"
+    assert f"{tmp_path / 'runs'}: has no document.json: name the folder ebr-gateway-" in nothing.stdout
+
+
+@pytest.mark.urs("URS-VAL-07")
+def test_about_of_a_folder_that_is_not_there_says_so_and_judges_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for name in ("nix", "file"):
+        ran = called("about", "--tests", tmp_path / name)
+        assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (2, "", 1)
+        assert ran.stderr.startswith(f"--tests {tmp_path / name}: no such folder: name the folder ebr-gateway-")
 
 
 @pytest.mark.parametrize(

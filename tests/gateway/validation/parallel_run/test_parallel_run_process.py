@@ -167,6 +167,15 @@ def test_an_explanation_is_of_its_two_values_and_counts_for_no_others(line: Path
     assert (again.returncode, "mismatch       open      PM-3/1" in again.stdout) == (1, True)
 
 
+def test_a_folder_in_which_no_comparison_lies_is_not_one_in_which_no_batch_counts(line: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for words in ([], ["--json"]):
+        ran = called("compare", "trend", line, tmp_path / "empty", "--to", tmp_path / "trend", *words)
+        assert (ran.returncode, ran.stdout, (tmp_path / "trend").exists()) == (1, "", False)
+        assert f"{tmp_path / 'empty'}: no comparison of " in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
+
+
 def test_rules_that_were_set_after_the_batch_do_not_end_the_run(line: Path, tmp_path: Path) -> None:
     before = (line / "compare.csv").read_text()
     try:
