@@ -1,9 +1,10 @@
 """The same sources through other programs: CPU seconds per million readings and memory, beside this gateway's, in one run.
 
 Rows are those of throughput.py at 1,000 tags. By hand is a script of an afternoon (steady/by_hand.py), which keeps nothing. Telegraf runs
-where its program is given. Whatever a program publishes is looked at value by value: `missing` are values that the source had and the
-broker never saw. Only this gateway's are proved by receipts, kept in a journal, and sent again after an outage.
-Usage: python benchmarks/beside.py [--seconds S] [--telegraf FILE]
+where its program is given, thingsboard-gateway where the Python is in which it is installed. Whatever a program publishes is looked at
+value by value: `missing` are values that the source had and the broker never saw. Only this gateway's are proved by receipts, kept in a
+journal, and sent again after an outage.
+Usage: python benchmarks/beside.py [--seconds S] [--telegraf FILE] [--thingsboard PYTHON]
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from asyncua import Client
+from steady import thingsboard
 from steady.by_hand import NAMESPACE
 from steady.heard import heard
 from throughput import GROUND, ROWS, Row, broker_command, cpu_s, line_of, measure, memory_mib, number_of, until
@@ -30,11 +32,15 @@ WRAP = {"opcua": 30_000, "modbus": 0x8000}
 
 
 class Peer(NamedTuple):
-    """Another program. read: (name, value) of a payload. command: of folder, row, source's port, number of its namespace, broker's port."""
+    """Another program. read: (name, value) of a payload. command: of folder, row, source's port, number of its namespace, broker's port.
+
+    server: module of a program that answers it at the broker.
+    """
 
     name: str
     command: Callable[[Path, Row, int, int, int], list[str]]
     read: Callable[[bytes], Iterator[tuple[str, Any]]]
+    server: str | None = None
 
 
 class Took(NamedTuple):
@@ -69,6 +75,18 @@ def telegraf(program: str) -> Peer:
             yield from ((name, value) for name, value in metric["fields"].items() if name != "Quality")
 
     return Peer("Telegraf", command, read)
+
+
+def thingsboard_gateway(python: str) -> Peer:
+    """ThingsBoard's gateway with its store in SQLite, its subscription of OPC UA or its largest questions of Modbus."""
+
+    def command(folder: Path, row: Row, port: int, namespace: int, broker: int) -> list[str]:
+        connector = thingsboard.opcua(port, namespace, row.tags) if row.driver == "opcua" else thingsboard.modbus(port, row.tags)
+        thingsboard.configured(folder, broker, row.driver, connector)
+        run = "from thingsboard_gateway.tb_gateway import daemon; daemon()"
+        return ["env", f"--chdir={folder}", f"TB_GW_CONFIG_DIR={folder / 'thingsboard'}", "PYTHONPATH=", python, "-c", run]
+
+    return Peer("thingsboard", command, thingsboard.read, "steady.thingsboard")
 
 
 OUT = """[agent]
@@ -128,6 +146,11 @@ async def carried(base: Path, row: Row, peer: Peer, seconds: float) -> Took:
         await until(source.log, "serving")
         await receiver.start()
         await until(receiver.log, "serving")
+        if peer.server is not None:
+            server = Child("server", [sys.executable, "-m", peer.server, str(broker_port)], base / "server.log")
+            await stack.enter_async_context(ending([server]))
+            await server.start()
+            await until(server.log, "serving")
         namespace = await numbered(port) if row.driver == "opcua" else 0
         program = Child(peer.name, peer.command(base, row, port, namespace, broker_port), base / "program.log")
         await stack.enter_async_context(ending([program]))
@@ -185,8 +208,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--telegraf", default=shutil.which("telegraf"), help="its program; without it, it is not measured")
+    parser.add_argument("--thingsboard", help="the Python in which it is installed; without it, it is not measured")
     given = parser.parse_args()
     peers = [by_hand(), *([telegraf(given.telegraf)] if given.telegraf else [])]
+    peers += [thingsboard_gateway(given.thingsboard)] if given.thingsboard else []
     print(f"{'row':16}{'program':14}{'a second':>10}{'CPU %':>7}{'CPU s/M':>9}{'RSS MiB':>9}{'missing':>9}")
     for name in ("opcua-1k-mixed", "modbus-1k"):
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -198,6 +223,8 @@ def main() -> int:
             print(told(name, peer.name, took), flush=True)
     if not given.telegraf:
         print("Telegraf is not here: not measured (--telegraf FILE)")
+    if not given.thingsboard:
+        print("thingsboard-gateway is not here: not measured (--thingsboard PYTHON)")
     return 0
 
 

@@ -20,6 +20,7 @@ from config.sections import (
     Equipment,
     LineSection,
     Notify,
+    Observation,
     ParallelRun,
     Periodic,
     Push,
@@ -243,6 +244,7 @@ class Line:
     parallel_run: ParallelRun | None = None
     comparisons: tuple[Comparison, ...] = ()
     transition: Transition | None = None
+    observation: Observation | None = None
     alarms: tuple[Alarm, ...] = ()
     materials: tuple[Booking, ...] = ()
     samples: tuple[Sampling, ...] = ()

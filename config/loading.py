@@ -176,6 +176,7 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
         parallel_run=parsed_sections.parallel_run,
         comparisons=tuple(parts.comparisons),
         transition=parsed_sections.transition,
+        observation=parsed_sections.observation,
         tags=tuple(parts.tags),
         steps=tuple(parts.steps),
         parameters=tuple(parts.parameters),

@@ -348,6 +348,30 @@ class Transition(Model):
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=50)]
 
 
+class ObservationLimits(Model):
+    """Acceptance limits of a day after go-live. None: the folder has nothing by which it could be known, and it is not judged."""
+
+    incomplete_batches: Annotated[int, Field(ge=0)]  # most batches that end incomplete
+    coverage: Annotated[float, Field(gt=0, le=1)]  # least share of the day in which every tag of a source was observed, of each source
+    gaps: Annotated[int, Field(ge=0)]  # most gaps that touch the day
+    gap_s: Annotated[float, Field(ge=0)]  # longest time in gaps, of all sources together
+    longest_gap_s: Annotated[float, Field(ge=0)]
+    late_cycles: Annotated[int, Field(ge=0)]
+    clock_bound_s: Annotated[float, Field(gt=0)]  # UTC differs by at most this in every entry
+    alarms: Annotated[int, Field(ge=0)]  # most findings of severity alarm
+    duplicates: Annotated[int, Field(ge=0)] | None = None  # with max_duplicate_share of a tag
+    reconciliation_differences: Annotated[int, Field(ge=0)] | None = None  # with reconcile = true of an uplink
+    comparison_mismatches: Annotated[int, Field(ge=0)] | None = None  # with [parallel_run]
+
+
+class Observation(Model):
+    """[observation]: the time after go-live in which each day is held against limits, until QA ends it. Absent: no day is judged."""
+
+    begin: Annotated[date, Field(alias="from")]  # the first day
+    until: date  # the last day
+    limits: ObservationLimits
+
+
 Role = Literal["viewer", "operator", "engineer", "qa", "admin"]
 Header = Annotated[str, Field(pattern=r"^[Xx]-[A-Za-z0-9-]{1,60}$")]
 

@@ -7,6 +7,7 @@ from buffer.archive.configurations import configuration_blocks, versions_text
 from buffer.archive.corrections import audit_trail, corrections, review
 from buffer.archive.happenings import Happening, corrected, happenings, latest, names_gone, steps_of
 from buffer.archive.incidents import incidents
+from buffer.archive.led_elsewhere import led_elsewhere
 from buffer.archive.texts import (
     SIMULATED,
     computed_text,
@@ -60,6 +61,7 @@ class Record:
         """Yield all blocks, in the order of reading."""
         yield from self._summary()
         yield from configuration_blocks(self._end.event.get("configurations", []) if self._end else [], self._zone)
+        yield from led_elsewhere(self._end.event.get("led_elsewhere", []) if self._end else [], self._zone)
         yield from self._missing()
         yield from self._hold_times()
         yield from self._batch_parameters()

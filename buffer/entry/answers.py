@@ -64,9 +64,37 @@ class HeldStream(Open):
     entries: Annotated[int, Field(ge=0)]
 
 
-class HeldStreams(Open):
-    """Every epoch of a gateway of which the receiver holds entries, as it holds them now."""
+QuestionId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
+
+class HeldQuestion(Open):
+    """The question by MQTT what the receiver holds: every epoch; with epoch, from, to and width counts and roots of a range.
+
+    id: stands in the answer again; by MQTT 5 it is the correlation data, too. answer_to: the topic on which the answer is waited for; by
+    MQTT 5 it is the response topic, too.
+    """
+
+    id: QuestionId
+    answer_to: Annotated[str, StringConstraints(min_length=1)]
+    gateway: Gateway
+    epoch: Seq | None = None
+    from_: Annotated[Seq | None, Field(alias="from")] = None
+    to: Seq | None = None
+    width: Annotated[int, Field(ge=1, le=4_096)] | None = None
+
+
+class HeldNotTold(Open):
+    """The answer by MQTT of a receiver that can not say what it holds: nothing is compared by it. error: why, in words."""
+
+    id: QuestionId
+    gateway: Gateway
+    error: Annotated[str, StringConstraints(min_length=1)]
+
+
+class HeldStreams(Open):
+    """Every epoch of a gateway of which the receiver holds entries, as it holds them now. id: by MQTT, that of the question."""
+
+    id: QuestionId | None = None
     gateway: Gateway
     streams: Annotated[list[HeldStream], Field(max_length=1_000)]
 
@@ -90,9 +118,11 @@ class HeldSpans(Open):
     """What the receiver holds of entries `from` to `to` of an epoch, as it lies there now, cut at multiples of `width`.
 
     spans: of each cut, in order, how many entries are held, and the RFC 6962 root over SHA-256(0x00 and the entry's bytes) of each, in the
-    order of their numbers; of none the SHA-256 of nothing. A refused entry is not held: it stands in `rejected`.
+    order of their numbers; of none the SHA-256 of nothing. A refused entry is not held: it stands in `rejected`. id: by MQTT, that of the
+    question.
     """
 
+    id: QuestionId | None = None
     gateway: Gateway
     epoch: Seq
     from_: Annotated[Seq, Field(alias="from")]
@@ -126,6 +156,22 @@ ANSWERS: dict[str, tuple[type[Open], dict[str, object]]] = {
             "last": 4711,
             "held": [[1795332189, 1, 4711]],
         },
+    ),
+    "held-question": (
+        HeldQuestion,
+        {
+            "id": "5f0c1b2f6a7e8899aabbccddeeff0011",
+            "answer_to": "ebr/lyon/granulation-2/answers/1b4f0e9851971998",
+            "gateway": "lyon/granulation-2",
+            "epoch": 1795332189,
+            "from": 1,
+            "to": 4711,
+            "width": 4096,
+        },
+    ),
+    "held-not-told": (
+        HeldNotTold,
+        {"id": "5f0c1b2f6a7e8899aabbccddeeff0011", "gateway": "lyon/granulation-2", "error": "not understood: width is missing"},
     ),
     "held-streams": (
         HeldStreams,

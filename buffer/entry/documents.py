@@ -224,15 +224,26 @@ class Disposes(Open):
     open: int
 
 
+class Observes(Open):
+    """Of which period after go-live, of which of its days, and by which limits a document judges. day null: of the whole period."""
+
+    from_: Name = Field(alias="from")
+    until: Name
+    day: Name | None
+    limits_sha256: Hex64
+
+
 class MadeEvent(DocumentHead, Event):
     """A document of the product: its head, its digest, its length as a file without white space between members, and who recorded it.
 
-    disposes, reason: of a disposition of a deviation, with the words of who gave it.
+    disposes: of a disposition of a deviation. observation: of the report of a day after go-live, and of the summary of such a period.
+    reason: in the words of who disposed of a deviation, or ended the period.
     """
 
     type: Literal["document"]
     bytes: int
     disposes: Disposes | None = None
+    observation: Observes | None = None
     reason: str | None = None
     who: Who
     where: Where

@@ -202,6 +202,25 @@ class BatchConfiguration(Open):
     approved_by: str | None = None
 
 
+class LedElsewhere(Open):
+    """A fallback in which records of equipments of the batch were led by the legacy system or by hand; this record went on meanwhile.
+
+    from_basis, until_basis: `commanded` at that instant by the gateway's clock, `commanded-clock-unverified`, or `reported` by a person.
+    until null: it lasted when this revision was made. fallback: names it in the audit events `fallback-begun` and `fallback-ended`.
+    """
+
+    fallback: Name
+    led_by: Name
+    equipments: list[Name]
+    from_: AwareDatetime = Field(alias="from")
+    from_basis: str
+    until: AwareDatetime | None
+    until_basis: str | None
+    reason: str
+    by: str
+    ended_by: str | None = None
+
+
 class BatchEvent(Event):
     """A batch comes into an equipment (start), leaves it (leave), is closed (end).
 
@@ -247,6 +266,7 @@ class BatchEvent(Event):
     alarms: list[dict[str, Any]] = []
     alarm_count: int | None = None
     orphans: list[dict[str, Any]] = []
+    led_elsewhere: list[LedElsewhere] = []
     configurations: list[BatchConfiguration] = []
     status: Literal["complete", "incomplete"] | None = None
     completeness: dict[str, Any] | None = None

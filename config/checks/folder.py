@@ -9,6 +9,7 @@ from config.checks import (
     detectors,
     line,
     materials,
+    observation,
     parameters,
     transform_vectors,
     transition,
@@ -43,6 +44,7 @@ def check(parts: ParsedFolder) -> list[Problem]:
     clock.check(parts)
     users.check(parts)
     transition.check(parts)
+    observation.check(parts)
     return problems
 
 

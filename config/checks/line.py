@@ -292,9 +292,8 @@ def _uplink(parts: ParsedFolder, at: Path_, uplink: Uplink) -> None:
     written = parts.document.data["uplink"][at[1]]
     if not uplink.receipts and written.get("required", False):
         parts.document.error((*at, "receipts"), "without receipts nothing proves that an entry arrived: it can not be required")
-    if uplink.reconcile and (uplink.kind, uplink.profile) != ("https", "entries"):
-        text = "only a receiver of entries by https can be asked what it holds; for another: ebr-gateway reconcile LINE --ebr URL or STORE"
-        parts.document.error((*at, "reconcile"), text)
+    if uplink.reconcile and uplink.profile != "entries":
+        parts.document.error((*at, "reconcile"), 'only a receiver of entries can be asked what it holds: profile = "entries"')
     if uplink.reconcile and not (uplink.required and uplink.receipts):
         parts.document.error((*at, "reconcile"), "what is compared is what receipts confirmed: it needs required and receipts")
     if uplink.kind == "https" and "version" in written:

@@ -81,7 +81,7 @@ def _what(before: Any, after: Any) -> str | None:
 
 def _things(line: Line) -> Iterator[tuple[tuple[str, str], Any]]:
     """Yield ((kind, name), object) of everything that has a name."""
-    for section in ("line", "clock", "buffer", "web", "push", "backup", "periodic", "parallel_run", "transition", "users"):
+    for section in ("line", "clock", "buffer", "web", "push", "backup", "periodic", "parallel_run", "transition", "observation", "users"):
         if getattr(line, section) is not None:
             yield (section, section), getattr(line, section)
     for kind, items in (

@@ -17,6 +17,7 @@ from config.sections import (
     Equipment,
     LineSection,
     Notify,
+    Observation,
     ParallelRun,
     Periodic,
     Push,
@@ -39,10 +40,20 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "backup": Backup,
     "periodic": Periodic,
     "transition": Transition,
+    "observation": Observation,
     "parallel_run": ParallelRun,
     "users": Users,
 }
-OPTIONAL = ("web", "push", "backup", "periodic", "transition", "parallel_run", "users")  # absent means absent, not the defaults
+OPTIONAL = (
+    "web",
+    "push",
+    "backup",
+    "periodic",
+    "transition",
+    "observation",
+    "parallel_run",
+    "users",
+)  # absent means absent, not the defaults
 LISTS: dict[str, type[BaseModel]] = {
     "source": Source,
     "equipment": Equipment,
@@ -77,6 +88,7 @@ class Sections:
     periodic: Periodic | None = None
     parallel_run: ParallelRun | None = None
     transition: Transition | None = None
+    observation: Observation | None = None
     tag_files: tuple[str, ...] = ("tags.csv",)
 
 
@@ -191,9 +203,10 @@ def _shown(value: Any) -> str:
 
 def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """List the keys that are allowed in place of an unknown one."""
-    from config.sections import FromRow, FromTag, PushClient, Pushed, Tls
+    from config.sections import FromRow, FromTag, ObservationLimits, PushClient, Pushed, Tls
 
     inner: dict[str | int, type[BaseModel]] = {"row": FromRow, "tag": FromTag, "push": Pushed, "tls": Tls, "client": PushClient}
+    inner |= {"limits": ObservationLimits}
     nearest = next((inner[part] for part in reversed(location[:-1]) if part in inner), model)
     return [key for key in nearest.model_fields if key not in NOT_WRITTEN]
 

@@ -9,7 +9,7 @@ nobody in.
 from gateway.access.actor import Actor, Peer, Vouched, account, myself, of_the_gateway, peer_of
 from gateway.access.boottime import boottime_s
 from gateway.access.gate import Access, Refused, replaced
-from gateway.access.offline import Offline, alone, forget, stated, take_over
+from gateway.access.offline import Offline, alone, forget, stated, take_over, waiting
 from gateway.access.pam import PamAway
 from gateway.access.roles import LEAST_REASON, ROLES, RULES, Rule
 from gateway.access.signatures import NotSigned
@@ -43,4 +43,5 @@ __all__ = [
     "replaced",
     "stated",
     "take_over",
+    "waiting",
 ]

@@ -105,6 +105,12 @@ def take_over(data: Path, through: str | None, taken: Taken) -> list[Awaitable[N
     return [taken(_event(line), digest) for line, digest in zip(lines[begin:], digests[begin:], strict=True) if line.strip()]
 
 
+def waiting(data: Path) -> list[dict[str, Any]]:
+    """List the events that wait for the next start, in order. One that the journal has taken a moment ago may be among them."""
+    path = data / NAME
+    return [_event(line) for line in path.read_bytes().splitlines() if line.strip()] if path.exists() else []
+
+
 def forget(data: Path) -> None:
     """Remove what the journal has taken."""
     (data / NAME).unlink(missing_ok=True)

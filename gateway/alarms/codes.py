@@ -8,7 +8,7 @@ from collections import defaultdict
 from importlib.resources import files
 from typing import NamedTuple
 
-REMEMBERED = frozenset({"simulated-in-production", "tag-silent"})
+REMEMBERED = frozenset({"fallback-open", "simulated-in-production", "tag-silent"})
 """The fold remembers over a restart that these stand; all others are found, and said, again by the run that comes after."""
 
 

@@ -13,7 +13,9 @@ from gateway.interfaces import Digests, digests
 FORM = "ebr-gateway/impact/1"
 EVERYWHERE = "*"
 """In place of an equipment: the change may touch every one."""
-NOWHERE = frozenset({"web", "users", "backup", "periodic", "transition", "parallel_run", "witness", "uplink", "disposition", "comparison"})
+NOWHERE = frozenset(
+    {"web", "users", "backup", "periodic", "transition", "observation", "parallel_run", "witness", "uplink", "disposition", "comparison"}
+)
 """Kinds that touch no equipment's record: who looks, who is told, where copies go."""
 MOST_CHANGES = 2_000
 RANK = ("none", "GMP", "CQA", "CPP")
@@ -27,6 +29,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "push": ("push of one order, and of one with a wrong token",),
     "backup": ("backup and restore",),
     "transition": ("phase and sunset in `alarms history` and `log`, looked at",),
+    "observation": ("each day of the period reported again, against these limits (`observation summary`)",),
     "source": ("`probe` of the source", "link cut and restored: gap told", "loop check of its tags"),
     "equipment": ("one batch from beginning to end on the equipment",),
     "route": ("one batch along the route",),

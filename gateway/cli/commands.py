@@ -45,6 +45,7 @@ GROUPS = {
     ),
     "Decide": (
         Row("release-hold", "running", "Let a held batch go"),
+        Row("fallback", "fallback", "Records led elsewhere: begin, end, list, export"),
         Row("alarms", "alarms", "Alarms: list, ack, shelve, unshelve, history"),
         Row("quarantine", "quarantine", "Refused entries: list, show, resend, dispose"),
         Row("replay", "running", "Send a range of confirmed entries once more"),
@@ -66,6 +67,7 @@ GROUPS = {
         Row("stamps", "stamps", "Show the clocks of MES, gateway and EBR beside each other"),
         Row("reconcile", "reconcile", "Compare what is stored here with what the EBR holds"),
         Row("compare", "compare", "Compare a batch with the legacy record: explain, trend"),
+        Row("observation", "observation", "After go-live: report of a day, summary, end"),
         Row("loopcheck", "loopcheck", "Force a signal, see it at gateway and EBR"),
         Row("recompute", "records", "Decide everything again and compare"),
         Row("archive", "records", "Make an archive of one batch that proves itself"),

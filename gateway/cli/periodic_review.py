@@ -26,10 +26,10 @@ def review(line: Path, begin: str, end: str | None, to: Path, user: str | None, 
     from buffer.times import now_ticks
     from gateway.cli.documents import public_keys_from, publish
     from gateway.cli.tables import instant_of, line_of
+    from gateway.entries.held import Span
     from gateway.operation.control import NotRunning, ask
     from gateway.operation.drafts import MOST_BYTES
     from gateway.validation.review.document import Given, reviewed
-    from gateway.validation.review.held import Span
 
     at = now_ticks()
     period = Span(instant_of(line, begin), min(instant_of(line, end), at) if end else at)

@@ -114,27 +114,31 @@ def _uplink(line: "Line", name: str | None) -> "Uplink":
 def _receiver(line: "Line", settings: "Uplink", ebr: str | None) -> "AbstractAsyncContextManager[Ask]":
     """Return who is asked. Ends the program where nobody can be."""
     from config import Uplink
-    from gateway.reconciliation.asking import of_store, over_https
+    from gateway.reconciliation.asking import of_store, of_uplink, over_https
 
     scheme = urlsplit(ebr or "").scheme
-    if ebr is not None and scheme not in ("http", "https"):
+    if ebr is None or (settings.kind == "mqtt" and scheme in ("mqtt", "mqtts")):
+        return of_uplink(settings.model_copy(update={"endpoint": ebr or settings.endpoint}), line.gateway, line.folder)
+    if scheme not in ("http", "https"):
         store = Path(ebr)
         if not store.exists():
             fail(f"--ebr {ebr}: is no address (https://...), and no store lies there", WRONG_INPUT)
         return of_store(store, line.gateway)
     if settings.kind == "https":
-        return over_https(settings.model_copy(update={"endpoint": ebr or settings.endpoint}), line.gateway, line.folder)
-    if ebr is None:
-        fail(f"uplink {settings.name} goes by MQTT, and is not asked that way: --ebr URL, or --ebr STORE", WRONG_INPUT)
+        return over_https(settings.model_copy(update={"endpoint": ebr}), line.gateway, line.folder)
     return over_https(Uplink(name=settings.name, kind="https", endpoint=ebr), line.gateway, line.folder)
 
 
 def _text(drafted: dict[str, Any]) -> list[str]:
     """Say what was found, for a terminal."""
+    from gateway.reconciliation.document import unasked
+
     facts = drafted["facts"]
     lines = [f"{facts['uplink']} ({facts['receiver']}): {facts['scope']}"]
     if facts["not_answered"] is not None:
         lines.append(f"not answered: {facts['not_answered']}")
+    if facts.get("unasked"):
+        lines.append(unasked(facts["unasked"]))
     if not facts["streams"] and (facts["batch"] is None or facts["records"]):
         lines.append("nothing to compare: the receiver has confirmed none of it")
     for stream in facts["streams"]:

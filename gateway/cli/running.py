@@ -28,7 +28,7 @@ def status(line: Path, as_json: bool) -> None:
 @line_folder
 def ready(line: Path) -> None:
     """Exit 0 when the gateway runs and every source and uplink is connected; else say what is not."""
-    problems = [problem for problem in asked(line)["problems"] if not problem.startswith(("clock", "alarm", "gap"))]
+    problems = [problem for problem in asked(line)["problems"] if not problem.startswith(("clock", "alarm", "gap", "fallback"))]
     for problem in problems:
         click.echo(problem)
     sys.exit(FINDING if problems else GOOD)

@@ -4,18 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.alarms import periodic
+from gateway.alarms import observation, periodic
 from gateway.context import configurations, event_bodies, source_rows
 from gateway.context.equipment.conditions import CONDITIONS, Conditions
 from gateway.context.former_keys import adopt
 from gateway.context.plan import FIELDS
 from gateway.context.readings import Readings
+from gateway.context.records import led_elsewhere
 from gateway.context.row_times import begin_look, end_look
 from gateway.context.signals.rows import Rows
 from gateway.context.signals.settle import Origin
 from gateway.context.signals.steps_from_rows import RowSteps
 from gateway.context.state import Instant
 from gateway.context.texts import text
+from gateway.entries.fallback import ACTIONS as FALLBACK
 from gateway.entries.fold_input import learn
 from gateway.entries.ticks import from_rfc3339
 
@@ -53,9 +55,12 @@ class Events:
                 learn(state.tagsets, event)
             case "context":
                 self._pushed(event)
+            case "audit" if event["action"] in FALLBACK:
+                led_elsewhere.take(state, event, self.readings.plan.zone, self.emit)
             case "document":
                 _reviewed(state.reviewed, event)
                 periodic.take(state.periodic, event, state.now)
+                observation.take(state.observation, event)
 
     # configuration
 

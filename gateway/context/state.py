@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.alarms import Found
+from gateway.alarms.observation import Observed
 from gateway.alarms.periodic import Kept
 from gateway.context.instants import Basis, Identity, Instant, Proof
 from gateway.context.occurrences import Condition, Ledger, Log, PendingBooking, PostedBooking, Raised
@@ -213,7 +214,7 @@ class Listed:
     configs: list[int] = field(default_factory=list)  # versions that bear on it
 
 
-GRAVEST = ("result-replaced", "result-withdrawn", "config-corrected", "source-corrected", "re-bound")
+GRAVEST = ("result-replaced", "result-withdrawn", "config-corrected", "source-corrected", "re-bound", "led-elsewhere")
 """Reasons for which a batch's end is made again, the gravest first; all others are late data."""
 
 
@@ -312,6 +313,22 @@ class Unseen:
 
 
 @dataclass(slots=True)
+class Fallback:
+    """An interval in which the records of equipments (none named: of all) were led elsewhere, in ticks. end None: it lasts."""
+
+    id: str
+    led_by: str
+    equipments: list[str]
+    begin: int
+    begin_basis: str
+    reason: str
+    by: str
+    end: int | None = None
+    end_basis: str | None = None
+    ended_by: str | None = None
+
+
+@dataclass(slots=True)
 class State:
     """Everything.
 
@@ -367,7 +384,9 @@ class State:
     unseen: dict[str, Unseen] = field(default_factory=dict)  # source -> what is to be a gap if the clock turns out to be behind
     found: Found = field(default_factory=Found)
     periodic: Kept = field(default_factory=Kept)
+    observation: Observed = field(default_factory=Observed)
     reviewed: dict[str, str] = field(default_factory=dict)  # batch that had ended -> id of the newest review of its audit trail
+    fallbacks: list[Fallback] = field(default_factory=list)  # the one that lasts, and the newest that are over
 
 
 __all__ = [
@@ -383,6 +402,7 @@ __all__ = [
     "Configuration",
     "Cut",
     "EquipmentState",
+    "Fallback",
     "Heard",
     "Identity",
     "Instant",

@@ -128,7 +128,8 @@ def event_of(document: Mapping[str, Any]) -> dict[str, Any]:
     size = len(json.dumps(document, ensure_ascii=False).encode())
     told = {name: document[name] for name in (*_HEAD, *_NO_CONTENT)}
     disposes = {"disposes": document["facts"]["disposes"]} if "disposes" in document["facts"] else {}
-    return {"type": "document", **told, **disposes, "bytes": size}
+    about = {"observation": document["facts"]["observation"]} if "observation" in document["facts"] else {}
+    return {"type": "document", **told, **disposes, **about, "bytes": size}
 
 
 def read(file: Path) -> dict[str, Any]:

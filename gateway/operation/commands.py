@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any
 
 from gateway.access import Actor
+from gateway.context.records import led_elsewhere
+from gateway.entries.fold_input import UNVERIFIED
 from gateway.evidence.keyring import NotRotated
 from gateway.operation.alarm_commands import alarm_commands
 from gateway.operation.archive_sums import archive_sums
@@ -17,6 +19,8 @@ from gateway.operation.change_commands import change_commands
 from gateway.operation.command import Command, Declined, needed
 from gateway.operation.document_commands import document_commands, of_parts
 from gateway.operation.explaining import explaining
+from gateway.operation.fallback_commands import Surroundings, fallback_commands
+from gateway.operation.observing import observation_commands
 from gateway.operation.parts import Parts
 from gateway.operation.quarantine import quarantine_commands
 from gateway.operation.review_commands import review_commands
@@ -69,6 +73,22 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         **certificate_commands(parts.audit.record),
         **quarantine_commands(parts),
         **explaining(parts.audit.record),
+        **fallback_commands(lambda: _of_fallbacks(parts)),
         **document_commands(partial(of_parts, parts)),
+        **observation_commands(partial(of_parts, parts), lambda: parts.line.observation),
         **change_commands(parts.changes, parts.audit.record, partial(of_parts, parts)),
     }
+
+
+def _of_fallbacks(parts: Parts) -> Surroundings:
+    """Give what the commands of a fallback need while a gateway runs."""
+    state = parts.fold.state
+    return Surroundings(
+        standing=lambda: led_elsewhere.standing(state),
+        through=lambda: led_elsewhere.through(state),
+        now=lambda: parts.clock.stamp().ticks,
+        equipments=[unit.name for unit in parts.line.equipment],
+        held=lambda: parts.journal.last,
+        record=parts.audit.record,
+        verified=parts.clock.stamp().status not in UNVERIFIED,
+    )

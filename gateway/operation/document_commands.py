@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from buffer.keys import Signer
 from gateway.access import Actor, NotSigned
 from gateway.access.signatures import problem, sign
+from gateway.alarms.observation import ENDED, SUMMARY
 from gateway.changes import software
 from gateway.documents import NotADocument, content_of, event_of, head, local_time, signed, unsigned, whole
 from gateway.documents.deviations import Disposal, NotDisposed, disposed, signing_problem
@@ -38,29 +39,31 @@ def document_commands(surroundings: Callable[[], Surroundings]) -> dict[str, Com
         drafted, made = arguments.get("draft"), arguments.get("document")
         if isinstance(drafted, Mapping):
             return {"document": await recorded(line, drafted, by)}
-        document = _whole(made, line)
-        await line.record({**event_of(document), **_by_whom(by)})
+        document = known_document(made, line)
+        await line.record({**event_of(document), **by_whom(by)})
         return {"document": document}
 
     async def sign_(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         line = surroundings()
-        document, meaning = _whole(arguments.get("document"), line), needed(arguments, "meaning")
-        signature = await asyncio.to_thread(_signature, line, document, by, meaning)
+        document, meaning = known_document(arguments.get("document"), line), needed(arguments, "meaning")
+        if document["document"] == SUMMARY and meaning.casefold() == ENDED:
+            raise Declined("this ends the period: `observation end LINE FILE`")
+        signature = await signature_of(line, document, by, meaning)
         document = signed(document, signature)
-        await line.record({**event_of(document), **_by_whom(by)})
+        await line.record({**event_of(document), **by_whom(by)})
         return {"document": document}
 
     async def dispose(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         line = surroundings()
-        document, newest = _whole(arguments.get("document"), line), arguments.get("newest")
-        before = None if newest is None else _whole(newest, line)
+        document, newest = known_document(arguments.get("document"), line), arguments.get("newest")
+        before = None if newest is None else known_document(newest, line)
         try:
             given = _disposal(line, arguments, by)
             made = await _made(line, disposed(document, before, given), by)
         except NotDisposed as error:
             raise Declined(str(error)) from error
-        made = signed(made, await asyncio.to_thread(_signature, line, made, by, f"deviation {given.no}: {given.disposition}"))
-        await line.record({**event_of(made), "reason": by.reason, **_by_whom(by)})
+        made = signed(made, await signature_of(line, made, by, f"deviation {given.no}: {given.disposition}"))
+        await line.record({**event_of(made), "reason": by.reason, **by_whom(by)})
         return {"document": made}
 
     return {"document-record": record, "document-sign": sign_, "qualification-dispose": dispose}
@@ -93,14 +96,15 @@ def of_parts(parts: Parts) -> Surroundings:
     return Surroundings(*names, state, lambda: keyring.signer, keyring.publics, parts.audit.made_document)
 
 
-def _by_whom(by: Actor) -> dict[str, Any]:
+def by_whom(by: Actor) -> dict[str, Any]:
+    """Give the members of an event that say who gave a command, and where."""
     return {"who": by.who, "where": by.where}
 
 
 async def recorded(line: Surroundings, drafted: Mapping[str, Any], by: Actor) -> dict[str, Any]:
     """Make a document of a draft, and record it; on disk when it returns. Raises Declined."""
     document = await _made(line, drafted, by)
-    await line.record({**event_of(document), **_by_whom(by)})
+    await line.record({**event_of(document), **by_whom(by)})
     return document
 
 
@@ -115,7 +119,7 @@ async def _made(line: Surroundings, drafted: Mapping[str, Any], by: Actor) -> di
         raise Declined(f"the draft is not understood: {type(error).__name__} {error}") from error
 
 
-def _whole(told: Any, line: Surroundings) -> dict[str, Any]:
+def known_document(told: Any, line: Surroundings) -> dict[str, Any]:
     """Check that this is a document of this gateway, as it was made, and that who stands under it signed it. Raises Declined."""
     try:
         document = whole(told, "this")
@@ -138,8 +142,12 @@ def signature_problems(document: Mapping[str, Any], publics: Sequence[str]) -> l
     return told
 
 
-def _signature(line: Surroundings, document: Mapping[str, Any], by: Actor, meaning: str) -> dict[str, Any]:
+async def signature_of(line: Surroundings, document: Mapping[str, Any], by: Actor, meaning: str) -> dict[str, Any]:
     """Sign what was not signed by this person with this meaning before. Raises Declined."""
+    return await asyncio.to_thread(_signature, line, document, by, meaning)
+
+
+def _signature(line: Surroundings, document: Mapping[str, Any], by: Actor, meaning: str) -> dict[str, Any]:
     if any(one["user"] == by.user and one["meaning"] == meaning for one in document["signatures"]):
         raise Declined(f"{by.user} has signed it before: {meaning}")
     if wrong := signing_problem(document, str(by.user), meaning):

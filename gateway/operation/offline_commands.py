@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import config
 from buffer import keys, read_journal
 from buffer.restore.backup import position_of
 from buffer.times import now_ticks
 from config import Identity
+from config.sections import Observation
 from gateway.access import Access, Actor, Offline, Refused, UsersUnreadable, alone, myself
 from gateway.access.store import given_to_owner
 from gateway.changes import Register, Surroundings, known_act
 from gateway.changes.register import Check
+from gateway.evidence import fallbacks
 from gateway.evidence.keyring import PUBLIC, key_place
 from gateway.operation.archive_sums import archive_sums
 from gateway.operation.certificate_commands import certificate_commands
@@ -23,6 +26,9 @@ from gateway.operation.document_commands import Surroundings as Documents
 from gateway.operation.document_commands import document_commands
 from gateway.operation.document_state import stated_offline
 from gateway.operation.explaining import explaining
+from gateway.operation.fallback_commands import Surroundings as Fallbacks
+from gateway.operation.fallback_commands import fallback_commands
+from gateway.operation.observing import observation_commands
 from gateway.operation.user_commands import user_commands
 
 OFFLINE = (
@@ -31,6 +37,9 @@ OFFLINE = (
     "compare-explain",
     "document-record",
     "document-sign",
+    "fallback-begin",
+    "fallback-end",
+    "observation-end",
     "qualification-dispose",
     "restore",
     "sign-archive",
@@ -54,9 +63,11 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
         **user_commands(access),
         **certificate_commands(offline.record),
         **explaining(offline.record),
+        **fallback_commands(lambda: _of_fallbacks(line.data, offline)),
         "restore": _restore(offline),
         "sign-archive": _sign_archive(line, offline),
         **document_commands(lambda: _of_documents(line, offline)),
+        **observation_commands(lambda: _of_documents(line, offline), lambda: _observation(line)),
         **change_commands(Register(_surroundings(line, offline, check)), offline.record, lambda: _of_documents(line, offline)),
     }
 
@@ -109,6 +120,26 @@ def _of_documents(line: Identity, offline: Offline) -> Documents:
         signer=lambda: _signer(line.data, line.gateway),
         keys=publics,
         record=record,
+    )
+
+
+def _observation(line: Identity) -> Observation | None:
+    read, _ = config.read(line.folder)
+    return None if read is None else read.observation
+
+
+def _of_fallbacks(data: Path, offline: Offline) -> Fallbacks:
+    """Give what the commands of a fallback need while no gateway runs: what the journal holds, and what waits for the next start."""
+    told = fallbacks.fallbacks(data)
+    held = position_of(data) if (data / "journal.db").exists() else (0, 0)
+    return Fallbacks(
+        standing=lambda: fallbacks.standing(told),
+        through=lambda: max((one.end for one in told if one.end is not None), default=0),
+        now=now_ticks,
+        equipments=None,
+        held=lambda: None if held == (0, 0) else held,
+        record=offline.record,
+        verified=None,
     )
 
 

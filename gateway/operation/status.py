@@ -16,7 +16,7 @@ from gateway.context import Gap
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
 from gateway.intake.unmapped import described
-from gateway.operation import findings, periodic
+from gateway.operation import fallback, findings, observing, periodic
 from gateway.operation.ages import age_s
 from gateway.operation.parts import Parts
 from gateway.operation.values import trend, values
@@ -102,7 +102,9 @@ class Status:
             "equipment": {unit.name: parts.fold.context(unit.name) for unit in parts.line.equipment},
             "batches_ended": list(reversed(self._ended.values())),
             "findings": findings.described(parts.fold.findings.found, stamp.ticks, self._zone),
+            "fallback": fallback.described(parts.fold.state, self._zone),
             "periodic": periodic.described(parts.fold.state.periodic, parts.line.periodic, stamp.ticks),
+            "observation": observing.described(parts.fold.state.observation, parts.line.observation, stamp.ticks, self._zone.key),
             "findings_total": findings.counted(parts.tally.counts),
         }
 
@@ -220,6 +222,7 @@ def _hidden(gaps: Iterable[Gap], of: int) -> int:
 def problems(now: Mapping[str, Any]) -> list[str]:
     """List why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
     texts = findings.problems(now)
+    texts += fallback.problems(now)
     texts += [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
     texts += [_unobserved(s) for s in now["sources"] if s["state"] == "connected" and s["tags_hidden"]]
     texts += [f"source {s['name']}: not read: {s['unread']}" for s in now["sources"] if s["unread"]]

@@ -1,6 +1,6 @@
 """Puts the snapshot's facts on the journal, its evidence and its copies into words, the same on page and terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
@@ -160,7 +160,7 @@ def evidence(now: Mapping[str, Any]) -> list[StatusLine]:
     facts += [_witness(witness) for witness in proofs["witnesses"]]
     if not proofs["witnesses"]:
         facts.append(StatusLine("Witness", "none is configured"))
-    return [*facts, _patrol(now), _backup(now["backup"])]
+    return [*facts, _patrol(now), _backup(now["backup"]), *_observation(now.get("observation"))]
 
 
 def _newest(now: Mapping[str, Any]) -> StatusLine:
@@ -232,6 +232,28 @@ def _backup(backup: Mapping[str, Any] | None) -> StatusLine:
     if backup["overdue"]:
         return StatusLine("Backup", f"{age}, {rule}", "overdue:", "bad")
     return StatusLine("Backup", f"{age}, {rule}{'; the next is being made' if backup['making'] else ''}")
+
+
+def _observation(told: Mapping[str, Any] | None) -> list[StatusLine]:
+    """Describe an observation period after go-live; nothing where none is declared."""
+    if told is None:
+        return []
+    period = f"{told['from']} until {told['until']}"
+    if told["state"] == "to come":
+        return [StatusLine("Observation", f"begins on {told['from']}, and lasts until {told['until']}")]
+    bad = [(told["exceeded"], "exceeded a limit"), (told["not_complete"], "not complete"), (told["without_report"], "without a report")]
+    parts = [f"{_of(len(days), 'day', 'days')} {why}{_days(days)}" for days, why in bad if days]
+    text = f"{period}, day {told['day']} of {told['days']}, {told['reported']} reported{''.join(f'; {part}' for part in parts)}"
+    if told["ended"] is not None:
+        return [StatusLine("Observation", f"{text}; ended by {told['ended']['name']} on {told['ended']['local'][:10]}", "ended:", "good")]
+    if told["state"] == "over":
+        return [StatusLine("Observation", f"{text}; it goes on until QA signs its summary", "not ended:", "bad")]
+    return [StatusLine("Observation", text, *(("look at:", "warn") if parts else ()))]
+
+
+def _days(days: Sequence[str]) -> str:
+    """Name the newest of some days."""
+    return f" ({', '.join([*(['...'] if len(days) > 3 else []), *days[-3:]])})"
 
 
 def interfaces(now: Mapping[str, Any]) -> str:

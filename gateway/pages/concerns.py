@@ -11,7 +11,7 @@ from gateway.operation import wording
 from gateway.operation.finding_wording import every
 from gateway.operation.status import stood_still
 from gateway.pages.concern import HELP, WHOM, Concern, for_s, local, of_code, short
-from gateway.pages.concerns_kept import alarms, clock, journal, parts, proofs, uplinks
+from gateway.pages.concerns_kept import alarms, clock, journal, led_elsewhere, parts, proofs, uplinks
 
 STARTING_S = 30.0
 """A source that has not been tried for longer is not starting."""
@@ -22,7 +22,17 @@ MOST_NAMED = 3
 
 def concerns(now: Mapping[str, Any]) -> list[Concern]:
     """List what needs attention: red before amber, and in each what bears on the record first."""
-    found = [*journal(now), *sources(now), *batches(now), *uplinks(now), *proofs(now), *clock(now), *parts(now), *alarms(now)]
+    found = [
+        *journal(now),
+        *sources(now),
+        *batches(now),
+        *led_elsewhere(now),
+        *uplinks(now),
+        *proofs(now),
+        *clock(now),
+        *parts(now),
+        *alarms(now),
+    ]
     return sorted(found, key=lambda one: one.kind != "bad")
 
 

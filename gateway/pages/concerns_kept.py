@@ -123,6 +123,15 @@ def parts(now: Mapping[str, Any]) -> Iterator[Concern]:
         yield of_code("warn", code, f"A part of the gateway does not work: {name}", f"{SAFE}; sources are read", when=when, detail=why)
 
 
+def led_elsewhere(now: Mapping[str, Any]) -> Iterator[Concern]:
+    """Tell that records are led elsewhere: whoever looks here must know that this is not where they are led."""
+    told = now["fallback"]
+    if told is not None:
+        what = f"Fallback: records of {told['of']} are led by {told['led_by_text']}"
+        data = "Yes. What the sources tell is recorded and sent as ever"
+        yield of_code("warn", code_of("fallback-open"), what, data, when=f"since {short(told['local'], now)}", detail=told["reason"])
+
+
 def alarms(now: Mapping[str, Any]) -> Iterator[Concern]:
     """Tell of alarms that wait for a person and of which nothing else in the snapshot says anything, then of warnings that matter."""
     rows = findings.untold(now)

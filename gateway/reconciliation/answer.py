@@ -27,6 +27,10 @@ class Question(NamedTuple):
     last: int
     width: int
 
+    def plain(self) -> dict[str, int]:
+        """Write it as it stands in the question, and again in its answer."""
+        return {"epoch": self.epoch, "from": self.first, "to": self.last, "width": self.width}
+
     def spans(self) -> Iterator[tuple[int, int]]:
         """Yield the ranges for which a root is asked."""
         for start in range((self.first - 1) // self.width * self.width + 1, self.last + 1, self.width):
@@ -75,9 +79,9 @@ class Stream(NamedTuple):
 def parse_spans(payload: bytes, gateway: str, question: Question) -> Answer:
     """Read the answer to a question. Raises NotAnswered: a login page, another question's answer, a number that is none."""
     told = _object(payload, gateway)
-    stated = {name: told.get(name) for name in ("epoch", "from", "to", "width")}
+    stated = {name: told.get(name) for name in question.plain()}
     if list(stated.values()) != list(question):
-        raise NotAnswered(f"it answers another question: {stated}, asked was {question._asdict()}")
+        raise NotAnswered(f"it answers another question: {stated}, asked was {question.plain()}")
     asked, spans = list(question.spans()), told.get("spans")
     if not isinstance(spans, list) or len(spans) != len(asked):
         raise NotAnswered(f"spans is no list of {len(asked)} counts and roots")
@@ -108,6 +112,8 @@ def _object(payload: bytes, gateway: str) -> dict[str, Any]:
         raise NotAnswered("what it answers is no JSON object")
     if told.get("gateway") != gateway:
         raise NotAnswered(f"it answers for gateway {str(told.get('gateway'))[:80]}, not for {gateway}")
+    if "error" in told:
+        raise NotAnswered(f"it answers: {str(told['error'])[:MOST_WHY_CHARS]}")
     return told
 
 

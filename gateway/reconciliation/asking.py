@@ -1,8 +1,8 @@
-"""Asks a receiver what it holds: by HTTPS, as docs/uplink.md says, or by reading an EBR's store on this machine."""
+"""Asks a receiver what it holds: by HTTPS or MQTT, as docs/uplink.md says, or by reading an EBR's store on this machine."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlencode
@@ -30,7 +30,9 @@ _UNKNOWN = (404, 405, 501)
 
 
 class Ask(Protocol):
-    """Somebody who can be asked what a receiver holds."""
+    """Somebody who can be asked what a receiver holds. unasked: messages that came on its way and were no answer to a question."""
+
+    unasked: int
 
     async def streams(self) -> Sequence[Stream]:
         """Return the epochs of which it holds entries. Raises NotAnswered."""
@@ -42,6 +44,8 @@ class Ask(Protocol):
 class OverHttps:
     """Asks the receiver of an uplink by HTTPS, with the uplink's certificates and account, and its bounds on time and bytes."""
 
+    unasked = 0
+
     def __init__(self, way: Https, gateway: str) -> None:
         self._way, self._gateway = way, gateway
 
@@ -51,8 +55,7 @@ class OverHttps:
 
     async def spans(self, question: Question) -> Answer:
         """Ask for a range. Raises NotAnswered."""
-        epoch, first, last, width = question
-        return parse_spans(await self._get({"epoch": epoch, "from": first, "to": last, "width": width}), self._gateway, question)
+        return parse_spans(await self._get(question.plain()), self._gateway, question)
 
     async def _get(self, query: Mapping[str, int]) -> bytes:
         url = f"{self._way.base}/reconcile{'?' if query else ''}{urlencode(query)}"
@@ -81,8 +84,31 @@ async def over_https(uplink: Uplink, gateway: str, folder: Path) -> AsyncIterato
         await way.close()
 
 
+@asynccontextmanager
+async def over_mqtt(uplink: Uplink, gateway: str, folder: Path) -> AsyncIterator[Ask]:
+    """Ask over a connection of its own, beside that of the entries. folder: the line's. Raises NotAnswered where there is none."""
+    from gateway.reconciliation.over_mqtt import OverMqtt  # here: a line pays for no library that it does not use
+
+    try:
+        way = OverMqtt(uplink, gateway, folder)
+    except ValueError as error:
+        raise NotAnswered(str(error)) from error
+    await way.open()
+    try:
+        yield way
+    finally:
+        await way.close()
+
+
+def of_uplink(uplink: Uplink, gateway: str, folder: Path) -> AbstractAsyncContextManager[Ask]:
+    """Ask the receiver of an uplink, in the way by which it gets its entries. Entering raises NotAnswered."""
+    return over_mqtt(uplink, gateway, folder) if uplink.kind == "mqtt" else over_https(uplink, gateway, folder)
+
+
 class OfStore:
     """Reads an EBR's store: `entries(gateway, epoch, seq, digest, payload)`, and `rejected` and `missing` where they are there."""
+
+    unasked = 0
 
     def __init__(self, store: EbrStore) -> None:
         self._store = store

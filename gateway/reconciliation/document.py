@@ -40,6 +40,7 @@ class Result(NamedTuple):
     """What was found. why: the first reason for which something was not answered. records: rows of a batch's records.
 
     has_ended: the journal holds the batch's end, which lists what belongs to it; True where no batch was asked for.
+    unasked: messages that came beside the answers, and were ignored: twice the same, too late, of somebody else.
     """
 
     streams: Sequence[Compared]
@@ -47,6 +48,7 @@ class Result(NamedTuple):
     records: Sequence[Mapping[str, Any]] = ()
     not_here: Sequence[str] = ()
     has_ended: bool = True
+    unasked: int = 0
 
 
 def outcome(found: Result) -> str:
@@ -111,6 +113,7 @@ def drafted(asked: Asked, found: Result) -> dict[str, Any]:
         **asked._asdict(),
         "confirmed": {"epoch": asked.confirmed[0], "through": asked.confirmed[1]},
         "not_answered": found.why,
+        **({"unasked": found.unasked} if found.unasked else {}),
         "streams": [one.plain() for one in found.streams],
         **({"records": list(found.records), "not_here": list(found.not_here)} if asked.batch is not None else {}),
         **({"has_ended": found.has_ended} if asked.batch is not None else {}),
@@ -131,6 +134,8 @@ def _blocks(asked: Asked, found: Result, facts: Mapping[str, Any]) -> Iterator[B
     )
     if found.why is not None:
         yield Text(f"Not all was answered: {found.why}. What was not answered is not compared, and not equal.", marked=True)
+    if found.unasked:
+        yield Text(unasked(found.unasked), marked=True)
     yield from _streams(found.streams)
     yield from _differences(found.streams)
     yield from _refused(found.streams)
@@ -140,6 +145,14 @@ def _blocks(asked: Asked, found: Result, facts: Mapping[str, Any]) -> Iterator[B
         "A root is that of RFC 6962 over the entries' bytes, in the order of their numbers; over several segments of 4,096 entries that "
         "over the roots of these, which is the same where the range begins with a segment. What was pruned here is compared by the root "
         "of its segment, which stays: it shows that something differs, and not which entry."
+    )
+
+
+def unasked(count: int) -> str:
+    """Say that messages came which answer no question that was open: they count for nothing, and somebody should know of them."""
+    return (
+        f"{count} messages came that nobody had asked for, and were ignored: a second or a late answer, or somebody else publishes there "
+        "(the broker's access list)."
     )
 
 

@@ -66,9 +66,9 @@ async def reconciled(
     if scope.batch is None and scope.day is None:
         found += [one async for one in _more(comparison, streams, pieces, held_only=scope.held_only)]
     if batch is None:
-        return Result(found, comparison.gave_up)
+        return Result(found, comparison.gave_up, unasked=ask.unasked)
     receipts = await asyncio.to_thread(_receipts, data, asked.uplink, [place for one in batch.records for place in one.entries])
-    return Result(found, comparison.gave_up, record_rows(batch, found, receipts), batch.not_here, batch.has_ended)
+    return Result(found, comparison.gave_up, record_rows(batch, found, receipts), batch.not_here, batch.has_ended, ask.unasked)
 
 
 async def _more(comparison: Comparison, streams: Sequence[Stream], pieces: Pieces, *, held_only: bool) -> AsyncIterator[Compared]:

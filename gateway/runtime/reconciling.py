@@ -19,7 +19,7 @@ from gateway.evidence.reconciled import Known, Position
 from gateway.operation.document_commands import of_parts, recorded
 from gateway.operation.parts import Parts
 from gateway.reconciliation.answer import NotAnswered
-from gateway.reconciliation.asking import over_https
+from gateway.reconciliation.asking import of_uplink
 from gateway.reconciliation.document import Asked, Result, drafted, outcome
 from gateway.reconciliation.reconcile import Scope, equal_segments, reconciled
 
@@ -105,7 +105,7 @@ class Reconciling:
         line = self._parts.line
         asked = Asked(line.gateway, self._uplink.name, self._uplink.endpoint, str(scope), scope.batch, confirmed, scope.of)
         try:
-            async with over_https(self._uplink, line.gateway, line.folder) as ask:
+            async with of_uplink(self._uplink, line.gateway, line.folder) as ask:
                 found = await reconciled(line.data, line.line.timezone, asked, scope, ask, waiting)
         except NotAnswered as error:
             self._why = str(error)

@@ -26,6 +26,7 @@ from gateway.runtime.broken import Broken
 from gateway.runtime.choosing import Chosen
 from gateway.runtime.folder_watch import FolderWatch
 from gateway.runtime.isolate import Crashed, contained, telling
+from gateway.runtime.observation_watch import ObservationWatch, observing
 from gateway.runtime.periodic_watch import PeriodicWatch
 from gateway.runtime.reconciling import Reconciling
 from gateway.runtime.retention import Retention
@@ -128,6 +129,8 @@ def _watches(parts: Parts, event: Event) -> dict[str, Part]:
     if (transition := parts.line.transition) is not None:  # how long a legacy MES runs beside this line
         beside = TransitionWatch(transition, ZoneInfo(parts.line.line.timezone), lambda: parts.fold.findings.found, event)
         table["transition"] = partial(beside.run, parts.clock.stamp)
+    if (observation := parts.line.observation) is not None:  # each day after go-live is held against its limits, until QA ends that
+        table["observation"] = partial(ObservationWatch(observing(parts, observation, event)).run, parts.clock.stamp)
     return table
 
 

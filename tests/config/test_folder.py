@@ -121,7 +121,7 @@ REFUSED = [
     ("parameters.csv", "total,step,all,,kg", "total,event,all,,kg", "charge_weight", "write in `event` which one"),
     ("line.toml", 'kind = "mqtt"', 'kind = "amqp"', "amqp", "'mqtt' or 'https' is meant"),
     ("line.toml", "required = true", "required = true\nreceipts = false", "receipts", "can not be required"),
-    ("line.toml", "required = true", "required = true\nreconcile = true", "reconcile = true", "only a receiver of entries by https"),
+    ("line.toml", 'profile = "entries"', 'profile = "records"\nreconcile = true', "reconcile = true", "only a receiver of entries"),
     ("line.toml", "required = true", "required = false\nreconcile = true", "reconcile = true", "it needs required and receipts"),
     ("line.toml", 'version = "5"', 'version = "5"\ntopic = "ebr/+/x"', "topic", "topic"),
     ("line.toml", 'state = "granulator.state"', 'state = "granulator.stat"', "granulator.stat", "did you mean `granulator.state`?"),

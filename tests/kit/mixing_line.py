@@ -41,9 +41,14 @@ def mixing_line(folder: Path, more: str) -> Path:
 
 def mixed(folder: Path) -> None:
     """A batch as the instrument writes it: one file for each line, the next when this one is on disk."""
-    for number, row in enumerate(ROWS):
-        before = ask(folder / "data")["sources"][0]["readings"]
-        part = folder / "drop" / f".{number}.part"
-        part.write_text(f"sample_id,batch,step,temp\nS{number},{row}\n")
-        part.rename(folder / "drop" / f"{number}.csv")
-        until(lambda before=before: ask(folder / "data")["sources"][0]["readings"] > before)
+    for number in range(len(ROWS)):
+        mixed_row(folder, number)
+
+
+def mixed_row(folder: Path, number: int, row: str | None = None) -> None:
+    """One line of the instrument, as a file of its own; it is on disk when this returns. row: in place of the batch's."""
+    before = ask(folder / "data")["sources"][0]["readings"]
+    part = folder / "drop" / f".{number}.part"
+    part.write_text(f"sample_id,batch,step,temp\nS{number},{ROWS[number] if row is None else row}\n")
+    part.rename(folder / "drop" / f"{number}.csv")
+    until(lambda: ask(folder / "data")["sources"][0]["readings"] > before)

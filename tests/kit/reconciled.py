@@ -26,6 +26,8 @@ COUNT = 8_500
 class AsEbr:
     """Asks the reference EBR's own code, through the bytes of its answers, without a port between."""
 
+    unasked = 0
+
     def __init__(self, store: Path) -> None:
         self._path = store / "ebr.db"
 

@@ -49,6 +49,7 @@ def snapshot() -> dict[str, Any]:
         "broken": {},
         "equipment": {},
         "batches_ended": [],
+        "fallback": None,
         "findings": {"known_since": None, "unkept": 0, "unacknowledged": 0, "standing": [], "cleared": [], "recent": []},
         "journal": {**space, **fine, **seqs, "kept": kept, "opened": opened},
         "evidence": {

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from gateway.entries.held import Calendar, Span
 from gateway.entries.ticks import from_rfc3339
-from gateway.validation.review.held import Calendar, Span
 
 MOST_GAPS = 100_000
 """Of which the times are kept; of more the times are not added up, and that is said."""

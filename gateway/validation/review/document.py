@@ -10,11 +10,11 @@ from buffer.pages.blocks import Block, Heading
 from gateway.alarms.periodic import Kept
 from gateway.changes import software
 from gateway.documents import draft
+from gateway.entries.held import Span
 from gateway.entries.ticks import rfc3339
 from gateway.validation.review import of_control, of_record
 from gateway.validation.review.coverage import Month
 from gateway.validation.review.gathering import Gathered, gathered
-from gateway.validation.review.held import Span
 from gateway.validation.review.requalification import Now, needed
 from gateway.validation.review.surroundings import capacity, certificates, remembered
 from gateway.validation.review.topic import IN_ORDER, LOOK, Topic, day, of_held

@@ -18,10 +18,10 @@ from buffer.times import from_rfc3339
 from gateway.alarms import Found, Gathering
 from gateway.alarms.history import TYPES as OF_ALARMS
 from gateway.alarms.periodic import Kept, take
+from gateway.entries.held import Calendar, Held, Span
 from gateway.evidence.trail_rows import TYPES as OF_TRAIL
 from gateway.evidence.trail_rows import row_of
 from gateway.validation.review.coverage import Gaps
-from gateway.validation.review.held import Calendar, Held, Span
 
 MOST_ROWS = 200
 """Rows of one kind that are written down; the audit trail has the others (`audit list`)."""

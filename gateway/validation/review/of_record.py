@@ -7,11 +7,11 @@ from typing import Any
 from buffer.pages.blocks import Block, Heading, NamedValues, Text
 from gateway.alarms.periodic import WATCHED, Kept, overdue
 from gateway.documents import local_time
+from gateway.entries.held import Span
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.validation.iq_machine import LEAST_DAYS
 from gateway.validation.review.coverage import Month, hours
 from gateway.validation.review.gathering import MOST_ROWS, Gathered
-from gateway.validation.review.held import Span
 from gateway.validation.review.surroundings import Capacity, Certificate
 from gateway.validation.review.topic import IN_ORDER, LOOK, NOT_CHECKED, Topic, acts_of, day, more, percent, table, utc
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from config import Line, Uplink
 from gateway.uplink import topics
 from gateway.uplink.bounded_client import MAX_PACKET_BYTES
+from gateway.uplink.https import ATTEMPT_S
 from gateway.uplink.mqtt import KEEPALIVE_S, SESSION_S
 from gateway.uplink.records import TYPES
 from gateway.validation.specification.openapi import FORM_VERSION
@@ -21,7 +22,13 @@ MESSAGES = {
     "receipt": ("uplink-receipt", "Through which entry the receiver holds everything, proved by its digest"),
     "outcome": ("uplink-outcome", "What became of one record"),
     "online": ("uplink-online", "Whether the gateway is connected, and what it holds"),
+    "question": ("uplink-held-question", "What the receiver holds now: which epochs, or counts and Merkle roots of a range"),
+    "held-streams": ("uplink-held-streams", "The epochs of which entries are held"),
+    "held-spans": ("uplink-held-spans", "How many entries of a range are held, and under which roots"),
+    "held-not-told": ("uplink-held-not-told", "Why that can not be said: nothing is compared by it"),
 }
+REPLIES = {"questions": "answers"}
+"""On which channel what is sent on another one is answered."""
 Channel = tuple[str, tuple[str, ...], int, bool, str]
 """What the gateway does on it, which messages, QoS, whether retained, and what is to be known."""
 ENTRIES: dict[str, Channel] = {
@@ -29,6 +36,8 @@ ENTRIES: dict[str, Channel] = {
     "receipts": ("receive", ("receipt",), 1, False, "after each entry, gathered for 100 ms at most; never retained"),
     "online": ("send", ("online",), 1, True, "retained; with a will that says `online` false"),
     "live": ("send", ("readings", "event"), 0, False, "copies while receipts are behind: store nothing from them"),
+    "questions": ("send", ("question",), 1, False, "one at a time; expires when nobody waits for its answer any more (MQTT 5)"),
+    "answers": ("receive", ("held-streams", "held-spans", "held-not-told"), 1, False, f"within {ATTEMPT_S:.0f} s, once; never retained"),
 }
 RECORDS: dict[str, Channel] = {
     "records": ("send", ("event",), 1, False, "one record a message; the next one after the outcome of this"),
@@ -96,13 +105,18 @@ def _channel(topic: str, name: str, messages: tuple[str, ...]) -> Json:
             "equipment": {"description": "the equipment's name, `line` where there is none; percent-encoded"},
             "type": {"enum": sorted(TYPES)},
         }
+    if name == "answers":
+        made["address"] += "/{asker}"
+        made["parameters"] = {"asker": {"description": "of the connection that asks: another one each time"}}
     return made
 
 
 def _operation(name: str, action: str, messages: tuple[str, ...], qos: int, retained: bool, about: str) -> Json:  # noqa: FBT001 - a row
+    reply: Json = {"address": {"location": "$message.payload#/answer_to"}, "channel": {"$ref": f"#/channels/{REPLIES.get(name)}"}}
     return {
         "action": action,
         "channel": {"$ref": f"#/channels/{name}"},
+        **({"reply": reply} if name in REPLIES else {}),
         "summary": about,
         "messages": [{"$ref": f"#/channels/{name}/messages/{one}"} for one in messages],
         "bindings": {"mqtt": {"qos": qos, "retain": retained, "bindingVersion": BINDING}},
@@ -111,7 +125,8 @@ def _operation(name: str, action: str, messages: tuple[str, ...], qos: int, reta
 
 def _message(name: str) -> Json:
     schema, about = MESSAGES[name]
-    return {"name": name, "summary": about, "contentType": "application/json", "payload": {"$ref": f"{REF}{schema}"}}
+    correlated = {"correlationId": {"location": "$message.payload#/id"}} if schema.startswith("uplink-held-") else {}
+    return {"name": name, "summary": about, "contentType": "application/json", **correlated, "payload": {"$ref": f"{REF}{schema}"}}
 
 
 def _draft_7(schema: Any) -> Any:

@@ -124,6 +124,7 @@ _MQTT = (
     f"Maximum Packet Size: the broker has to take {MIN_PACKET_BYTES:,} bytes; the gateway takes {MAX_PACKET_BYTES:,} and says so",
     "client id `ebr-gateway_SITE_LINE_UPLINK` unless configured",
     "publishes on `entries`, `online` (retained, with a will) and `live`, or on `online` and `records/#`; subscribes to `receipts`",
+    "asks on `questions` and waits on `answers/+`, on a connection of its own: client id with `_reconcile_` and 16 digits, no session",
 )
 _HTTPS = (
     "HTTP/1.1; redirects are never followed, no cookies, no proxy of the environment; answers are asked for unpacked",
@@ -142,11 +143,16 @@ _RECORDS = (
 )
 
 
-_HELD = (
-    "asked what it holds, by count and Merkle root: GET /gateways/{site}/{line}/reconcile, on demand, and with `reconcile = true` "
-    f"each day and within an hour after a batch's end; an answer has at most {MOST_SPANS} roots and {MAX_RECEIPT_BYTES:,} bytes, and comes "
-    f"within {ATTEMPT_S:.0f} s; with `reconcile = true` nothing is pruned before it was found equal"
-)
+def _held(where: str) -> str:
+    return (
+        f"asked what it holds, by count and Merkle root: {where}, on demand, and with `reconcile = true` each day and within an hour "
+        f"after a batch's end; an answer has at most {MOST_SPANS} roots and {MAX_RECEIPT_BYTES:,} bytes, and comes within "
+        f"{ATTEMPT_S:.0f} s; with `reconcile = true` nothing is pruned before it was found equal"
+    )
+
+
+_HELD = _held("GET /gateways/{site}/{line}/reconcile")
+_HELD_BY_MQTT = _held("a question on `questions`, its answer on the topic that it names")
 
 
 def _uplink(protocol: str, *profile: str) -> Kind:
@@ -187,7 +193,7 @@ KINDS: Mapping[str, Kind] = {
         "files in a folder: CSV, fixed columns, JSON, JSON Lines, XML (B2MML)",
         "a file is read when it is whole; none is renamed, moved or removed",
     ),
-    "uplink-mqtt-entries": _uplink("MQTT", *_MQTT, *_ENTRIES),
+    "uplink-mqtt-entries": _uplink("MQTT", *_MQTT, *_ENTRIES, _HELD_BY_MQTT),
     "uplink-mqtt-records": _uplink("MQTT", *_MQTT, *_RECORDS),
     "uplink-https-entries": _uplink("HTTPS", *_HTTPS, *_ENTRIES, _HELD),
     "uplink-https-records": _uplink("HTTPS", *_HTTPS, *_RECORDS),

@@ -16,7 +16,10 @@ from gateway.validation.specification.schemas import contract_digest, text_of
 
 FILE = "gateway/interfaces/release.json"
 SCHEMAS: Mapping[str, tuple[str, ...]] = {
-    "uplink-mqtt-entries": ("entry-readings", "entry-event", "uplink-receipt", "uplink-online"),
+    "uplink-mqtt-entries": (
+        *("entry-readings", "entry-event", "uplink-receipt", "uplink-online"),
+        *("uplink-held-question", "uplink-held-streams", "uplink-held-spans", "uplink-held-not-told"),
+    ),
     "uplink-mqtt-records": ("entry-event", "uplink-outcome", "uplink-online"),
     "uplink-https-entries": ("entry-readings", "entry-event", "uplink-receipt", "uplink-held-streams", "uplink-held-spans"),
     "uplink-https-records": ("entry-event", "uplink-outcome"),

@@ -22,7 +22,9 @@ class InjectedFaults:
     receipt. largest_page_bytes: answers 413 above. poison_422: a page with a refused entry is answered 422 whole, until that entry comes
     alone. refuse_types: types of single records that are not taken. unknown_orders: orders that the EBR does not know yet.
     accepts: schemas with their versions that are taken, as `ebr-gateway/event/1`; None: all that it reads.
-    miscounts: added to each count of an answer to what is held; reconcile_body: answered instead; reconcile_dribbles: without end.
+    miscounts: added to each count of an answer to what is held; reconcile_body: answered instead; reconcile_dribbles: without end, and
+    by MQTT, where an answer is one message, not at all. By MQTT, too: reconcile_times: how often each is published; reconcile_after_s: so
+    late; reconcile_unasked: so many to nobody's question come before each.
     """
 
     refuse: dict[int, Refusal] = field(default_factory=dict)
@@ -48,6 +50,9 @@ class InjectedFaults:
     miscounts: int = 0
     reconcile_body: bytes | None = None
     reconcile_dribbles: bool = False
+    reconcile_times: int = 1
+    reconcile_after_s: float = 0.0
+    reconcile_unasked: int = 0
     seed: int = 1
 
     def __post_init__(self) -> None:

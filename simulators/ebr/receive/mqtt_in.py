@@ -17,6 +17,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from simulators.ebr.base import read_runs
 from simulators.ebr.entry import Stream, Unreadable, read, record_id
+from simulators.ebr.receive.questions import Question, Questions
 from simulators.ebr.receive.receiver import Receiver
 from simulators.ebr.store import Taken
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 GATHER_S = 0.05
 MAX_WAITING = 20_000
 """Messages in memory; more are dropped, and come again because they got no receipt."""
-_KINDS = (("entries", 1), ("live", 0), ("online", 1), ("records/+/+", 1))
+_KINDS = (("entries", 1), ("live", 0), ("online", 1), ("records/+/+", 1), ("questions", 1))
 
 
 class MqttIn:
@@ -41,6 +42,7 @@ class MqttIn:
         self._waiting: deque[tuple[str, bytes, bool]] = deque()
         self._came, self._ready = asyncio.Event(), asyncio.Event()
         self._answer_to: dict[Stream, str] = {}
+        self._questions = Questions(receiver, lambda topic, payload, beside: self._client.publish(topic, payload, qos=1, properties=beside))
         self._client = paho.Client(CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5)
         self._client.on_connect, self._client.on_message = self._connected, self._message
         self._client.reconnect_delay_set(1, 1)
@@ -57,14 +59,19 @@ class MqttIn:
         self._client.connect_async(self._host, self._port, keepalive=20, clean_start=self._clean, properties=self._session)
         self._client.loop_start()
         try:
-            while True:
-                await self._came.wait()
-                await asyncio.sleep(GATHER_S)
-                self._came.clear()
-                await self._page()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._questions.run())
+                tasks.create_task(self._receive())
         finally:
             self._client.disconnect()
             await asyncio.to_thread(self._client.loop_stop)
+
+    async def _receive(self) -> None:
+        while True:
+            await self._came.wait()
+            await asyncio.sleep(GATHER_S)
+            self._came.clear()
+            await self._page()
 
     async def ready(self) -> None:
         """Return when subscribed for the first time."""
@@ -134,7 +141,14 @@ class MqttIn:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._ready.set)
 
-    def _message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
+    def _message(self, _client: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
+        prefix, _, kind = message.topic.rpartition("/")
+        if kind == "questions":
+            assert self._loop is not None
+            question = Question(prefix, bytes(message.payload), getattr(message.properties, "CorrelationData", None))
+            if not message.retain:
+                self._loop.call_soon_threadsafe(self._questions.put, question)
+            return
         if len(self._waiting) >= MAX_WAITING:
             return
         self._waiting.append((message.topic, bytes(message.payload), message.retain))

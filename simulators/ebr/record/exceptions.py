@@ -12,6 +12,7 @@ from simulators.ebr.record.statement import FINE, clock_effect, missing_item, sh
 _ORDER = {"alarm": 0, "warning": 1, "info": 2}
 _TWICE = ("step-missing", "step-not-observed", "lot-orphan", "hold-time-exceeded", "hold-time-unknown", "hold-time-unseen")
 """Findings that say again what the record itself says."""
+LED_BY = {"legacy": "the legacy system", "manual": "manual recording"}
 _RESULTS = ("result", "result-replaced", "result-withdrawn")
 """Reasons of revisions that only bring what the laboratory says; a result that replaces another is said by itself."""
 
@@ -82,6 +83,7 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             )
     for end in record["ends"]:
         yield from _end(end)
+    yield from _led_elsewhere(record["ends"])
     for seal in record["seal"]:
         for text in seal["differences"]:
             yield _exception("seal", "alarm", None, seal["gateway"], f"The list of records in the batch's end does not hold: {text}.")
@@ -89,6 +91,15 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield _exception(
                 "seal", "alarm", None, seal["gateway"], "The Merkle root in the batch's end does not follow from its list of records."
             )
+
+
+def _led_elsewhere(ends: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Tell that this record was not the one that was led for a time: which one it was has to be put beside it."""
+    for told in (told for end in ends for told in end.get("led_elsewhere") or []):
+        until = f"until {told['until']} ({told.get('until_basis')})" if told.get("until") else "and it lasted when this record was made"
+        led = f"Records of {', '.join(told['equipments'])} were led by {LED_BY.get(told['led_by'], told['led_by'])}"
+        text = f"{led} from {told['from']} ({told.get('from_basis')}) {until}, begun by {told['by']}: {told['reason']}."
+        yield _exception("led-elsewhere", "warning", told["from"], ", ".join(told["equipments"]), text, f"fallback {told['fallback']}")
 
 
 def _is_told(bookings: Iterable[Mapping[str, Any]], item: Mapping[str, Any]) -> bool:

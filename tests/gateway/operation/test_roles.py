@@ -43,7 +43,7 @@ LEAVES = {
         "simulate",
         "ebr",
     ),
-    *("demo", "docs", "qualify impact", "trace", "stamps", "reconcile"),
+    *("demo", "docs", "qualify impact", "trace", "stamps", "reconcile", "fallback list"),
     *("browse", "import", "probe", "config diff", "config dictionary", "config inventory", "keys show", "certs show"),
     *("config history", "config show", "config impact"),
     *("document verify", "document print", "rtm export", "rtm check", "rtm document", "spec"),
@@ -68,7 +68,8 @@ BY_ANOTHER = {
         ("qualify iq", "qualify oq", "qualify pq", "loopcheck", "restore-test", "review", "verification run"), "document-record"
     ),
     "qualify sign": "document-sign",
-    **dict.fromkeys(("compare batch", "compare trend"), "document-record"),
+    "fallback export": "document-record",
+    **dict.fromkeys(("compare batch", "compare trend", "observation report", "observation summary"), "document-record"),
 }
 """Commands that are given as one of the table: what they record or sign is a document."""
 

@@ -1,10 +1,12 @@
 """A running line compares with its receiver by itself: each day, after each batch; what differs, what is overdue, and when it is over."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from kit.brokers import broker_at
 from kit.commands import called
 from kit.drop_line import events
 from kit.mixing_line import BATCH, mixed, mixing_line
@@ -15,6 +17,8 @@ from gateway.evidence.reconciled import Reconciled
 from gateway.runtime import reconciling
 
 UPLINK = '\n[[uplink]]\nname = "ebr"\nkind = "https"\nendpoint = "http://127.0.0.1:{}"\nreconcile = true\n'
+BY_MQTT = '\n[[uplink]]\nname = "ebr"\nkind = "mqtt"\nendpoint = "mqtt://127.0.0.1:{}"\nreconcile = true\n'
+EBR = {UPLINK: "--http", BY_MQTT: "--mqtt"}
 
 
 def quick() -> None:
@@ -38,17 +42,29 @@ def found(line: Path, code: str) -> list[str]:
     return [event["severity"] for event in events(line, "finding") if event["code"] == code]
 
 
+@contextmanager
+def receiver(way: str, port: int, folder: Path) -> Iterator[Path]:
+    """The EBR that an uplink names, behind a broker where there is one; its store."""
+    where = str(port) if way == UPLINK else f"mqtt://127.0.0.1:{port}"
+    broker = broker_at(port) if way == BY_MQTT else nullcontext()
+    with broker, process("ebr", "--store", folder / "store", EBR[way], where, log=folder / "ebr.log"):
+        yield folder / "store"
+
+
 @pytest.mark.urs("URS-UPL-05", "URS-BUF-06")
-def test_a_running_line_compares_each_day_and_each_batch_and_says_what_differs_until_it_is_mended(tmp_path: Path) -> None:
-    port, store = free_port(), tmp_path / "store"
-    line = mixing_line(tmp_path / "line", UPLINK.format(port))
-    with process("ebr", "--store", store, "--http", str(port), log=tmp_path / "ebr.log"):
+@pytest.mark.parametrize("way", [UPLINK, BY_MQTT], ids=["https", "mqtt"])
+def test_a_running_line_compares_each_day_and_each_batch_and_says_what_differs_until_it_is_mended(way: str, tmp_path: Path) -> None:
+    port = free_port()
+    line = mixing_line(tmp_path / "line", way.format(port))
+    with receiver(way, port, tmp_path) as store:
         with running(line, before=quick):
             mixed(line)
             documents = until(lambda: [one for one in events(line, "document") if one["batch"] == BATCH], every_s=0.5)
             assert (documents[0]["document"], documents[0]["result"]) == ("reconciliation-of-batch", "passed")
             until(lambda: any(one["batch"] is None and one["result"] == "passed" for one in events(line, "document")), every_s=0.5)
             assert found(line, "reconcile-differs") == []
+            asked = called("reconcile", line)
+            assert (asked.returncode, asked.stdout.endswith("equal\n")) == (0, True), "a person asks beside it, in the same way"
             with closing(sqlite3.connect(store / "ebr.db")) as db:
                 kept = db.execute("SELECT * FROM entries WHERE seq = 3").fetchone()
             damage(store, "DELETE FROM entries WHERE seq = 3")

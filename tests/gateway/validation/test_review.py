@@ -16,9 +16,9 @@ from kit.processes import running, until
 from buffer import Body
 from buffer.times import TICKS_PER_S, rfc3339
 from gateway.alarms.periodic import Kept
+from gateway.entries.held import Calendar, Held, Span
 from gateway.validation.review.coverage import Gaps
 from gateway.validation.review.gathering import MOST_ROWS, Gathered, gathered
-from gateway.validation.review.held import Calendar, Held, Span
 from gateway.validation.review.of_record import reconciliation
 from gateway.validation.review.requalification import Now, needed
 

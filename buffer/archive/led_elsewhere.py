@@ -1,0 +1,29 @@
+"""Lay out when the records of a batch were led by the legacy system or by hand, as its end states it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from buffer.archive.texts import local_text, value_text
+from buffer.pages.blocks import Block, Heading, Table, Text
+
+LED_BY = {"legacy": "the legacy system", "manual": "manual recording"}
+
+
+def led_elsewhere(listed: Sequence[Mapping[str, Any]], zone: str | None) -> Iterator[Block]:
+    """Yield a table of the intervals; nothing where there is none. zone: of the times."""
+    if not listed:
+        return
+    yield Heading(1, "Led elsewhere")
+    yield Text(
+        "In these intervals another record than this one was led. What the sources told was recorded here all the same.", marked=True
+    )
+    titles = ("Equipment", "Led by", "From", "Until", "Begun by", "Why", "Ended by")
+    yield Table(titles, (1.6, 1.6, 2.6, 2.6, 2, 3, 2), [_row(told, zone) for told in listed], frozenset(range(len(listed))))
+
+
+def _row(told: Mapping[str, Any], zone: str | None) -> list[str]:
+    until = f"{local_text(told['until'], zone)} ({value_text(told.get('until_basis'))})" if told.get("until") else "it lasted"
+    led_by = LED_BY.get(str(told.get("led_by")), value_text(told.get("led_by")))
+    begun = f"{local_text(told.get('from'), zone)} ({value_text(told.get('from_basis'))})"
+    names = ("by", "reason", "ended_by")
+    return [", ".join(told.get("equipments") or []), led_by, begun, until, *(value_text(told.get(name)) for name in names)]

@@ -1,0 +1,72 @@
+"""What the journal told of an observation period after go-live: the days that were reported, and whether QA has ended it. Pure.
+
+A day's report counts if the gateway itself made it, and the first one does: who makes it anew gets the same figures, and takes none back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Literal
+
+from config.sections import Observation
+
+KIND, SUMMARY = "observation-day", "observation-summary"
+ENDED = "observation ended"
+"""The meaning of the signature that ends a period; nothing else does."""
+MOST_DAYS = 1_000
+BY_GATEWAY = "system:"
+State = Literal["to come", "runs", "over", "ended"]
+
+
+@dataclass(slots=True)
+class Observed:
+    """days: day -> its report: id, sha256, result, limits_sha256, made, through (epoch, entry). ended: `FROM/UNTIL` -> who ended it."""
+
+    days: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def period_name(told: Observation) -> str:
+    """Name a period: another date is another period, which wants an end of its own."""
+    return f"{told.begin}/{told.until}"
+
+
+def take(kept: Observed, event: Mapping[str, Any]) -> None:
+    """Take an event `document`. One that is not whole tells nothing: it may come from a file."""
+    about = event.get("observation")
+    if not isinstance(about, Mapping):
+        return
+    made, by = event.get("made_at"), event.get("made_by")
+    is_own = isinstance(by, Mapping) and str(by.get("user")).startswith(BY_GATEWAY)
+    if event.get("document") == KIND and is_own and isinstance(made, Mapping) and len(kept.days) < MOST_DAYS:
+        kept.days.setdefault(str(about.get("day")), _report(event, about, made))
+    if event.get("document") == SUMMARY:
+        for one in event.get("signatures") or ():
+            if isinstance(one, Mapping) and (one.get("role"), one.get("meaning")) == ("qa", ENDED):
+                who = {name: one.get(name) for name in ("user", "name", "time", "local")}
+                name = f"{about.get('from')}/{about.get('until')}"
+                kept.ended.setdefault(name, {**who, "id": event.get("id"), "sha256": event.get("sha256"), "result": event.get("result")})
+
+
+def _report(event: Mapping[str, Any], about: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    ranges = event.get("journal") or [{}]
+    told = {name: event.get(name) for name in ("id", "sha256", "result")}
+    through = [ranges[-1].get("epoch", 0), ranges[-1].get("last", 0)]
+    return {**told, "limits_sha256": about.get("limits_sha256"), "made": made.get("time"), "through": through}
+
+
+def days_of(told: Observation) -> list[date]:
+    """List the days of a period."""
+    return [told.begin + timedelta(days=at) for at in range((told.until - told.begin).days + 1)]
+
+
+def missing(told: Observation, kept: Observed, today: date) -> list[date]:
+    """List the days that are over and have no report."""
+    return [day for day in days_of(told) if day < today and str(day) not in kept.days]
+
+
+def state_of(told: Observation, kept: Observed, today: date) -> State:
+    """Say how far a period is. A day is never its end: that is QA's signature."""
+    if period_name(told) in kept.ended:
+        return "ended"
+    return "to come" if today < told.begin else "runs" if today <= told.until else "over"

@@ -1,0 +1,174 @@
+"""Defines the commands of a fallback: records are led elsewhere from now on, and here again; which there were, what was captured."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.base import NOT_REACHED, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, print_json, shown
+from gateway.cli.documents import makes_document
+from gateway.cli.persons import by_person, told
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from gateway.evidence.fallbacks import Fallback
+
+at_instant = click.option("--at", help="when it was, if that is over: what you report; without an offset the line's wall clock")
+
+
+@click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
+def fallback() -> None:
+    """Records led elsewhere for a time, by the legacy system or by hand: begin, end, list, export."""
+
+
+@fallback.command(short_help="Say that records are led elsewhere from now on")
+@line_folder
+@click.option("--led-by", type=click.Choice(["legacy", "manual"]), required=True, help="the legacy system, or manual recording")
+@click.option("--equipment", "equipments", multiple=True, help="of this equipment alone; may be given more than once")
+@at_instant
+@by_person
+def begin(
+    line: Path, led_by: str, equipments: tuple[str, ...], at: str | None, reason: str, user: str | None, password_file: Path | None
+) -> None:
+    """Say that records are led elsewhere. The gateway goes on reading, recording and sending; the record and each batch of it say so.
+
+    Works without a running gateway as well: the next start takes it into the record.
+    """
+    given = {"led_by": led_by, "equipments": list(equipments), **_at(line, at)}
+    answer = told(line, "fallback-begin", user, password_file, reason=reason, **given)
+    click.echo(f"{answer['fallback']}: {_led(answer)} since {_instant(line, answer, 'from')}")
+
+
+@fallback.command(short_help="Say that records are led here again")
+@line_folder
+@at_instant
+@by_person
+def end(line: Path, at: str | None, reason: str, user: str | None, password_file: Path | None) -> None:
+    """Say that records are led by this gateway and its EBR again. Works without a running gateway as well."""
+    answer = told(line, "fallback-end", user, password_file, reason=reason, **_at(line, at))
+    click.echo(f"{answer['fallback']}: over; {_led(answer, 'were')} until {_instant(line, answer, 'until')}")
+
+
+@fallback.command(name="list", short_help="List every fallback that the journal holds")
+@line_folder
+@as_json
+def list_(line: Path, as_json: bool) -> None:
+    """List every fallback that the journal holds, and what waits for the next start."""
+    from gateway.cli.tables import zone_of
+
+    zone = zone_of(line)
+    rows = [_row(one, zone) for one in held(line)]
+    if as_json:
+        print_json(rows)
+    for row in [] if as_json else map(shown, rows):
+        until = f"{row['until_local']} ({row['until_basis']})" if row["until"] else "it lasts"
+        led = f"{row['local']} ({row['from_basis']}) to {until}  {_led(row, 'were' if row['until'] else 'are')}"
+        waits = "" if row["entry"] else "; waits for the next start"
+        click.echo(f"{row['fallback']}  {led}  {row['by']}: {row['reason']}{waits}")
+
+
+@fallback.command(short_help="Write what was captured meanwhile, for the other record")
+@line_folder
+@click.option("--fallback", "name", help="which, as `fallback list` names it; the newest without it")
+@click.option("--from", "begin_at", help="or any time: from this one on; without an offset the line's wall clock")
+@click.option("--until", "end_at", help="before this time; the newest entry without it")
+@makes_document
+def export(
+    line: Path,
+    name: str | None,
+    begin_at: str | None,
+    end_at: str | None,
+    to: Path,
+    forms: tuple[str, ...],
+    user: str | None,
+    password_file: Path | None,
+) -> None:
+    """Write what the gateway captured during a fallback: of each equipment every reading as CSV, and a document over them.
+
+    What was not observed is a row of its own there, with its reason.
+    """
+    from buffer.times import now_ticks
+    from gateway.cli.fallback_export import exported
+    from gateway.cli.tables import instant_of, zone_of
+    from gateway.entries.ticks import from_rfc3339
+
+    chosen = None
+    if begin_at is None:
+        chosen = _row(_chosen(line, name), zone_of(line))
+        begin = from_rfc3339(chosen["from"])
+    else:
+        begin = instant_of(line, begin_at)
+    told_end = None if chosen is None or chosen["until"] is None else from_rfc3339(chosen["until"])
+    end = instant_of(line, end_at) if end_at is not None else told_end or now_ticks()
+    if end <= begin or (name is not None and begin_at is not None):
+        fail("name a fallback, or a time that ends after it begins", WRONG_INPUT)
+    exported(line, chosen, begin, end, to, {"forms": forms, "user": user, "password_file": password_file})
+
+
+def _chosen(line: Path, name: str | None) -> "Fallback":
+    """Return the fallback that is named, the newest without a name. Ends the program where there is none."""
+    known = held(line)
+    found = known[-1] if known and name is None else next((one for one in known if one.id == name), None)
+    if found is None:
+        named = ", ".join(one.id for one in known[-5:]) or "none"
+        fail(f"the journal holds no fallback{'' if name is None else ' ' + name[:60]}; it holds: {named}", WRONG_INPUT)
+    return found
+
+
+def held(line: Path) -> "list[Fallback]":
+    """Return the fallbacks that a line's journal holds. Ends the program where it can not be read."""
+    from buffer import JournalError
+    from gateway.evidence.fallbacks import fallbacks
+
+    try:
+        return fallbacks(data_of(line))
+    except (JournalError, OSError) as error:
+        fail(f"{data_of(line)}: {error}", NOT_REACHED)
+
+
+def _row(one: "Fallback", zone: "ZoneInfo") -> dict[str, Any]:
+    """Describe a fallback as JSON-able values."""
+    from gateway.documents import local_time
+    from gateway.entries.ticks import rfc3339
+
+    end, ended = one.end, one.ended
+    return {
+        "fallback": one.id,
+        "led_by": one.led_by,
+        "equipments": one.equipments,
+        "from": rfc3339(one.begin),
+        "local": local_time(one.begin, zone.key)[:19].replace("T", " "),
+        "from_basis": one.began.basis,
+        "until": None if end is None else rfc3339(end),
+        "until_local": None if end is None else local_time(end, zone.key)[:19].replace("T", " "),
+        "until_basis": None if ended is None else ended.basis,
+        "by": one.began.by,
+        "reason": one.began.reason,
+        "ended_by": None if ended is None else ended.by,
+        "ended_for": None if ended is None else ended.reason,
+        "entry": None if one.begun_at is None else list(one.begun_at),
+        "ended_entry": None if one.ended_at is None else list(one.ended_at),
+    }
+
+
+def _at(line: Path, at: str | None) -> dict[str, str]:
+    from gateway.cli.tables import instant_of
+    from gateway.entries.ticks import rfc3339
+
+    return {} if at is None else {"at": rfc3339(instant_of(line, at))}
+
+
+def _led(told: dict[str, Any], verb: str = "are") -> str:
+    from gateway.entries.fallback import LED_BY_TEXT, place_text
+
+    return f"records of {place_text(told['equipments'])} {verb} led by {LED_BY_TEXT[told['led_by']]}"
+
+
+def _instant(line: Path, answer: dict[str, Any], name: str) -> str:
+    from gateway.cli.tables import zone_of
+    from gateway.documents import local_time
+    from gateway.entries.ticks import from_rfc3339
+
+    zone = zone_of(line)
+    return f"{local_time(from_rfc3339(answer[name]), zone.key)[:19].replace('T', ' ')} ({zone.key}, {answer['basis']})"

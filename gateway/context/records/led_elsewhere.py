@@ -1,0 +1,95 @@
+"""Intervals in which the records of equipments were led elsewhere, by the legacy system or by hand, and which batches they are of.
+
+Nothing else follows from a fallback: what the sources tell goes on to be recorded and sent, so that no entry can be missing afterwards, and
+none be there twice (docs/decisions/0153).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.context import event_bodies
+from gateway.context.state import Fallback, Instant, Member, State
+from gateway.entries.fallback import BEGUN, LED_BY_TEXT, Edge, edge_of, place_text
+from gateway.entries.ticks import rfc3339
+
+MOST_REMEMBERED = 64
+"""Fallbacks that are over, the newest: batches of older ones have been told."""
+REASON = "led-elsewhere"
+
+
+def take(state: State, event: Mapping[str, Any], zone: ZoneInfo, emit: event_bodies.Emit) -> None:
+    """Take an audit event of a fallback: it stands from here on, or is over, and ends of batches that it is of are made again."""
+    edge = edge_of(event)
+    known = None if edge is None else next((one for one in state.fallbacks if one.id == edge.id), None)
+    if edge is None:
+        return
+    if event["action"] == BEGUN and known is None:
+        known = _begun(state, edge)
+        text = (
+            f"records of {place_text(edge.equipments)} are led by {LED_BY_TEXT[edge.led_by]} since {_local(edge.at, zone)}: {edge.reason}"
+        )
+        emit(event_bodies.finding("fallback-open", "warning", text, {"name": edge.id, "led_by": edge.led_by}))
+    elif event["action"] != BEGUN and known is not None and known.end is None:
+        known.end, known.end_basis, known.ended_by = max(edge.at, known.begin), edge.basis, edge.by
+        text = f"records of {place_text(known.equipments)} are led by this gateway and its EBR again since {_local(known.end, zone)}"
+        emit(event_bodies.finding("fallback-open", "info", text, {"name": edge.id}))
+    else:
+        return
+    for batch in state.batches.values():
+        if batch.revision and any(_is_of(known, member) for member in batch.members):
+            batch.revise(state.now, REASON)
+
+
+def _begun(state: State, edge: Edge) -> Fallback:
+    begun = Fallback(edge.id, edge.led_by, list(edge.equipments), edge.at, edge.basis, edge.reason, edge.by)
+    state.fallbacks.append(begun)
+    over = [one for one in state.fallbacks if one.end is not None]
+    for old in over[: max(len(over) - MOST_REMEMBERED, 0)]:
+        state.fallbacks.remove(old)
+    return begun
+
+
+def _is_of(fallback: Fallback, member: Member) -> bool:
+    """Return whether a stay of a batch lay in a fallback, in whole or in part."""
+    if fallback.equipments and member.equipment not in fallback.equipments:
+        return False
+    return (fallback.end is None or member.start.ticks < fallback.end) and (member.end is None or member.end.ticks > fallback.begin)
+
+
+def stated(state: State, members: Sequence[Member]) -> dict[str, Any]:
+    """Give the member of a batch's end that says by whom its records were led meanwhile; nothing where nobody else led them."""
+    listed = list(_listed(state, members))
+    return {"led_elsewhere": listed} if listed else {}
+
+
+def _listed(state: State, members: Sequence[Member]) -> Iterator[dict[str, Any]]:
+    for one in state.fallbacks:
+        if equipments := sorted({member.equipment for member in members if _is_of(one, member)}):
+            yield {
+                "fallback": one.id,
+                "led_by": one.led_by,
+                "equipments": equipments,
+                "from": rfc3339(one.begin),
+                "from_basis": one.begin_basis,
+                "until": None if one.end is None else rfc3339(one.end),
+                "until_basis": one.end_basis,
+                "reason": one.reason,
+                "by": one.by,
+                "ended_by": one.ended_by,
+            }
+
+
+def standing(state: State) -> Fallback | None:
+    """Give the fallback that has not ended; None: the records are led here."""
+    return next((one for one in reversed(state.fallbacks) if one.end is None), None)
+
+
+def through(state: State) -> int:
+    """Give the ticks through which fallbacks that are over lasted; 0: there was none."""
+    return max((one.end for one in state.fallbacks if one.end is not None), default=0)
+
+
+def _local(ticks: int, zone: ZoneInfo) -> str:
+    told = event_bodies.instant(Instant(ticks, None), zone)
+    return "" if told is None else f"{told['local'][:19].replace('T', ' ')} ({zone.key})"

@@ -1,0 +1,199 @@
+"""A fallback as a shift does it: a gateway, the reference EBR, an outage, a kill; and no entry missing or doubled on return."""
+
+import csv
+import hashlib
+import json
+import sqlite3
+import zipfile
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.commands import called
+from kit.drop_line import drop_line, events
+from kit.mixing_line import BATCH, mixed_row, mixing_line
+from kit.persons import options, people
+from kit.processes import free_port, process, running, until
+from kit.quick_passwords import quick
+
+from gateway.operation.control import ask
+
+WHY = "the EBR's server is being replaced"
+UPLINK = '\n[[uplink]]\nname = "ebr"\nkind = "https"\nendpoint = "http://127.0.0.1:{}"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    line = drop_line(tmp_path / "line")
+    people(line / "data")
+    return line
+
+
+def audits(line: Path, action: str) -> list[dict[str, Any]]:
+    return [one for one in events(line, "audit") if one["action"] == action]
+
+
+def stored_there(store: Path) -> list[tuple[int, int]]:
+    with closing(sqlite3.connect(store / "ebr.db")) as db:
+        return [(epoch, seq) for epoch, seq in db.execute("SELECT epoch, seq FROM entries")]
+
+
+def held_here(line: Path) -> list[tuple[int, int]]:
+    told = (json.loads(text) for text in called("log", line, "--format", "jsonl").stdout.splitlines())
+    return [(entry["epoch"], entry["seq"]) for entry in told]
+
+
+@pytest.fixture(scope="module")
+def returned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A line after a fallback with an EBR that was away and a gateway that was killed; and the EBR's store."""
+    place, port = tmp_path_factory.mktemp("returned"), free_port()
+    line, store = mixing_line(place / "line", UPLINK.format(port)), place / "store"
+    people(line / "data")
+
+    def ebr() -> Any:
+        return process("ebr", "--store", store, "--http", str(port), log=place / "ebr.log")
+
+    def ends() -> int:
+        return len([one for one in events(line, "batch") if one["transition"] == "end"])
+
+    with ebr(), running(line, quick):
+        mixed_row(line, 0)
+        mixed_row(line, 1)
+        until(lambda: all(one["entries"] == 0 for one in ask(line / "data")["uplinks"]))
+    with running(line, quick) as gateway:  # the EBR is away from here on
+        begun = called("fallback", "begin", line, "--led-by", "manual", "--reason", WHY, *options("operator", place))
+        assert (begun.returncode, "records of all equipment are led by manual recording since" in begun.stdout) == (0, True), begun.stderr
+        mixed_row(line, 2)
+        gateway.kill()
+        gateway.wait()
+    with running(line, quick):
+        now = ask(line / "data")
+        assert now["fallback"]["reason"] == WHY, "it stands after a kill"
+        assert [one for one in now["problems"] if one.startswith("fallback: ") and WHY in one]
+        for number in (3, 4, 5):
+            mixed_row(line, number)
+        until(ends, every_s=0.5)
+        assert called("status", line).returncode == 1
+        with ebr():
+            ended = called("fallback", "end", line, "--reason", "the new server answers", *options("qa", place))
+            assert (ended.returncode, "over; " in ended.stdout) == (0, True), ended.stderr
+            assert ask(line / "data")["fallback"] is None
+            until(lambda: ends() == 2, every_s=0.5)
+            until(lambda: all(one["entries"] == 0 for one in ask(line / "data")["uplinks"]))
+            compared = called("reconcile", line, "--json")
+            assert (compared.returncode, json.loads(compared.stdout)["result"]) == (0, "passed"), compared.stdout
+            page = store / "batches" / BATCH / "record.html"
+            until(lambda: page.exists() and "were led by manual recording" in page.read_text(), every_s=0.5)
+    return line, store
+
+
+@pytest.mark.urs("URS-OBS-07", "URS-UPL-05")
+def test_after_an_outage_a_kill_and_the_return_the_ebr_holds_every_entry_once(returned: tuple[Path, Path]) -> None:
+    line, store = returned
+    here, there = held_here(line), stored_there(store)
+    assert max(Counter(there).values()) == 1, "no entry is there twice"
+    assert {place for place in here if place <= max(there)} == set(there), "and none of those confirmed is missing"
+    numbers = sorted(seq for _, seq in there)
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.urs("URS-OBS-07", "URS-AUD-01")
+def test_the_switch_and_the_return_are_in_the_audit_trail_and_in_the_record_of_the_batch(
+    returned: tuple[Path, Path], tmp_path: Path
+) -> None:
+    line, _ = returned
+    end = [one for one in events(line, "batch") if one["transition"] == "end"][-1]
+    (told,) = end["led_elsewhere"]
+    by = "Otto Bediener (operator, operator)"
+    assert (told["led_by"], told["equipments"], told["reason"], told["by"]) == ("manual", ["mixer"], WHY, by)
+    assert told["from"] < told["until"]
+    basis = "commanded-clock-unverified"  # no time server in a test
+    (begin,), (over,) = audits(line, "fallback-begun"), audits(line, "fallback-ended")
+    what = begin["what"]
+    assert (begin["who"]["user"], begin["reason"], what["basis"], what["led_by"]) == ("operator", WHY, basis, "manual")
+    assert (over["what"]["fallback"], over["what"]["from"], over["old"]) == (what["fallback"], what["from"], "led by manual")
+    archive = called("archive", line, "--batch", BATCH, "--to", tmp_path / "archive.zip", *options("qa", tmp_path))
+    assert archive.returncode == 0, archive.stderr
+    with zipfile.ZipFile(tmp_path / "archive.zip") as members:
+        (page,) = [members.read(name).decode() for name in members.namelist() if name.endswith("record.html")]
+    assert "Led elsewhere" in page
+    assert by in page
+
+
+@pytest.mark.urs("URS-OBS-07")
+def test_the_export_has_every_reading_of_the_interval_and_what_nobody_watched(returned: tuple[Path, Path], tmp_path: Path) -> None:
+    line, _ = returned
+    exported = called("fallback", "export", line, "--to", tmp_path / "out", *options("operator", tmp_path))
+    assert exported.returncode == 0, exported.stderr
+    (document,) = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json")]
+    (file,) = (tmp_path / "out").glob("*.csv")
+    assert document["facts"]["file"] == {"name": file.name, "rows": 18, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    with file.open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [row["value"] for row in rows if row["tag"] == "mix.temp" and row["what"] == "reading"] == ["73.25", "71.0", "40.0", "30.0"]
+    gaps = [row for row in rows if row["what"] == "gap"]
+    assert {(row["value"], row["status"]) for row in gaps} == {("", "not observed")}
+    assert sorted((row["tag"], row["detail"].rpartition(" ")[2]) for row in gaps) == [
+        (tag, why) for tag in ("mix.batch", "mix.step", "mix.temp") for why in ("gateway-crashed", "gateway-stopped")
+    ], "while no gateway ran, nobody watched: tag by tag"
+    assert document["facts"]["steps"] == [f"lyon/test-1/{BATCH}/mixer/MIX/1#1"]
+    again = called("fallback", "export", line, "--to", tmp_path / "out", *options("operator", tmp_path))
+    assert (again.returncode, "is not written over" in again.stderr) == (2, True)
+
+
+@pytest.mark.urs("URS-OBS-07", "URS-SEC-01")
+def test_a_second_begin_an_end_of_nothing_and_times_that_can_not_be_are_refused_in_one_line(folder: Path) -> None:
+    me = options("engineer", folder.parent)
+
+    def refused(*words: str, user: list[str] = me) -> str:
+        done = called("fallback", words[0], folder, *words[1:], "--reason", WHY, *user)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stdout + done.stderr
+        return done.stderr
+
+    with running(folder, quick):
+        assert "no fallback was begun" in refused("end")
+        assert "viewer" in refused("begin", "--led-by", "manual", user=options("viewer", folder.parent))
+        assert "is still to come" in refused("begin", "--led-by", "legacy", "--at", "2199-01-01T00:00:00Z")
+        assert "is no time" in refused("begin", "--led-by", "legacy", "--at", "yesterday")
+        assert "the line has no equipment mixer" in refused("begin", "--led-by", "legacy", "--equipment", "mixer")
+        assert audits(folder, "fallback-begun") == []
+        begun = called("fallback", "begin", folder, "--led-by", "legacy", "--reason", WHY, *me)
+        assert begun.returncode == 0
+        assert "are led elsewhere already" in refused("begin", "--led-by", "manual")
+        assert "when the fallback began" in refused("end", "--at", "2020-01-01T00:00:00Z")
+        ready = called("ready", folder)
+        assert ready.returncode == 0, "sources and uplinks are what `ready` is asked for"
+        assert called("fallback", "end", folder, "--reason", WHY, *me).returncode == 0
+        assert "when the fallback before ended" in refused("begin", "--led-by", "legacy", "--at", "2020-01-01T00:00:00Z")
+    assert len(audits(folder, "fallback-begun")) == len(audits(folder, "fallback-ended")) == 1
+
+
+@pytest.mark.urs("URS-OBS-07", "URS-AUD-01")
+def test_what_began_while_no_gateway_ran_is_told_beside_it_and_the_next_start_takes_it_as_reported(folder: Path) -> None:
+    me = options("operator", folder.parent)
+    with running(folder, quick):
+        pass
+    begun = called("fallback", "begin", folder, "--led-by", "manual", "--at", "2026-11-20T06:30", "--reason", WHY, *me)
+    assert (begun.returncode, "since 2026-11-20 06:30:00 (Europe/Paris, reported)" in begun.stdout) == (0, True), (
+        begun.stdout + begun.stderr
+    )
+    again = called("fallback", "begin", folder, "--led-by", "manual", "--reason", WHY, *me)
+    assert (again.returncode, "are led elsewhere already" in again.stderr) == (2, True)
+    waits = called("fallback", "list", folder)
+    assert "waits for the next start" in waits.stdout
+    named = called("fallback", "begin", folder, "--led-by", "manual", "--equipment", "mixer", "--reason", WHY, *me)
+    assert named.returncode == 2
+    with running(folder, quick):
+        assert ask(folder / "data")["fallback"]["basis"] == "reported"
+        (row,) = json.loads(called("fallback", "list", folder, "--json").stdout)
+        assert (row["from"], row["from_basis"], row["until"]) == ("2026-11-20T05:30:00.000000Z", "reported", None)
+        assert row["entry"] is not None
+        assert called("alarms", "list", folder).stdout.count("fallback-open") == 1
+    over = called("fallback", "end", folder, "--reason", "recording goes on at the machine", *me)
+    assert (over.returncode, "reported" in over.stdout) == (0, True), over.stderr
+    with running(folder, quick):
+        assert ask(folder / "data")["fallback"] is None
+    (begin,), (end,) = audits(folder, "fallback-begun"), audits(folder, "fallback-ended")
+    assert (begin["what"]["gateway_ran"], end["what"]["basis"]) == (False, "reported")
