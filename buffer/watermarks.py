@@ -30,13 +30,13 @@ def position(facts: Mapping[str, Fact], source: str, epoch: int) -> tuple[int, i
     """Return the (epoch, seq) through which the watermark of a source certainly counts; None before the first.
 
     epoch: the present one. What an epoch before it committed last may have been torn, and of it some keys be proved and others not: then
-    the commit of this source before that one is named.
+    the commit of this source before that one is named; (0, 0) if there was none.
     """
     name = f"watermark/{source}"
     found = sorted({fact[:2] for known, fact in facts.items() if known == name or known.startswith(f"{name}/")})
     if not found:
         return None
-    return found[-1] if found[-1][0] == epoch or len(found) == 1 else found[-2]
+    return found[-1] if found[-1][0] == epoch else [(0, 0), *found][-2]
 
 
 def read_watermark(folder: Path, source: str) -> dict[str, Any]:

@@ -293,6 +293,10 @@ def port_not_opened(text: str, error: BaseException) -> LinkLost:
     return NobodyListens(text) if is_absent(error) else LinkLost(text)
 
 
+RowTags = Mapping[str, Sequence[tuple[int, str]]]
+"""Query -> (tag, column) of each tag that names one of its columns."""
+
+
 class Driver(ABC):
     """Reads one source. Made anew for each start of the line; `run` may be called again after it raised."""
 
@@ -347,6 +351,15 @@ class Driver(ABC):
     @classmethod
     def row_columns(cls, source: Source, query: str) -> list[str] | None:  # noqa: ARG003 - the default knows none
         """List the columns that rows of a query have, as far as valid settings tell; None where the source alone knows them; no network."""
+        return None
+
+    @classmethod
+    def row_tags(cls, source: Source, tags: Sequence[Tag]) -> RowTags | None:  # noqa: ARG003 - the default has no rows
+        """Tell which tags name which columns, of every query whose rows keep their keys; None: the source has no such rows.
+
+        Such a driver takes from its watermark what the journal says of rows (`drivers.restored_rows`), and emits of a list of rows one
+        reading for each column of a row that a tag names.
+        """
         return None
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from config import Source, Tag
-from drivers.contract import Driver, DriverMisconfigured
+from drivers.contract import Driver, DriverMisconfigured, RowTags
 
 GROUP = "ebr_gateway.drivers"
 
@@ -42,6 +42,14 @@ def byte_orders(source: Source, tags: Sequence[Tag]) -> list[str | None]:
         return driver_class(source.driver).byte_orders(source, tags)
     except Exception:  # noqa: BLE001 - as above
         return [None] * len(tags)
+
+
+def row_tags(source: Source, tags: Sequence[Tag]) -> RowTags | None:
+    """Tell which tags name which columns of rows that keep their keys (`Driver.row_tags`); None where its driver can not be asked that."""
+    try:
+        return driver_class(source.driver).row_tags(source, tags)
+    except Exception:  # noqa: BLE001 - as above
+        return None
 
 
 def driver_class(name: str) -> type[Driver]:

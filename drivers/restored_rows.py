@@ -1,19 +1,23 @@
-"""Rows that stand in the journal although the watermark does not know them: a journal was restored with what its EBR had beyond the backup.
+"""Rows that stand in the journal although the watermark may not know them.
 
-They are in the watermark under MARK until the source has shown them again, or can not any more: name -> {"until_ns": time of the newest,
-"rows": [[key's sum, row's sum or "" if it was deleted], ..] in the journal's order}.
+A journal was restored with what its EBR had beyond the backup, or a power cut tore the watermark that was committed with rows. They are in
+the watermark under MARK until the source has shown them again, or can not any more: name -> {"until_ns": time of the newest, "rows":
+[[key's sum, row's sum or "" if it was deleted], ..] in the journal's order, "keys": [[key, its place in the order or null], ..] where it is
+known which rows those are}.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from drivers.row_key import forms
 
 MARK = ":recalled"
 """No query or pattern has such a name."""
+UNSURE = "?"
+"""In place of a row's sum: the journal says something of the row, and not all of it is proved. No row has this sum."""
 
 
 def row_mark(key: str, row: Mapping[str, Any] | None) -> list[str]:
@@ -27,6 +31,29 @@ def row_marks(key: str, row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(known, content) for known, content in (row_mark(form, row) for form in forms(key))]
 
 
+class Told(NamedTuple):
+    """What the journal said of a row last. row: its sum; "" if it was deleted, UNSURE if not all of it is proved. order: see `Message`."""
+
+    key: str
+    row: str
+    order: Any = None
+
+
+def merged(watermark: Mapping[str, Any], told: Mapping[str, Mapping[str, Told]], until_ns: Mapping[str, int]) -> dict[str, Any]:
+    """Return what stands under MARK in a watermark with what was told by name and key's sum: of each row the last."""
+    names = dict(watermark.get(MARK, {}))
+    for name, rows in told.items():
+        before = {"until_ns": 0, "rows": [], "keys": [], **names.get(name, {})}
+        others = [[key, row] for key, row in before["rows"] if key not in rows]
+        keys = [[key, order] for key, order in before["keys"] if _sum(key) not in rows]
+        names[name] = {
+            "until_ns": max(before["until_ns"], until_ns.get(name, 0)),
+            "rows": [*others, *([key, its.row] for key, its in rows.items())],
+            "keys": [*keys, *([its.key, its.order] for its in rows.values() if its.row)],
+        }
+    return names
+
+
 def _sum(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:24]
 
@@ -38,12 +65,13 @@ class RestoredRows:
         self._names: dict[str, tuple[int, list[tuple[str, str]]]] = {
             name: (known["until_ns"], [(key, row) for key, row in known["rows"]]) for name, known in watermark.get(MARK, {}).items()
         }
-
+        self._keys: dict[str, list[list[Any]]] = {name: known.get("keys", []) for name, known in watermark.get(MARK, {}).items()}
         self.was = bool(self._names)  # there were some: what is left is committed, also that nothing is
 
     def stored(self) -> dict[str, Any]:
         """As JSON, for the watermark; {MARK: {}} when there are none any more."""
-        return {MARK: {name: {"until_ns": until, "rows": rows} for name, (until, rows) in self._names.items()}}
+        names = {name: {"until_ns": until, "rows": rows} for name, (until, rows) in self._names.items()}
+        return {MARK: {name: {**its, "keys": self._keys[name]} if self._keys.get(name) else its for name, its in names.items()}}
 
     def until_ns(self, name: str) -> int | None:
         """When the newest row of this query or pattern was read, None if there are none."""
@@ -76,6 +104,18 @@ class RestoredRows:
                 left.append(mark)
         self._names[name] = until_ns, left
 
+    def settle(self, name: str, keys: Iterable[str]) -> None:
+        """These rows are handed over as they are now: what was known of them is over."""
+        if name in self._names:
+            until_ns, known = self._names[name]
+            over = {_sum(form) for key in keys for form in forms(key)}
+            self._names[name] = until_ns, [mark for mark in known if mark[0] not in over]
+
+    def standing(self, name: str) -> list[tuple[str, Any]]:
+        """List (key, place in the order) of the rows that stand in the journal and were not deleted, where their keys are known."""
+        last = self.last(name)
+        return [(key, order) for key, order in self._keys.get(name, ()) if last.get(_sum(key))]
+
     def last(self, name: str) -> dict[str, str]:
         """Sum of each key -> sum of its row as it was read last, "" if it was deleted."""
         return dict(self._names[name][1]) if name in self._names else {}
@@ -83,3 +123,4 @@ class RestoredRows:
     def forget(self, name: str) -> None:
         """Nothing more of it can be shown."""
         self._names.pop(name, None)
+        self._keys.pop(name, None)

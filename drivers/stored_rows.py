@@ -3,9 +3,12 @@
 A watermark is committed by key (see `drivers.contract.Emit`). Each list of rows that is handed over becomes a piece, a key of its own.
 Small pieces are put together as they come, so each row is written anew a few times, about the logarithm of their number; pieces of which
 little is left are dissolved. A key that stands in several pieces holds what the newest of them says (log-structured merge tree, 1996).
+
+A power cut may tear the last commit, so that some of its keys are of before. So the head says which pieces held before it, and no number is
+given twice: where a piece is missing, those of before are read. Where they are not all there either, it is not sure what any row holds.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 PIECE_ROWS = 1_000
@@ -30,9 +33,15 @@ class StoredRows:
         self._pending: dict[str, None] = {}
         self._removed: list[int] = []
         self.rows: dict[str, Any] = {}
-        for number in sorted(watermark.get(name, {}).get("pieces", ())):
+        self.unsure: set[str] = set()
+        """Keys of rows that may hold something else than what is read of them."""
+        head, there = watermark.get(name, {}), _numbers(watermark, name)
+        held, is_sure = _held(head, there)
+        self._unsure_through = head.get("unsure", 0) if is_sure else max(there, default=0)
+        for number in held:
             self._read(number, watermark[f"{name}/{number}"])
-        self._next = max(self._pieces, default=0) + 1
+        self._removed += [number for number in there if number not in self._pieces]
+        self._next = max([head.get("next", 1) - 1, *there, *head.get("pieces", ())]) + 1
 
     def put(self, key: str) -> None:
         """Note that this row is new or holds something else."""
@@ -53,11 +62,12 @@ class StoredRows:
         if (number := self._home.pop(key, None)) is not None:
             self._live[number] -= 1
 
-    def changes(self, content: Callable[[str], Any]) -> tuple[list[int], dict[str, Any]]:
-        """Return the pieces that hold from now on, and the changes of the watermark: pieces added, and None for those removed.
+    def changes(self, content: Callable[[str], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what of the head says which pieces hold, and the changes of the watermark: pieces added, and None for those removed.
 
         content: what a row holds now, as JSON. All that was noted since the last call is in the changes, so they have to be committed.
         """
+        before = sorted(self._pieces)
         self._dissolve()
         changed: dict[str, Any] = {}
         if self._pending:
@@ -76,13 +86,15 @@ class StoredRows:
                 }
         changed |= {f"{self._name}/{number}": None for number in self._removed}
         self._removed = []
-        return sorted(self._pieces), changed
+        head = {"pieces": sorted(self._pieces), "before": before, "next": self._next}
+        return head | ({"unsure": self._unsure_through} if self._unsure_through else {}), changed
 
     def _read(self, number: int, piece: Stored) -> None:
         for key, content in piece["rows"].items():
             self.rows.pop(key, None)  # the order is that in which rows were noted last
             self.rows[key] = content
             self._gone.discard(key)
+            (self.unsure.add if number <= self._unsure_through else self.unsure.discard)(key)
         for key in piece["gone"]:
             self.rows.pop(key, None)
             self._gone.add(key)
@@ -123,3 +135,17 @@ class StoredRows:
 
     def __iter__(self) -> Iterator[str]:
         return (key for key in self._home if key not in self._gone)
+
+
+def _numbers(watermark: Mapping[str, Any], name: str) -> list[int]:
+    """List the pieces that are there, those that nothing names any more among them."""
+    numbers = (key.removeprefix(f"{name}/") for key in watermark if key.startswith(f"{name}/"))
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def _held(head: Mapping[str, Any], there: Sequence[int]) -> tuple[list[int], bool]:
+    """Return the pieces to be read, the oldest first, and whether they say for sure what each row holds."""
+    for named in (head.get("pieces", ()), head.get("before", head.get("pieces", ()))):
+        if set(named) <= set(there):
+            return sorted(named), True
+    return [number for number in there if number <= max(head["pieces"])], False

@@ -74,7 +74,7 @@ def _look(path: Path, epoch: int, first: int) -> _Found | None:
     except sqlite3.DatabaseError as error:
         if sqlite.primary_code(error) not in sqlite.CORRUPT:
             raise
-        carved = carve.rows(path, path.with_name(f"{path.name}-wal"), epoch)[0].get(first)
+        carved = carve.rows(path, path.with_name(f"{path.name}-wal"), epoch).entries.get(first)
         return _Found({}, _payload(carved[0], carved[1], carved[3]) if carved else None, "suspect")
 
 

@@ -8,6 +8,7 @@ each page, and does not compare rows with digests.
 import os
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import zstandard
@@ -24,21 +25,51 @@ MAX_LOCAL = PAGE - 35
 MIN_LOCAL = (PAGE - 12) * 32 // 255 - 23
 
 
-def rows(path: Path, log_path: Path, epoch: int) -> tuple[dict[int, Row], dict[str, Fact]]:
-    """Return every entry of this epoch and every fact that a segment's file and a log can prove. Either may be missing."""
+Versions = dict[str, dict[tuple[int, int], Fact]]
+"""Name -> what was proved of a fact, by the (epoch, seq) after which it held."""
+
+
+@dataclass(slots=True)
+class Proved:
+    """What a segment's file and a log prove. entries: by seq; facts: every version of each.
+
+    whole: no entry through this seq was committed by the log's last transaction, the one that a power cut can have torn.
+    """
+
+    entries: dict[int, Row] = field(default_factory=dict)
+    facts: Versions = field(default_factory=dict)
+    whole: int = 0
+
+    def end(self, epoch: int) -> int:
+        """Return the last entry of an epoch of which anything proved tells."""
+        told = (seq for versions in self.facts.values() for its, seq in versions if its == epoch)
+        return max(max(self.entries, default=0), max(told, default=0))
+
+
+def rows(path: Path, log_path: Path, epoch: int) -> Proved:
+    """Return every entry of this epoch and every version of a fact that a segment's file and a log can prove. Either may be missing."""
     data = _readable(path)
     log = wal.read(_readable(log_path))
     pages = {number + 1: data[at : at + PAGE] for number, at in enumerate(range(0, len(data) - PAGE + 1, PAGE))}
-    entries: dict[int, Row] = {}
-    facts: dict[str, Fact] = {}
-    # Overflow pages are looked up in `pages`: for records of the file those of the file, for records of the log the newest of both.
+    proved = Proved()
+    # Overflow pages are looked up in `pages`: for records of the file those of the file, for records of the log as they were when its
+    # transaction ended, because an older version of a fact may be the one that counts; and last the newest of all.
     for page in list(pages.values()):
-        _take(page, pages, epoch, entries, facts)
-    for frame in log.frames:
+        _take(page, pages, epoch, proved)
+    proved.whole = proved.end(epoch)
+    transaction: list[wal.Frame] = []
+    last = max((number for number, frame in enumerate(log.frames) if frame.commit), default=0)
+    for number, frame in enumerate(log.frames):
         pages[frame.page] = frame.content
+        transaction.append(frame)
+        if frame.commit:
+            proved.whole = proved.end(epoch) if number == last else proved.whole
+            for one in transaction:
+                _take(one.content, pages, epoch, proved)
+            transaction = []
     for frame in log.frames:
-        _take(frame.content, pages, epoch, entries, facts)
-    return entries, facts
+        _take(frame.content, pages, epoch, proved)
+    return proved
 
 
 def _readable(path: Path) -> bytes:
@@ -55,22 +86,22 @@ def _readable(path: Path) -> bytes:
     return b"".join(pieces)
 
 
-def _take(page: bytes, pages: dict[int, bytes], epoch: int, entries: dict[int, Row], facts: dict[str, Fact]) -> None:
+def _take(page: bytes, pages: dict[int, bytes], epoch: int, proved: Proved) -> None:
     """Add the entries and facts that one page proves."""
     unpack = zstandard.ZstdDecompressor()
     for seq, record in _records(page, pages):
         match record:
-            case [None, bytes(digest), int(total), bytes(packed)] if seq not in entries and len(digest) == 32:
+            case [None, bytes(digest), int(total), bytes(packed)] if seq not in proved.entries and len(digest) == 32:
                 try:
                     payload = segments.unpacked(unpack, seq, digest, packed)
                 except Damaged:
                     continue
                 if f'"epoch":{epoch},"seq":{seq},'.encode() in payload[:400]:
-                    entries[seq] = seq, digest, total, packed
+                    proved.entries[seq] = seq, digest, total, packed
             case [str(name), int(fact_epoch), int(fact_seq), bytes(value)]:
                 fact = segments.fact_from(fact_epoch, fact_seq, value)
-                if fact is not None and (name not in facts or facts[name][:2] < fact[:2]):
-                    facts[name] = fact
+                if fact is not None:
+                    proved.facts.setdefault(name, {})[fact[:2]] = fact
 
 
 def _records(page: bytes, pages: dict[int, bytes]) -> Iterator[tuple[int, list[object]]]:

@@ -143,12 +143,30 @@ def _proved(aside: Path, segment: Segment) -> tuple[dict[int, segments.Row], dic
     files = [path for path in newest if not path.name.endswith("-wal")] or [aside]
     logs = [path for path in newest if path.name.endswith("-wal")] or [aside.with_name(f"{aside.name}-wal")]
     rows: dict[int, segments.Row] = {}
-    facts: dict[str, segments.Fact] = {}
+    facts: carve.Versions = {}
+    whole = 0
     for file, log in [(file, log) for file in files for log in logs]:
-        proved, stated = carve.rows(file, log, segment.epoch)
-        rows = {**proved, **rows}
-        facts |= {name: fact for name, fact in stated.items() if name not in facts or facts[name][:2] < fact[:2]}
-    return {seq: rows[seq] for seq in sorted(rows) if segment.first <= seq <= segments.last_of(segment.first)}, facts
+        proved = carve.rows(file, log, segment.epoch)
+        rows, whole = {**proved.entries, **rows}, max(whole, proved.whole)
+        for name, versions in proved.facts.items():
+            facts.setdefault(name, {}).update(versions)
+    held = {seq: rows[seq] for seq in sorted(rows) if segment.first <= seq <= segments.last_of(segment.first)}
+    return held, _holding(facts, (segment.epoch, _unbroken(held, max(whole, segment.first - 1))))
+
+
+def _unbroken(held: Mapping[int, object], whole: int) -> int:
+    """Return the last entry held before which none is missing of the log's last transaction. whole: the last entry before that one."""
+    last = max(held, default=whole)
+    return next((seq - 1 for seq in range(whole + 1, last) if seq not in held), last)
+
+
+def _holding(facts: carve.Versions, end: tuple[int, int]) -> dict[str, segments.Fact]:
+    """Return the newest version of each fact that does not lie after an entry.
+
+    The page of a watermark may be whole and that of its entry torn: a source that went on behind it would never tell that entry again.
+    """
+    counting = {name: [at for at in versions if at <= end] for name, versions in facts.items()}
+    return {name: facts[name][max(at)] for name, at in counting.items() if at}
 
 
 def _write(store: Store, segment: Segment, path: Path, rows: dict[int, segments.Row], facts: dict[str, segments.Fact]) -> Segment:

@@ -27,6 +27,7 @@ from drivers.contract import (
     Loss,
     Message,
     Reading,
+    RowTags,
     Window,
     crashed,
 )
@@ -44,7 +45,7 @@ from drivers.mes_sql.settings import Settings as SqlSettings
 from drivers.mes_sql.values import pointed
 from drivers.mes_sql.window import Window as RowWindow
 from drivers.mes_sql.worker import Worker
-from drivers.restored_rows import RestoredRows, row_mark
+from drivers.restored_rows import RestoredRows
 from drivers.row_settings import zone_of
 from drivers.row_windows import Windows
 from drivers.rows import Mapped, due_every_ms, typed
@@ -83,11 +84,13 @@ class MesSqlDriver(Driver):
     async def run(self, emit: Emit) -> None:
         """Poll all queries each rate_ms. Raises LinkLost, DriverMisconfigured."""
         database = Database(self.source, self.settings, _password_of(self.source, self.settings), self._worker)
-        readers = [Reader(query, self.settings, database.dialect, self._window(query, emit.watermark)) for query in self.settings.query]
+        self._recalled = RestoredRows(emit.watermark)
+        readers = [Reader(query, self.settings, database.dialect, self._resumed(query, emit.watermark)) for query in self.settings.query]
         # What a query had read before, it reads on from there: nothing of its rows is lost. A snapshot has no "there".
         self._resuming = {reader.query.name for reader in readers if reader.query.name in emit.watermark and not reader.is_snapshot}
-        self._recalled = RestoredRows(emit.watermark)
-        self._unfinished, self._missing, self._failed = set(), {}, {}
+        # The last that the journal has of a query may be half of a look.
+        self._unfinished = {query.name for query in self.settings.query if self._recalled.until_ns(query.name) is not None}
+        self._missing, self._failed = {}, {}
         watched_ns: int | None = None
         try:
             while True:
@@ -115,7 +118,7 @@ class MesSqlDriver(Driver):
                 more = await self._one(database, reader, emit) or more
             except BadReply as error:
                 if isinstance(error, QueryCrashed):
-                    reader.window = self._window(reader.query, emit.watermark)
+                    reader.window = self._resumed(reader.query, emit.watermark)
                 await self._fails(reader, str(error), emit)
         if len(self._failed) == len(readers):
             raise LinkLost(next(iter(self._failed.values())).why)
@@ -137,9 +140,9 @@ class MesSqlDriver(Driver):
         received_ns = time.monotonic_ns()
         await self._works(reader, found, emit)
         await self._resume(reader, emit, asked_ns, received_ns)
-        if self._recalled.until_ns(reader.query.name) is not None and found.alone:
-            await self._recalled_no_more(reader, found, emit)
         await self._hand_over(reader, found, emit, asked_ns, received_ns)
+        if found.alone and self._recalled.until_ns(reader.query.name) is not None:
+            await self._recalled_no_more(reader, emit)
         reader.handed_over(found)
         if found.complete:
             await self._count(database, reader, emit)
@@ -195,6 +198,7 @@ class MesSqlDriver(Driver):
                 messages, readings, windows = self._converted(query, piece, moments)
             await emit.room()
             look = self._look(reader, more=bool(found.gone) or not found.complete or not is_last)
+            self._recalled.settle(query.name, [row.key for row in piece])
             mark, kept = self._mark(reader), () if reader.is_snapshot else self._tags(reader.query)
             await emit(
                 readings,
@@ -286,6 +290,7 @@ class MesSqlDriver(Driver):
                 reader.window.forget(key)
             messages = [Message(reader.query.name, key, {}, change="deleted") for key in piece]
             await emit.room()
+            self._recalled.settle(reader.query.name, piece)
             mark, look = self._mark(reader), self._look(reader, more=at + PIECE_ROWS < len(found.gone))
             await emit([], received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark, alive=(), look=look)
 
@@ -293,12 +298,13 @@ class MesSqlDriver(Driver):
         recalled = self._recalled.stored() if self._recalled.was else {}
         return {**reader.window.changes(), **recalled}
 
-    async def _recalled_no_more(self, reader: Reader, found: Found, emit: Emit) -> None:
-        """Everything was read: what the journal has of it since before a restore is in the window now."""
-        told = [key for key in found.gone if found.recalled.get(row_mark(key, None)[0]) == ""]
-        for key in told:
-            reader.window.forget(key)
-        found.gone = [key for key in found.gone if key not in told]
+    async def _recalled_no_more(self, reader: Reader, emit: Emit) -> None:
+        """Everything was read and handed over: what the journal had of it beyond the window is in the window now.
+
+        That is committed before it is forgotten, for a power cut may tear either.
+        """
+        await emit.room()
+        await emit([], received_ns=time.monotonic_ns(), watermark=self._mark(reader), alive=())
         self._recalled.forget(reader.query.name)
         await emit.room()
         await emit([], received_ns=time.monotonic_ns(), watermark=self._mark(reader), alive=())
@@ -426,6 +432,12 @@ class MesSqlDriver(Driver):
         finally:
             await database.close()
 
+    def _resumed(self, query: Query, watermark: Mapping[str, Any]) -> RowWindow:
+        """The window as it was committed, with the rows that the journal has beyond it."""
+        window = self._window(query, watermark)
+        window.expect(_expected(query, self._recalled.standing(query.name), window.newest))
+        return window
+
     def _window(self, query: Query, watermark: Mapping[str, Any]) -> RowWindow:
         overlap_s = query.watermark.overlap_s
         zone = self._zones[query.name]
@@ -448,9 +460,28 @@ class MesSqlDriver(Driver):
         return due_every_ms(tags, place_of, {query.name: query.due_every_s for query in queries})
 
     @classmethod
+    def row_tags(cls, source: Source, tags: Sequence[Tag]) -> RowTags:
+        """Those of each query."""
+        mapped = Mapped(tags, place_of)
+        names = [query.name for query in SqlSettings.model_validate(source.options).query]
+        return {name: [(tag, column) for tag, column, _ in mapped.columns(name)] for name in names}
+
+    @classmethod
     def row_columns(cls, source: Source, query: str) -> list[str] | None:
         """Those of the SELECT list."""
         return checks.row_columns(source, query)
+
+
+def _expected(query: Query, rows: Sequence[tuple[str, Any]], newest: Any) -> list[tuple[str, Any]]:
+    """List (key, value) of rows that stand in the journal, if it is sure that a look shows whether they are there.
+
+    Their place in the order must be known and of the type that the query has, and their key be the same in each form of it.
+    """
+    if len(query.keys) > 1:
+        rows = [(key, order) for key, order in rows if "%" not in key and key.count("/") == len(query.keys) - 1]
+    if query.watermark.kind == "snapshot":
+        return [(key, None) for key, _ in rows]
+    return [(key, order) for key, order in rows if type(order) is type(newest) is int]
 
 
 def _password_of(source: Source, settings: SqlSettings) -> str | None:

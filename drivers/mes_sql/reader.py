@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from drivers.contract import UNFORESEEN, BadReply, DriverError, crashed
 from drivers.exact_json import EXACT
@@ -17,7 +17,7 @@ from drivers.mes_sql import dialects, statement, values
 from drivers.mes_sql.database import Session
 from drivers.mes_sql.settings import Query, Settings
 from drivers.mes_sql.window import Change, Window, row_hash
-from drivers.restored_rows import row_marks
+from drivers.restored_rows import UNSURE, row_mark, row_marks
 from drivers.row_key import row_key
 
 BELOW_ROWS_PER_S = 200
@@ -101,6 +101,8 @@ class Reader:
         found.complete = found.rows < most
         found.alone = found.complete and self._since == (self.window.base if self._from_base else self.window.floor)
         if found.alone and not found.keyless:
+            if recalled:
+                self.window.leave_out(lambda key: recalled.get(row_mark(key, None)[0]) == "")
             found.gone = self.window.unseen(1 if self._dialect in dialects.SNAPSHOTS else 2, from_base=self._from_base)
         return found
 
@@ -169,7 +171,7 @@ class Reader:
         for row in piece:
             found.rows += 1
             key, mark = None, values.mark(row)
-            if mark and self._stands(row, mark, found):
+            if mark and not found.recalled and self._stands(row, mark, found):
                 continue
             try:
                 value = self._value(row, found)
@@ -256,11 +258,33 @@ class Reader:
     def _take_note(self, row: Row, found: Found) -> None:
         self.window.rename(row.key, row.digest)
         change = self.window.change(row.key, row.value, row.digest, row.mark)
-        if change is None:
+        stands = _stands_as(row, found.recalled)
+        if stands is True and change is not None:
+            self.window.take(row.key, row.value, row.digest, row.mark)  # the journal has it as it is, and the window did not know
+        if stands is True:
             return
-        if found.recalled and any(found.recalled.get(one) == other for one, other in row_marks(row.key, row.plain)):
-            self.window.take(
-                row.key, row.value, row.digest, row.mark
-            )  # read before the journal was restored, and it has the row since then
-        else:
+        change = change if stands is None else against(stands, change)
+        if change is not None:
             found.changed.append(Row(change, row.key, row.value, row.digest, row.given, row.plain, row.mark))
+
+
+def against(stands: str, change: Change | None) -> Change:
+    """Tell what a row is that the journal says otherwise. stands: the sum of what it says; change: against the window, maybe of before."""
+    if stands == UNSURE:
+        return change or "changed"
+    if stands:
+        return "changed"
+    return "late" if change == "late" else "new"
+
+
+def _stands_as(row: Row, recalled: Mapping[str, str]) -> Literal[True] | str | None:
+    """Tell whether the journal has a row just as it is: True; the sum of what it says of the row otherwise; None: it says nothing.
+
+    Under the form of its key that an earlier version made another row may stand: there only the same row counts.
+    """
+    if not recalled:
+        return None
+    (key, content), *former = row_marks(row.key, row.plain)
+    if key in recalled:
+        return recalled[key] == content or recalled[key]
+    return True if any(recalled.get(one) == other for one, other in former) else None

@@ -12,7 +12,7 @@ were stamped below the floor because the clock of the MES was set back.
 
 from base64 import b64encode
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,6 +23,7 @@ from uuid import UUID
 
 import orjson
 
+from drivers.restored_rows import UNSURE
 from drivers.row_key import forms
 from drivers.stored_rows import StoredRows
 
@@ -109,6 +110,8 @@ class Window:
         for key in former.keys() - self._pieces.rows.keys():
             self._pieces.put(key)
         known = {key: Known(digest, from_json(value), seen_s) for key, (digest, value, seen_s) in {**former, **self._pieces.rows}.items()}
+        for key in self._pieces.unsure & known.keys():
+            known[key].digest = UNSURE  # it is told again if it is there, and told to be gone if it is not
         for key, one in sorted(known.items(), key=lambda item: item[1].seen_s):
             if _is_above(one.value, self.floor):
                 self._rows[key] = one
@@ -116,12 +119,12 @@ class Window:
                 self._below[key] = one
             else:
                 self._pieces.forget(key)
-        self._pieces.rows = {}
+        self._pieces.rows, self._pieces.unsure = {}, set()
 
     def changes(self) -> dict[str, Any]:
         """What has to be committed now, for the watermark of the source."""
         pieces, changed = self._pieces.changes(self._content)
-        head = {"floor": to_json(self.floor), "base": to_json(self.base), "newest": to_json(self.newest), "pieces": pieces}
+        head = {"floor": to_json(self.floor), "base": to_json(self.base), "newest": to_json(self.newest), **pieces}
         return {self._name: {**head, "watched_s": round(self.watched_s, 1), "counted": self.counted}, **changed}
 
     def _content(self, key: str) -> list[Any]:
@@ -189,10 +192,22 @@ class Window:
         if value is not None and (self.newest is None or value > self.newest):
             self.newest = value
 
+    def expect(self, rows: Iterable[tuple[str, Any]]) -> None:
+        """Take (key, value) of rows that the journal has, known here or not: the next look shows how they stand, or that they are gone."""
+        for key, value in rows:
+            if key not in self._rows and key not in self._below and _is_above(value, self.floor):
+                self._rows[key] = Known(UNSURE, value, self.watched_s)
+                self._pieces.put(key)
+
     def see(self, key: str) -> None:
         """A row that can not be read is there: it is neither new nor gone."""
         if (known := self._rows.get(key) or self._below.get(key)) is not None:
             known.look, known.missed = self.look, 0
+
+    def leave_out(self, are_told: Callable[[str], bool]) -> None:
+        """Forget rows that the look which has just ended did not give, and of which the journal says that they are gone."""
+        for key in [key for key, known in self._rows.items() if known.look != self.look and are_told(key)]:
+            self.forget(key)
 
     def unseen(self, looks: int = 1, *, from_base: bool = False) -> list[str]:
         """Known keys above the floor that the look which has just ended should have given, in one statement, but did not.

@@ -8,11 +8,14 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from buffer import Body, Journal, Pressure, StorageError, segment_of
 from config import Line, exceptions
 from drivers.contract import Loss
+from drivers.registry import row_tags
+from drivers.restored_rows import MARK, merged
 from gateway.clock import Clock
 from gateway.context import Fold
 from gateway.entries.bodies import event_body
@@ -38,6 +41,7 @@ from gateway.intake.preamble import config_events, tagset_events
 from gateway.intake.recent import share
 from gateway.intake.retold import standing
 from gateway.intake.simulators import Simulators
+from gateway.intake.standing_rows import standing_rows, told
 from gateway.intake.unmapped import Mapped
 from gateway.intake.way_in import WayIn
 from gateway.interfaces import digests, whole
@@ -82,7 +86,8 @@ class Intake:
         self.flow = Flow(journal, self._flow_turned)
         stands = standing(journal, {source: digest for source, (digest, _) in self._tables.items()})
         of_line = (clock.stamp().ticks, share(len(line.sources)), Simulators(line), Mapped(line), stands)
-        way = WayIn(self.append, clock, fold, self.flow, line.codes, journal.watermark, *of_line)
+        self._rows: dict[str, dict[str, Any]] = {}  # by source, of rows behind its watermark, until that stands in it
+        way = WayIn(self.append, clock, fold, self.flow, line.codes, self._watermark, *of_line)
         self.ports = {source.name: Port(source, line.tags_of(source.name), self._tables[source.name][0], way) for source in line.sources}
 
     def begin(self) -> None:
@@ -106,6 +111,26 @@ class Intake:
             if stands.get(f"tagset:{source}") != [tagset, epoch]:
                 self.append(list(self._table(source)), ("gateway", {f"tagset:{source}": [tagset, epoch]}))
         self._change = None
+        self._take_over_rows()
+
+    def _take_over_rows(self) -> None:
+        """Put into the watermarks what the journal says of rows behind them."""
+        asked = {source.name: row_tags(source, self.line.tags_of(source.name)) for source in self.line.sources}
+        tags = {name: (self._tables[name][0], its) for name, its in asked.items() if its is not None}
+        for name, tail in standing_rows(self.journal, tags).items():
+            self._rows[name] = merged(self.journal.watermark(name), tail.told, tail.until_ns)
+            event = {"type": "source", "source": name, "state": "watermark", "detail": told(tail.rows)}
+            stored = self.append([EventDraft(event, name)], (name, {MARK: self._rows[name]}), urgent=True)
+            asyncio.ensure_future(stored).add_done_callback(partial(self._taken_over, name))
+
+    def _taken_over(self, source: str, _: object) -> None:
+        """Hear that it stands in the watermark; or that it does not, which the runtime hears as well, and the process ends."""
+        self._rows.pop(source, None)
+
+    def _watermark(self, source: str) -> Mapping[str, Any]:
+        """Return the watermark of a source as it is committed, or is on its way since the start."""
+        known = self.journal.watermark(source)
+        return {**known, MARK: self._rows[source]} if source in self._rows else known
 
     @property
     def version(self) -> int:

@@ -136,7 +136,7 @@ def standing(journal: Journal, tagsets: Mapping[str, str]) -> dict[str, Counter[
 
 def _behind(journal: Journal, counted: Mapping[str, Position]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield (source, entry) of each entry of readings behind its source's position."""
-    for entry in _last(journal, min(counted.values())) if counted else ():
+    for entry in newest(journal, min(counted.values()), MOST_ENTRIES) if counted else ():
         named = _SOURCE.search(entry.payload, 0, _HEAD_BYTES)
         source = "" if named is None else named[1].decode()
         if source in counted and counted[source] < entry[:2] and _READINGS in entry.payload:
@@ -145,9 +145,9 @@ def _behind(journal: Journal, counted: Mapping[str, Position]) -> Iterator[tuple
                 yield source, whole
 
 
-def _last(journal: Journal, after: Position) -> Iterator[Entry]:
-    """Yield the entries after a position, the newest `MOST_ENTRIES` at most."""
-    left = MOST_ENTRIES
+def newest(journal: Journal, after: Position, most: int) -> Iterator[Entry]:
+    """Yield the entries after a position, so many of the newest at most."""
+    left = most
     for epoch, first, last in reversed(journal.ranges()):
         if last - first + 1 >= left:
             after = max(after, (epoch, last - left))

@@ -109,6 +109,25 @@ async def test_rows_of_a_table_that_the_journal_has_are_not_read_again(tmp_path)
     assert sorted(told(again))[-2:] == [("3", "changed"), ("6", "new")]
 
 
+@pytest.mark.urs("URS-DAQ-04")
+async def test_a_row_that_is_again_as_the_backup_had_it_is_told_where_the_journal_says_otherwise(tmp_path):
+    async with mes_sql.served(mes_sql.source(tmp_path), mes_sql.TAGS) as mes:
+        first = Journal()
+        await mes.insert("orders", {"id": 1, "batch_no": "B1"}, mes_sql.NOON)
+        async with running(MesSqlDriver(mes_sql.source(tmp_path), mes_sql.TAGS), first):
+            await first.until(lambda: len(first.messages) == 1)
+            backup = {name: dict(value) for name, value in first.watermark.items()}
+            await mes.change("orders", "1", {"batch_no": "B1x"}, mes_sql.NOON)
+            await first.until(lambda: len(first.messages) == 2)
+        since = [(message.key, dict(message.row)) for message in first.messages[1:]]
+        await mes.change("orders", "1", {"batch_no": "B1"}, mes_sql.NOON)
+        again = Journal(backup | marked("orders", since))
+        async with running(MesSqlDriver(mes_sql.source(tmp_path), mes_sql.TAGS), again):
+            await again.polled()
+    assert told(again) == [("1", "changed")]
+    assert again.messages[0].row["batch_no"] == "B1"
+
+
 def test_each_row_counts_once_and_only_in_its_order():
     one, two = ("a", {"x": 1}), ("b", {"x": 2})
     recalled = RestoredRows(marked("q", [one, two, one]))
