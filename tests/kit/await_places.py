@@ -18,10 +18,13 @@ from kit.repository import ROOT
 Place = tuple[str, ...]
 """`gateway/intake/port.py:88` from the outermost call to the innermost. A point (kit.await_points) is POINT and its line alone."""
 POINT = "await"
+OF_SOURCE = "source "
+"""So begin the names of the tasks of sources."""
 
 
 class Places:
-    """Counts to which places tasks come, and raises at those that are aimed at. hits: the places where it did, in order, and in which task.
+    """Counts to which places tasks come, and raises at those that are aimed at. hits: the places where it did, in order, and in which task,
+    or for which source.
 
     counts: whether places are counted at which a task waits; to name them takes longer than most of what a task does.
     """
@@ -62,14 +65,14 @@ class Places:
         self.seen[place] += 1
         if (fault := self._targets.pop(place, None)) is None:
             return None
-        self.hits.append((place, task.get_name()))
+        self.hits.append((place, whose(task)))
         return fault()
 
     def installed(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have every task that is made from now on watched."""
 
         def factory(of: asyncio.AbstractEventLoop, work: Any, **named: Any) -> "asyncio.Task[Any]":
-            return asyncio.Task(Watched(work, self), loop=of, **named)
+            return asyncio.Task(Watched(work, self, asyncio.current_task(of)), loop=of, **named)
 
         loop.set_task_factory(factory)
 
@@ -77,8 +80,9 @@ class Places:
 class Watched(Coroutine[Any, Any, Any]):
     """A coroutine whose awaits may raise."""
 
-    def __init__(self, work: Coroutine[Any, Any, Any], places: Places) -> None:
-        self.work, self.places, self._begun = work, places, False
+    def __init__(self, work: Coroutine[Any, Any, Any], places: Places, maker: "asyncio.Task[Any] | None") -> None:
+        """maker: the task that made this one's."""
+        self.work, self.places, self.maker, self._begun = work, places, maker, False
 
     def send(self, value: Any) -> Any:
         fault = self.places.due(self.work) if self._begun else None
@@ -98,6 +102,17 @@ class Watched(Coroutine[Any, Any, Any]):
         """Name what it does: its function, and the first two of ours that it called."""
         called = [frame.f_code.co_qualname for frame in _frames(self.work) if is_own(frame.f_code)][:3]
         return " > ".join([getattr(self.work, "__qualname__", "?"), *called])
+
+
+def whose(task: "asyncio.Task[Any]") -> str:
+    """Name the source in whose task this one was made, `source plc`; of any other task its own name."""
+    at: asyncio.Task[Any] | None = task
+    while at is not None:
+        if at.get_name().startswith(OF_SOURCE):
+            return at.get_name()
+        work = at.get_coro()
+        at = work.maker if isinstance(work, Watched) else None
+    return task.get_name()
 
 
 def place_of(work: Any) -> Place:
@@ -142,4 +157,20 @@ def written(rooms: Iterable[str]) -> dict[str, set[str]]:
             if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
                 last = (node.body[0].lineno - 1) if isinstance(node, ast.AsyncFor | ast.AsyncWith) else node.end_lineno or node.lineno
                 found[f"{name}:{node.lineno}"] = {f"{name}:{line}" for line in range(node.lineno, max(last, node.lineno) + 1)}
+    return found
+
+
+def function_of(rooms: Iterable[str]) -> dict[str, str]:
+    """Name the function in which each await of these folders stands: `MesSqlDriver.probe`."""
+    found: dict[str, str] = {}
+
+    def walk(file: str, node: ast.AST, name: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Await | ast.AsyncFor | ast.AsyncWith):
+                found[f"{file}:{child.lineno}"] = name
+            is_named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            walk(file, child, f"{name}.{child.name}".removeprefix(".") if is_named else name)  # type: ignore[attr-defined]
+
+    for path in (path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))):
+        walk(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8")), "")
     return found

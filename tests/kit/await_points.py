@@ -20,7 +20,7 @@ from kit.repository import ROOT
 
 if TYPE_CHECKING:
     from kit.await_places import Place
-    from kit.awaits_line import Fate
+    from kit.awaits_line import Done
 
 ROOMS = ("gateway", "drivers", "config", "buffer")
 CALLED = "_at_await"
@@ -96,18 +96,18 @@ def begin() -> None:
     awaits_line.hurry()
 
 
-def shown(folder: Path) -> "Counter[Place]":
+def shown(line: str, folder: Path) -> "Counter[Place]":
     """`awaits_line.shown`, for a process that has begun."""
     from kit import awaits_line
 
-    return awaits_line.shown(folder)
+    return awaits_line.shown(line, folder)
 
 
-def raised(folder: Path, kind: str, wanted: "list[Place]") -> "list[Fate]":
+def raised(line: str, folder: Path, kind: str, wanted: "list[Place]") -> "Done":
     """`awaits_line.raised`, for a process that has begun."""
     from kit import awaits_line
 
-    return awaits_line.raised(folder, kind, wanted)
+    return awaits_line.raised(line, folder, kind, wanted)
 
 
 def forget(awaited: Any) -> None:

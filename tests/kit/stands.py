@@ -64,6 +64,9 @@ class Stand:
     def tag(self) -> Tag:
         return Tag(tag=f"{self.name}.n", source=self.name, address=self.address, type=self.type)
 
+    def tags(self) -> list[Tag]:
+        return [self.tag()]
+
     def source(self, folder: Path, endpoint: str, **options: Any) -> Source:
         """The source as its device takes it."""
         return Source(name=self.name, driver=self.driver, endpoint=endpoint, rate_ms=1000, options=options, folder=folder)
