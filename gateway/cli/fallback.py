@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.base import NOT_REACHED, PATH, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, print_json, shown
+from gateway.cli.base import FOLDER, NOT_REACHED, PATH, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, print_json, shown
 from gateway.cli.documents import makes_document
 from gateway.cli.persons import by_person, told
 
@@ -19,7 +19,7 @@ at_instant = click.option("--at", help="when it was, if that is over: what you r
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
 def fallback() -> None:
-    """Records led elsewhere for a time, by the legacy system or by hand: begin, end, list, export, import, drill."""
+    """Records led elsewhere for a time, by the legacy system or by hand: begin, end, list, export, import, drill, cutover."""
 
 
 @fallback.command(short_help="Say that records are led elsewhere from now on")
@@ -155,6 +155,20 @@ def drill(
 
     given = {"to": to, "forms": forms, "user": user, "password_file": password_file}
     drilled(line, _chosen(line, name), plan, ebr, uplink, given)
+
+
+@fallback.command(short_help="Judge a cut-over from the legacy system, as a document")
+@line_folder
+@click.option("--plan", type=PATH, required=True, help="TOML file: the decision, the last legacy record, what is open")
+@click.option("--comparisons", type=FOLDER, help="the folder with the JSON of the comparisons of the parallel run")
+@makes_document
+def cutover(
+    line: Path, plan: Path, comparisons: Path | None, to: Path, forms: tuple[str, ...], user: str | None, password_file: Path | None
+) -> None:
+    """Judge a cut-over: decision, open points, last record of the legacy system, first one here, overlap compared. Exit 0: passed."""
+    from gateway.cli.fallback_cutover import cut_over
+
+    cut_over(line, plan, comparisons, {"to": to, "forms": forms, "user": user, "password_file": password_file})
 
 
 def _chosen(line: Path, name: str | None) -> "Fallback":

@@ -59,15 +59,15 @@ def plan_of(path: Path, zone: ZoneInfo) -> Plan:
     problems = list(_problems(told, zone))
     if problems:
         raise NotAPlan("\n".join(f"{path}: {one}" for one in problems[:20]))
-    instants = {name: _ticks(told.get(name), zone) for name in INSTANTS}
+    instants = {name: ticks_in(told.get(name), zone) for name in INSTANTS}
     steps = [_step(one, zone) for one in told.get("step", [])]
     return Plan(title=told["title"], **instants, **{name: told.get(name) for name in LIMITS}, steps=steps)
 
 
 def _problems(told: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
     yield from (f"unknown key `{key[:60]}`{did_you_mean(key, KEYS)}" for key in told if key not in KEYS)
-    yield from _texts(told, ("title",), "")
-    yield from (why for name in INSTANTS if (why := _instant_problem(name, told.get(name), zone)))
+    yield from text_problems(told, ("title",), "")
+    yield from (why for name in INSTANTS if (why := instant_problem(name, told.get(name), zone)))
     for name in LIMITS:
         limit = told.get(name)
         if limit is not None and (type(limit) is not int or limit <= 0):
@@ -79,18 +79,20 @@ def _problems(told: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
     for number, one in enumerate(steps, 1):
         at = f"step {number}: "
         yield from (f"{at}unknown key `{key[:60]}`{did_you_mean(key, STEP_KEYS)}" for key in one if key not in STEP_KEYS)
-        yield from _texts(one, ("what", "who"), at)
-        yield from (f"{at}{why}" for name in ("planned", "actual") if (why := _instant_problem(name, one.get(name), zone)))
+        yield from text_problems(one, ("what", "who"), at)
+        yield from (f"{at}{why}" for name in ("planned", "actual") if (why := instant_problem(name, one.get(name), zone)))
 
 
-def _texts(told: Mapping[str, Any], names: tuple[str, ...], at: str) -> Iterator[str]:
+def text_problems(told: Mapping[str, Any], names: tuple[str, ...], at: str) -> Iterator[str]:
+    """Yield what is wrong with texts. at: before each."""
     for name in names:
         text = told.get(name)
         if not isinstance(text, str) or not text.strip() or len(text) > MOST_TEXT or "\n" in text:
             yield f"{at}`{name}` is a text of one line"
 
 
-def _instant_problem(name: str, value: Any, zone: ZoneInfo) -> str | None:
+def instant_problem(name: str, value: Any, zone: ZoneInfo) -> str | None:
+    """Say what is wrong with an instant; None where nothing is, or where there is none."""
     if value is None:
         return None
     if not isinstance(value, datetime):
@@ -100,11 +102,12 @@ def _instant_problem(name: str, value: Any, zone: ZoneInfo) -> str | None:
     return None
 
 
-def _ticks(value: datetime | None, zone: ZoneInfo) -> int | None:
+def ticks_in(value: datetime | None, zone: ZoneInfo) -> int | None:
+    """Return an instant that has no problem as ticks."""
     if value is None:
         return None
     return ticks_of(value) if value.tzinfo is not None else candidates(value, zone)[0]
 
 
 def _step(told: Mapping[str, Any], zone: ZoneInfo) -> Step:
-    return Step(told["what"], told["who"], _ticks(told.get("planned"), zone), _ticks(told.get("actual"), zone))
+    return Step(told["what"], told["who"], ticks_in(told.get("planned"), zone), ticks_in(told.get("actual"), zone))
