@@ -1710,15 +1710,17 @@ class Coverage:
 CITING = frozenset({"seq", "from_seq", "to_seq", "caused_by"})
 """Members of an event that name an entry by its number."""
 _EVENT = re.compile(rb'"event":\{(?:"type":"([a-z-]*)")?')
+_BY_HAND = b',"action":"manual-entry"'
 
 
 def is_named_later(payload: bytes) -> bool:
     """Return True for a checkpoint or an audit event: they may name a batch long after it has ended.
 
-    The first `event` is the entry's own; a row of a source may hold members of the same names behind it.
+    A value that people wrote by hand is of its batch, however late it comes. The first `event` is the entry's own; a row of a source may
+    hold members of the same names behind it.
     """
     found = _EVENT.search(payload)
-    return found is not None and found[1] in (b"checkpoint", b"audit")
+    return found is not None and found[1] in (b"checkpoint", b"audit") and not payload.startswith(_BY_HAND, found.end())
 
 
 def names_of(batch: str) -> list[bytes]:

@@ -7,7 +7,7 @@ from buffer.archive.configurations import configuration_blocks, versions_text
 from buffer.archive.corrections import audit_trail, corrections, review
 from buffer.archive.happenings import Happening, corrected, happenings, latest, names_gone, steps_of
 from buffer.archive.incidents import incidents
-from buffer.archive.led_elsewhere import led_elsewhere
+from buffer.archive.led_elsewhere import by_hand, led_elsewhere
 from buffer.archive.texts import (
     SIMULATED,
     computed_text,
@@ -67,6 +67,7 @@ class Record:
         yield from self._batch_parameters()
         for step in self._steps:
             yield from _step(step)
+        yield from by_hand(self._mine, self._zone)
         yield from self._materials()
         yield from self._samples()
         listed = self._end.event.get("gaps", []) if self._end else []

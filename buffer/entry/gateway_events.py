@@ -151,6 +151,10 @@ class AuditEvent(Event):
 
     Of an alarm (`alarm-acknowledged`, `alarm-shelved`, `alarm-unshelved`): `reason` is the person's comment; `what` has its `id`, `code`,
     `source`, `text`, `batches`, when and in which entry it was raised (`raised`, `raised_seq`), and of a shelf the end (`until`).
+
+    Of a fallback (`fallback-begun`, `fallback-ended`): `what` has `fallback` (its name), `led_by`, `equipments` (none: all), `from`,
+    `until`, `basis`. Of a value that people wrote by hand (`manual-entry`): `batch` and `record` beside the members here; in `what` the
+    value and its unit as written, `ebr_field`, `equipment`, `step`, `run`, `at`, `origin`, `entered_by`, `second_person`. It is no reading.
     """
 
     type: Literal["audit"]

@@ -51,6 +51,7 @@ RULES: dict[str, Rule] = {
     "compare-explain": Rule("compare explain", ("engineer", "qa"), "explain a difference from the legacy record of a batch"),
     "fallback-begin": Rule("fallback begin", ("operator", "engineer", "qa"), "say that records are led elsewhere"),
     "fallback-end": Rule("fallback end", ("operator", "engineer", "qa"), "say that records are led by this gateway again"),
+    "fallback-import": Rule("fallback import", ("operator", "engineer", "qa"), "import what was written by hand during a fallback"),
     "config-propose": Rule("config propose", ("engineer",), "freeze the line folder as the next version"),
     "config-approve": Rule("config approve", ("qa",), "sign a version that somebody else proposed", reason=False, signs=True),
     "config-reject": Rule("config reject", ("qa",), "refuse a version that somebody else proposed", reason=False, signs=True),

@@ -45,7 +45,7 @@ GROUPS = {
     ),
     "Decide": (
         Row("release-hold", "running", "Let a held batch go"),
-        Row("fallback", "fallback", "Records led elsewhere: begin, end, list, export"),
+        Row("fallback", "fallback", "Records led elsewhere: begin, end, import, drill"),
         Row("alarms", "alarms", "Alarms: list, ack, shelve, unshelve, history"),
         Row("quarantine", "quarantine", "Refused entries: list, show, resend, dispose"),
         Row("replay", "running", "Send a range of confirmed entries once more"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.base import NOT_REACHED, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, print_json, shown
+from gateway.cli.base import FOLDER, NOT_REACHED, PATH, WRONG_INPUT, Words, as_json, data_of, fail, line_folder, print_json, shown
 from gateway.cli.documents import makes_document
 from gateway.cli.persons import by_person, told
 
@@ -19,7 +19,7 @@ at_instant = click.option("--at", help="when it was, if that is over: what you r
 
 @click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
 def fallback() -> None:
-    """Records led elsewhere for a time, by the legacy system or by hand: begin, end, list, export."""
+    """Records led elsewhere for a time, by the legacy system or by hand: begin, end, list, export, import, drill, cutover."""
 
 
 @fallback.command(short_help="Say that records are led elsewhere from now on")
@@ -104,6 +104,71 @@ def export(
     if end <= begin or (name is not None and begin_at is not None):
         fail("name a fallback, or a time that ends after it begins", WRONG_INPUT)
     exported(line, chosen, begin, end, to, {"forms": forms, "user": user, "password_file": password_file})
+
+
+@fallback.command(name="import", short_help="Take in what was written by hand meanwhile")
+@line_folder
+@click.argument("file", type=PATH, metavar="FILE", help="CSV of the values, each by two persons")
+@by_person
+def import_(line: Path, file: Path, reason: str, user: str | None, password_file: Path | None) -> None:
+    """Take into the record what people wrote by hand during a fallback: each value as an entry of origin manual, never as a reading.
+
+    The whole file or nothing of it; what was imported before is not imported twice. Asked of the running gateway.
+    """
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        at = error.object[: error.start].count(b"\n") + 1
+        fail(f"{file}:{at}: is no UTF-8: export it as CSV UTF-8; nothing of it was imported", WRONG_INPUT)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}", WRONG_INPUT)
+    answer = told(line, "fallback-import", user, password_file, reason=reason, name=file.name, text=text)
+    before = f"; {answer['before']} were there before" if answer["before"] else ""
+    click.echo(f"{file}: {answer['imported']} entries by hand imported{before}; batches {', '.join(answer['batches'])}")
+
+
+@fallback.command(short_help="Judge a drill against its plan, as a document")
+@line_folder
+@click.option("--plan", type=PATH, required=True, help="TOML file: what was planned, who did what and when, within what time")
+@click.option("--fallback", "name", help="which, as `fallback list` names it; the newest without it")
+@click.option(
+    "--ebr", metavar="URL|STORE", help="whom to compare with: the EBR's address, or the folder of its store; else the uplink's own"
+)
+@click.option("--uplink", help="name of the uplink, where the line has several")
+@makes_document
+def drill(
+    line: Path,
+    plan: Path,
+    name: str | None,
+    ebr: str | None,
+    uplink: str | None,
+    to: Path,
+    forms: tuple[str, ...],
+    user: str | None,
+    password_file: Path | None,
+) -> None:
+    """Judge a drill: planned and actual instants, who did what, time to fallback and to return, entries before and after, verdict.
+
+    The receiver is compared with, as `reconcile` does. Exit 0: passed; 1: something is wrong, or nobody knows it.
+    """
+    from gateway.cli.fallback_drill import drilled
+
+    given = {"to": to, "forms": forms, "user": user, "password_file": password_file}
+    drilled(line, _chosen(line, name), plan, ebr, uplink, given)
+
+
+@fallback.command(short_help="Judge a cut-over from the legacy system, as a document")
+@line_folder
+@click.option("--plan", type=PATH, required=True, help="TOML file: the decision, the last legacy record, what is open")
+@click.option("--comparisons", type=FOLDER, help="the folder with the JSON of the comparisons of the parallel run")
+@makes_document
+def cutover(
+    line: Path, plan: Path, comparisons: Path | None, to: Path, forms: tuple[str, ...], user: str | None, password_file: Path | None
+) -> None:
+    """Judge a cut-over: decision, open points, last record of the legacy system, first one here, overlap compared. Exit 0: passed."""
+    from gateway.cli.fallback_cutover import cut_over
+
+    cut_over(line, plan, comparisons, {"to": to, "forms": forms, "user": user, "password_file": password_file})
 
 
 def _chosen(line: Path, name: str | None) -> "Fallback":

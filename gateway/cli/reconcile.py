@@ -19,6 +19,7 @@ from gateway.cli.what_runs import line_for_records
 if TYPE_CHECKING:
     from config import Line, Uplink
     from gateway.reconciliation.asking import Ask
+    from gateway.reconciliation.document import Asked, Result
 
 _SAID = {"passed": "equal", "finding": "DIFFERS", "not-complete": "NOT ALL WAS COMPARED"}
 _MOST_LINES = 50
@@ -55,6 +56,7 @@ def reconcile(
     """
     from gateway.cli.documents import can_be_written, publish
     from gateway.entries.printable import printable_all
+    from gateway.reconciliation.answer import NotAnswered
     from gateway.reconciliation.document import drafted
 
     if batch is not None and day is not None:
@@ -62,7 +64,9 @@ def reconcile(
     if to is not None:
         can_be_written(to)
     try:
-        draft = drafted(*_compared(line, line_for_records(line), batch, None if day is None else day.date(), ebr, uplink))
+        draft = drafted(*compared_with(line, line_for_records(line), batch, None if day is None else day.date(), ebr, uplink))
+    except NotAnswered as error:
+        fail(f"nothing is compared: {error}", FINDING)
     except sqlite3.Error as error:
         fail(f"{data_of(line) / 'journal.db'}: {error}", FINDING)
     if as_json:
@@ -75,9 +79,11 @@ def reconcile(
     sys.exit(GOOD if draft["result"] == "passed" else FINDING)
 
 
-def _compared(folder: Path, line: "Line", batch: str | None, day: date | None, ebr: str | None, name: str | None) -> tuple[Any, Any]:
+def compared_with(
+    folder: Path, line: "Line", batch: str | None, day: date | None, ebr: str | None, name: str | None
+) -> "tuple[Asked, Result]":
+    """Compare with the receiver; return what was asked and what was found. Raises NotAnswered, sqlite3.Error; ends the program else."""
     from buffer import read_cursors
-    from gateway.reconciliation.answer import NotAnswered
     from gateway.reconciliation.document import Asked, Result
     from gateway.reconciliation.reconcile import Scope, reconciled
 
@@ -92,10 +98,7 @@ def _compared(folder: Path, line: "Line", batch: str | None, day: date | None, e
         async with _receiver(line, settings, ebr) as ask:
             return await reconciled(data, line.line.timezone, asked, scope, ask)
 
-    try:
-        return asked, asyncio.run(compared())
-    except NotAnswered as error:
-        fail(f"nothing is compared: {error}", FINDING)
+    return asked, asyncio.run(compared())
 
 
 def _uplink(line: "Line", name: str | None) -> "Uplink":

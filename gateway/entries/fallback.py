@@ -12,6 +12,8 @@ from gateway.entries.ticks import from_rfc3339
 
 BEGUN, ENDED = "fallback-begun", "fallback-ended"
 ACTIONS = frozenset({BEGUN, ENDED})
+ENTERED, IMPORTED = "manual-entry", "manual-entries-imported"
+"""A value that people wrote by hand during a fallback, and the file of it."""
 LedBy = Literal["legacy", "manual"]
 LED_BY: tuple[LedBy, ...] = get_args(LedBy)
 LED_BY_TEXT = {"legacy": "the legacy system", "manual": "manual recording"}

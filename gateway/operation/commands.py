@@ -20,6 +20,7 @@ from gateway.operation.command import Command, Declined, needed
 from gateway.operation.document_commands import document_commands, of_parts
 from gateway.operation.explaining import explaining
 from gateway.operation.fallback_commands import Surroundings, fallback_commands
+from gateway.operation.manual_import import manual_import
 from gateway.operation.observing import observation_commands
 from gateway.operation.parts import Parts
 from gateway.operation.quarantine import quarantine_commands
@@ -74,6 +75,7 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         **quarantine_commands(parts),
         **explaining(parts.audit.record),
         **fallback_commands(lambda: _of_fallbacks(parts)),
+        **manual_import(parts),
         **document_commands(partial(of_parts, parts)),
         **observation_commands(partial(of_parts, parts), lambda: parts.line.observation),
         **change_commands(parts.changes, parts.audit.record, partial(of_parts, parts)),

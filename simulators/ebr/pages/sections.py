@@ -23,6 +23,8 @@ def sections(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     names: Sequence[str] = ("Time", "What", "Material", "Lot", "Quantity", "Target", "Limits", "Result", "Status", "Step", "By")
     yield _section("Materials", names, (_booking(item, zone) for item in bookings))
     yield from _genealogy(record)
+    names = ("Written at", "Equipment", "Step", "EBR field", "Value", "Origin", "By", "Second person", "Imported by")
+    yield _section("Entries by hand, beside what was measured", names, (_entered(item, zone) for item in record.get("by_hand", ())))
     yield _section("Samples", ("Taken", "Sampling", "Sample", "Step", "Status", "Results"), (_sample(item, zone) for item in samples))
     names = ("Equipment", "Stood", "From", "Until", "Time", "Limit", "Result", "Status")
     yield _section("Equipment before the batch", names, (_hold_time(item, zone) for item in record["hold_times"]))
@@ -34,6 +36,13 @@ def sections(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     yield _section("Configurations", names, (_configuration(place, item, zone) for place, item in listed))
     yield _section("Corrections", ("Record", "Rev.", "Written", "Reason", "What", "Before", "After"), _corrections(record, zone))
     yield from _clock(record, zone)
+
+
+def _entered(item: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
+    step = "/".join(str(item[name]) for name in ("step", "run") if item.get(name))
+    by = item["imported_by"].get("name") or item["imported_by"].get("user")
+    told = (item["equipment"], step, item["ebr_field"], f"{item['value']} {item.get('unit') or ''}".strip(), item.get("origin"))
+    return [when(item["at"], zone), *map(shown, (*told, item["entered_by"], item["second_person"], by))]
 
 
 def _section(title: str, names: Sequence[str], rows: Rows) -> str:

@@ -18,6 +18,7 @@ from simulators.ebr.record.unverified_times import UnverifiedTimes
 
 SCHEMA = "reference-ebr/batch-record/1"
 _OF_BATCH = ("step", "batch", "material", "sample", "alarm", "rebind", "activity")
+BY_HAND = "manual-entry"
 _BOOKED = ("material", "sample")
 _OF_LINE = ("gap", "clock", "finding", "epoch")
 STANDS_TICKS = 120 * TICKS_PER_S
@@ -45,6 +46,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         readings, facts = _readings(books, gateways, [*steps, *_stays(events)], window, unverified_times)
         documents = joined(_event(item) for item in books.of_batch(batch, ("document",)))
         reviews = [_review(item) for item in documents if item["document"] == "audit-trail-review"]
+        by_hand = [_by_hand(item) for item in books.of_batch(batch, ("audit",)) if item["event"].get("action") == BY_HAND]
         bookings = booked(events, [item["event"] for item in books.of_kind(gateways, _BOOKED)])
         streams = books.streams(gateways)
     gaps = gaps_of(line, window, facts, ends)
@@ -74,6 +76,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         **({"simulated": True} if is_simulated or facts["simulated"] else {}),
         **({"accepted_exceptions": accepted} if (accepted := sorted({name for _, names in heads for name in names})) else {}),
         **({"reviews": reviews} if reviews else {}),
+        **({"by_hand": by_hand} if by_hand else {}),
         "findings": findings_of([*line, *(event for event in events if event["type"] == "rebind")], window, batch, events),
         "chain": _streams(streams, facts),
     }
@@ -95,6 +98,12 @@ def _review(event: dict[str, Any]) -> dict[str, Any]:
     """Take what a review of the audit trail says of itself: who, when, through which entry, what was questioned."""
     told = {name: event[name] for name in ("id", "reviewer", "meaning", "sha256", "deviations", "gateway", "epoch", "seq")}
     return {**told, "through": event["scope"]["through"], "items": len(event["items"]), "signed": event["signatures"][0]["time"]}
+
+
+def _by_hand(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Take a value that people wrote by hand: it stands beside what was measured, and in no value of a step."""
+    place = {"gateway": item["gateway"], "epoch": item["epoch"], "seq": item["seq"], "entered": item["time"]}
+    return {"record": item["event"].get("record"), **item["event"]["what"], **place, "imported_by": item["event"]["who"]}
 
 
 def _finished(record: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 import sqlite3
 import zipfile
 from collections import Counter
@@ -17,10 +18,13 @@ from kit.mixing_line import BATCH, mixed_row, mixing_line
 from kit.persons import options, people
 from kit.processes import free_port, process, running, until
 from kit.quick_passwords import quick
+from kit.reconciled import damage
 
 from gateway.operation.control import ask
 
 WHY = "the EBR's server is being replaced"
+HAND_HEAD = "time,batch,equipment,step,run,ebr_field,value,unit,entered_by,second_person"
+HAND = {"PM-7": "7.1", "PM-8": "clear"}
 UPLINK = '\n[[uplink]]\nname = "ebr"\nkind = "https"\nendpoint = "http://127.0.0.1:{}"\n'
 
 
@@ -55,8 +59,8 @@ def returned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     def ebr() -> Any:
         return process("ebr", "--store", store, "--http", str(port), log=place / "ebr.log")
 
-    def ends() -> int:
-        return len([one for one in events(line, "batch") if one["transition"] == "end"])
+    def ends() -> list[Any]:
+        return [one["led_elsewhere"][0]["until"] for one in events(line, "batch") if one["transition"] == "end"]
 
     with ebr(), running(line, quick):
         mixed_row(line, 0)
@@ -80,7 +84,7 @@ def returned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             ended = called("fallback", "end", line, "--reason", "the new server answers", *options("qa", place))
             assert (ended.returncode, "over; " in ended.stdout) == (0, True), ended.stderr
             assert ask(line / "data")["fallback"] is None
-            until(lambda: ends() == 2, every_s=0.5)
+            until(lambda: any(ends()), every_s=0.5)
             until(lambda: all(one["entries"] == 0 for one in ask(line / "data")["uplinks"]))
             compared = called("reconcile", line, "--json")
             assert (compared.returncode, json.loads(compared.stdout)["result"]) == (0, "passed"), compared.stdout
@@ -129,18 +133,123 @@ def test_the_export_has_every_reading_of_the_interval_and_what_nobody_watched(re
     assert exported.returncode == 0, exported.stderr
     (document,) = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json")]
     (file,) = (tmp_path / "out").glob("*.csv")
-    assert document["facts"]["file"] == {"name": file.name, "rows": 18, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
     with file.open(newline="") as opened:
         rows = list(csv.DictReader(opened))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert document["facts"]["file"] == {"name": file.name, "rows": len(rows), "sha256": digest}
     assert [row["value"] for row in rows if row["tag"] == "mix.temp" and row["what"] == "reading"] == ["73.25", "71.0", "40.0", "30.0"]
     gaps = [row for row in rows if row["what"] == "gap"]
     assert {(row["value"], row["status"]) for row in gaps} == {("", "not observed")}
-    assert sorted((row["tag"], row["detail"].rpartition(" ")[2]) for row in gaps) == [
-        (tag, why) for tag in ("mix.batch", "mix.step", "mix.temp") for why in ("gateway-crashed", "gateway-stopped")
-    ], "while no gateway ran, nobody watched: tag by tag"
-    assert document["facts"]["steps"] == [f"lyon/test-1/{BATCH}/mixer/MIX/1#1"]
+    told = {(row["tag"], row["detail"].rpartition(" ")[2]) for row in gaps}
+    off = {(tag, why) for tag in ("mix.batch", "mix.step", "mix.temp") for why in ("gateway-crashed", "gateway-stopped")}
+    assert off <= told, "while no gateway ran, nobody watched: tag by tag"
+    newest = [one for one in events(line, "step") if one["transition"] == "end"][-1]
+    assert document["facts"]["steps"] == [f"lyon/test-1/{BATCH}/mixer/MIX/1#{newest['revision']}"]
     again = called("fallback", "export", line, "--to", tmp_path / "out", *options("operator", tmp_path))
     assert (again.returncode, "is not written over" in again.stderr) == (2, True)
+
+
+@pytest.mark.urs("URS-OBS-07", "URS-AUD-01", "URS-UPL-05")
+def test_what_was_written_by_hand_comes_in_whole_and_once_as_no_reading_and_reaches_the_ebr(
+    returned: tuple[Path, Path], tmp_path: Path
+) -> None:
+    line, store = returned
+    me, (begin,) = options("operator", tmp_path), audits(line, "fallback-begun")
+    port = int((line / "line.toml").read_text().rpartition(":")[2].split('"')[0])
+    rows = [f"{begin['what']['from']},{BATCH},mixer,MIX,1,{name},{value},Cel,O. Bediener,E. Bauer" for name, value in HAND.items()]
+    good, bad = tmp_path / "hand.csv", tmp_path / "bad.csv"
+    good.write_text("\n".join([HAND_HEAD, *rows]) + "\n")
+    bad.write_text("\n".join([HAND_HEAD, rows[0].replace("PM-7", "PM-9"), rows[1].replace("E. Bauer", "O. Bediener")]) + "\n")
+    with process("ebr", "--store", store, "--http", str(port), log=tmp_path / "ebr.log"), running(line, quick):
+        before = called("log", line, "--format", "csv").stdout.count("\n")
+        refused = called("fallback", "import", line, bad, "--reason", WHY, *me)
+        assert (refused.returncode, "bad.csv:3: entered_by and second_person are one person" in refused.stderr) == (2, True), refused.stderr
+        assert audits(line, "manual-entry") == []
+        first = called("fallback", "import", line, good, "--reason", WHY, *me)
+        assert (first.returncode, "2 entries by hand imported" in first.stdout) == (0, True), first.stderr
+        again = called("fallback", "import", line, good, "--reason", WHY, *me)
+        assert (again.returncode, "0 entries by hand imported; 2 were there before" in again.stdout) == (0, True), again.stderr
+        other = tmp_path / "other.csv"
+        other.write_text(good.read_text().replace("7.1", "7.2"))
+        changed = called("fallback", "import", line, other, "--reason", WHY, *me)
+        assert (changed.returncode, "other.csv:2: was imported before and said something else" in changed.stderr) == (2, True)
+        entered = audits(line, "manual-entry")
+        assert [(one["what"]["ebr_field"], one["what"]["value"], one["what"]["origin"], one["batch"]) for one in entered] == [
+            ("PM-7", "7.1", "manual", BATCH),
+            ("PM-8", "clear", "manual", BATCH),
+        ]
+        assert len({one["record"] for one in entered}) == 2
+        (whole,) = audits(line, "manual-entries-imported")
+        assert (whole["what"]["imported"], whole["what"]["file_sha256"]) == (2, hashlib.sha256(good.read_bytes()).hexdigest())
+        assert called("log", line, "--format", "csv").stdout.count("\n") == before, "none of it is a reading"
+        until(lambda: all(one["entries"] == 0 for one in ask(line / "data")["uplinks"]))
+        assert called("reconcile", line).returncode == 0
+        record = store / "batches" / BATCH / "record.json"
+        until(lambda: "Entries by hand" in record.with_name("record.html").read_text(), every_s=0.5)  # the last that is written
+        until(lambda: len(json.loads(record.read_text())["by_hand"]) == 2, every_s=0.5)
+        told = json.loads(record.read_text())["by_hand"]
+        assert [(one["ebr_field"], one["value"], one["entered_by"]) for one in told] == [
+            ("PM-7", "7.1", "O. Bediener"),
+            ("PM-8", "clear", "O. Bediener"),
+        ]
+    with running(line, quick):
+        late = called("fallback", "import", line, good, "--reason", WHY, *me)
+        assert "0 entries by hand imported" in late.stdout, "a new start has not forgotten"
+    archived = called("archive", line, "--batch", BATCH, "--to", tmp_path / "a.zip", *me)
+    assert archived.returncode == 0, archived.stderr
+    with zipfile.ZipFile(tmp_path / "a.zip") as members:
+        (page,) = [members.read(name).decode() for name in members.namelist() if name.endswith("record.html")]
+    assert "Entries by hand" in page
+
+
+@pytest.mark.urs("URS-OBS-07", "URS-UPL-05")
+def test_a_drill_is_judged_by_the_record_and_the_receiver_and_says_what_differs(returned: tuple[Path, Path], tmp_path: Path) -> None:
+    line, store = returned
+    (begin,), (over,) = audits(line, "fallback-begun"), audits(line, "fallback-ended")
+    called_at, return_called = begin["what"]["from"][:19], over["what"]["until"][:19]
+    step = f'[[step]]\nwhat = "Paper record opened"\nwho = "O. Bediener"\nactual = {called_at}Z\n'
+    limits = "most_to_fallback_s = 60\nmost_to_return_s = 60\n"
+    plan = tmp_path / "drill.toml"
+    plan.write_text(f'title = "Drill"\ncalled = {called_at}Z\nreturn_called = {return_called}Z\n{limits}{step}')
+    asked = ("fallback", "drill", line, "--plan", plan, "--ebr")
+    drill = called(*asked, store, "--to", tmp_path / "drill", *options("qa", tmp_path))
+    assert (drill.returncode, "passed       entries at the receiver: 0 missing, 0 extra, 0 different" in drill.stdout) == (1, True), drill
+    assert "not-complete the instant of the switch: commanded-clock-unverified" in drill.stdout, "no time server in a test"
+    (document,) = [json.loads(path.read_text()) for path in (tmp_path / "drill").glob("*.json")]
+    assert (document["result"], document["facts"]["compared"]) == ("not-complete", "passed")
+    assert {one["verdict"] for one in document["facts"]["checks"] if not one["what"].startswith("the instant of")} == {"passed"}
+    damaged = tmp_path / "damaged"
+    shutil.copytree(store, damaged)
+    damage(damaged, f"DELETE FROM entries WHERE seq = {begin['what']['after'][1] + 1}")
+    lost = called(*asked, damaged, "--to", tmp_path / "lost", *options("qa", tmp_path))
+    assert (lost.returncode, "finding      entries at the receiver: 1 missing, 0 extra, 0 different" in lost.stdout) == (1, True), lost
+    away = called(*asked, f"http://127.0.0.1:{free_port()}", "--to", tmp_path / "away", *options("qa", tmp_path))
+    assert (away.returncode, "not-complete entries at the receiver: " in away.stdout) == (1, True), away
+
+
+@pytest.mark.urs("URS-OBS-07")
+def test_a_cut_over_names_the_first_record_of_the_journal_and_what_nobody_compared_is_not_good(
+    returned: tuple[Path, Path], tmp_path: Path
+) -> None:
+    line, _ = returned
+    start = events(line, "batch")[0]["start"]["time"][:19]
+    plan = tmp_path / "cutover.toml"
+    plan.write_text(
+        f'title = "Mixer"\ndecision = "go"\ndecided_by = "Q. Abel"\nwhy = "three batches without a difference"\ndecided_at = {start}Z\n'
+        f'at = {start}Z\nlast_legacy_record = "MES 4711"\nlast_legacy_at = {start}Z\n'
+        '[[open]]\nwhat = "Archive the MES reports"\nwho = "IT"\ndue = 2099-01-01\n'
+    )
+    judged = called("fallback", "cutover", line, "--plan", plan, "--to", tmp_path / "out", *options("qa", tmp_path))
+    assert judged.returncode == 1, judged.stderr
+    assert f"passed       the first record of the gateway: lyon/test-1/{BATCH}, " in judged.stdout
+    assert "not-complete the overlap of both records: no comparison was given" in judged.stdout
+    assert "not-complete the phase that is declared: none is declared" in judged.stdout
+    (document,) = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json")]
+    assert (document["document"], document["result"], document["facts"]["first_record"]) == (
+        "cut-over",
+        "not-complete",
+        f"lyon/test-1/{BATCH}",
+    )
 
 
 @pytest.mark.urs("URS-OBS-07", "URS-SEC-01")

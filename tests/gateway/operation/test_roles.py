@@ -68,7 +68,7 @@ BY_ANOTHER = {
         ("qualify iq", "qualify oq", "qualify pq", "loopcheck", "restore-test", "review", "verification run"), "document-record"
     ),
     "qualify sign": "document-sign",
-    "fallback export": "document-record",
+    **dict.fromkeys(("fallback export", "fallback drill", "fallback cutover"), "document-record"),
     **dict.fromkeys(("compare batch", "compare trend", "observation report", "observation summary"), "document-record"),
 }
 """Commands that are given as one of the table: what they record or sign is a document."""

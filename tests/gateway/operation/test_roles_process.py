@@ -43,6 +43,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "observation-end": {"document": "none"},
     "fallback-begin": {"led_by": "nobody"},
     "fallback-end": {},
+    "fallback-import": {"name": "by-hand.csv", "text": "none"},
     "config-propose": {"change_no": "CC-1", "author": "somebody"},
     "config-approve": {"version": "7", "meaning": "approved"},
     "config-reject": {"version": "7", "meaning": "refused"},

@@ -1,0 +1,73 @@
+"""Defines the command that takes into the record what people wrote by hand during a fallback: whole or not at all, and each value once."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.access import Actor, stated
+from gateway.entries.fallback import ENTERED, IMPORTED
+from gateway.intake.drafts import EventDraft
+from gateway.operation.command import Command, Declined, needed
+from gateway.operation.manual_entries import MOST_ROWS, Entry, Known, NotTaken, entries_of, sifted
+from gateway.operation.parts import Parts
+
+_TAKEN = "manual:"
+"""Before the key of an entry, in what the journal remembers of the gateway: in the same transaction as the entries."""
+
+
+def manual_import(parts: Parts) -> dict[str, Command]:
+    """Return the command by its name."""
+
+    async def take(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        name, text = PurePath(needed(arguments, "name")).name[:120], str(arguments.get("text", ""))
+        marks = parts.journal.watermark("gateway")
+        try:
+            read = entries_of(name, text, _known(parts))
+            fresh = sifted(name, read, lambda key: marks.get(f"{_TAKEN}{key}"))
+        except NotTaken as error:
+            raise Declined(str(error)) from error
+        if len(fresh) > MOST_ROWS:
+            raise Declined(f"{name}: {len(fresh):,} rows are more than {MOST_ROWS:,}: cut the file, and import one part after the other")
+        file = {"file": name, "file_sha256": hashlib.sha256(text.encode()).hexdigest()}
+        if fresh:
+            drafts = [EventDraft(event) for event in _events(parts, fresh, len(read) - len(fresh), file, by)]
+            await parts.intake.append(drafts, ("gateway", {f"{_TAKEN}{one.key}": one.content for one in fresh}), urgent=True)
+        return {**file, "imported": len(fresh), "before": len(read) - len(fresh), "batches": _batches(read)}
+
+    return {"fallback-import": take}
+
+
+def _known(parts: Parts) -> Known:
+    steps = {unit.name: [row.step for row in parts.line.steps if row.equipment == unit.name] for unit in parts.line.equipment}
+    return Known(steps, parts.fold.state.fallbacks, parts.clock.stamp().ticks, ZoneInfo(parts.line.line.timezone))
+
+
+def _batches(entries: Sequence[Entry]) -> list[str]:
+    return sorted({str(entry.told["batch"]) for entry in entries})
+
+
+def _events(parts: Parts, fresh: Sequence[Entry], before: int, file: Mapping[str, Any], by: Actor) -> list[dict[str, Any]]:
+    """Make an event of each value, and one of the file behind them."""
+    who = stated(by, parts.line.line.timezone)
+    events = [_event(entry, parts.line.gateway, who, file) for entry in fresh]
+    what = {**file, "imported": len(fresh), "before": before, "batches": _batches(fresh)}
+    told = {"object": f"file {file['file']}", "old": None, "new": f"{len(fresh)} entries by hand", "what": what}
+    return [*events, {"type": "audit", "action": IMPORTED, **who, **told}]
+
+
+def _event(entry: Entry, gateway: str, who: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in entry.told.items() if value is not None}
+    place = f"{told['equipment']}/{told['step']}" if "step" in told else told["equipment"]
+    return {
+        "type": "audit",
+        "action": ENTERED,
+        "batch": told["batch"],
+        "record": f"{gateway}/{told['batch']}/{told['equipment']}/manual/{entry.key}",
+        **who,
+        "object": f"{told['ebr_field']} of {place}",
+        "old": None,
+        "new": f"{told['value']} {told.get('unit', '')}".strip(),
+        "what": {**told, **file, "line": entry.place},
+    }
