@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -113,20 +112,12 @@ def _uplink(line: "Line", name: str | None) -> "Uplink":
 
 def _receiver(line: "Line", settings: "Uplink", ebr: str | None) -> "AbstractAsyncContextManager[Ask]":
     """Return who is asked. Ends the program where nobody can be."""
-    from config import Uplink
-    from gateway.reconciliation.asking import of_store, over_https
+    from gateway.reconciliation.asking import NobodyToAsk, receiver
 
-    scheme = urlsplit(ebr or "").scheme
-    if ebr is not None and scheme not in ("http", "https"):
-        store = Path(ebr)
-        if not store.exists():
-            fail(f"--ebr {ebr}: is no address (https://...), and no store lies there", WRONG_INPUT)
-        return of_store(store, line.gateway)
-    if settings.kind == "https":
-        return over_https(settings.model_copy(update={"endpoint": ebr or settings.endpoint}), line.gateway, line.folder)
-    if ebr is None:
-        fail(f"uplink {settings.name} goes by MQTT, and is not asked that way: --ebr URL, or --ebr STORE", WRONG_INPUT)
-    return over_https(Uplink(name=settings.name, kind="https", endpoint=ebr), line.gateway, line.folder)
+    try:
+        return receiver(settings, line.gateway, line.folder, ebr)
+    except NobodyToAsk as error:
+        fail(str(error), WRONG_INPUT)
 
 
 def _text(drafted: dict[str, Any]) -> list[str]:

@@ -2,10 +2,10 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from buffer.chain import Tree
 from buffer.restore.from_ebr import EbrStore, RestoreRefused
@@ -27,6 +27,10 @@ from gateway.uplink.https import Https
 from gateway.uplink.transport import Online
 
 _UNKNOWN = (404, 405, 501)
+
+
+class NobodyToAsk(Exception):
+    """Nobody was named who could be asked; the text says what to write."""
 
 
 class Ask(Protocol):
@@ -125,3 +129,16 @@ async def of_store(store: Path, gateway: str) -> AsyncIterator[OfStore]:
         except (RestoreRefused, OSError) as error:
             raise NotAnswered(str(error)) from error
         yield OfStore(opened)
+
+
+def receiver(uplink: Uplink, gateway: str, folder: Path, ebr: str | None) -> AbstractAsyncContextManager[Ask]:
+    """Return who is asked: the receiver of an uplink, or whom a person names: an address, or the store of an EBR. Raises NobodyToAsk."""
+    if ebr is not None and urlsplit(ebr).scheme not in ("http", "https"):
+        if not Path(ebr).exists():
+            raise NobodyToAsk(f"--ebr {ebr}: is no address (https://...), and no store lies there")
+        return of_store(Path(ebr), gateway)
+    if uplink.kind == "https":
+        return over_https(uplink.model_copy(update={"endpoint": ebr or uplink.endpoint}), gateway, folder)
+    if ebr is None:
+        raise NobodyToAsk(f"uplink {uplink.name} goes by MQTT, and is not asked that way: --ebr URL, or --ebr STORE")
+    return over_https(Uplink(name=uplink.name, kind="https", endpoint=ebr), gateway, folder)
