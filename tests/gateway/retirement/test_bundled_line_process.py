@@ -14,6 +14,7 @@ from gateway.retirement import steps
 WHY = ["--reason", "granulation 2 is taken apart, CC-2026-88"]
 
 
+@pytest.mark.faults  # the demo takes a minute, and the smallest line shows the same in the default suite
 @pytest.mark.urs("URS-OPS-07")
 def test_the_bundled_line_is_retired_with_what_it_left_open_accepted_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches that go on, an EBR that is away, a key that lies beside the line: each ends it, until somebody answers for it."""
