@@ -60,6 +60,7 @@ RULES: dict[str, Rule] = {
     "certs-make": Rule("certs make", ("engineer", "admin"), "make the gateway's own OPC UA certificate", reason=False),
     "certs-trust": Rule("certs trust", ("engineer", "admin"), "trust a server's certificate"),
     "restore": Rule("restore", ("admin",), "put a backup in the place of a journal that is gone", first=True),
+    "retire": Rule("retire", ("qa",), "take the line out of service for good, and sign the record of that", reason=False, signs=True),
     "users-add": Rule("users add", ("admin",), "add a user", first=True),
     "users-disable": Rule("users disable", ("admin",), "let a user in no more"),
     "users-enable": Rule("users enable", ("admin",), "let a disabled or locked user in again"),

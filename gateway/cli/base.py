@@ -114,7 +114,9 @@ def asked(line: Path) -> dict[str, Any]:
     try:
         now = ask(data_of(line), people_of(line))
     except NotRunning as error:
-        fail(str(error), NOT_REACHED)
+        from gateway.changes import retired
+
+        fail(retired.in_the_way(data_of(line), line) or str(error), NOT_REACHED)
     if "problems" not in now:
         fail(f"{line}: the gateway runs, and can not say how it is: {now.get('error', 'its answer is not understood')}", NOT_REACHED)
     return shown(now)

@@ -53,6 +53,7 @@ GROUPS = {
         Row("new-epoch", "running", "Have the next start begin a new epoch"),
         Row("users", "users", "Who may do what: add, disable, role, list, report"),
         Row("keys", "keys", "The key that signs checkpoints: show, rotate"),
+        Row("retire", "retire", "Take a line out of service for good, as a document"),
     ),
     "Read and prove": (
         Row("log", "records", "What happened, line by line; whole entries; CSV"),

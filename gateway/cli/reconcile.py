@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -114,20 +113,12 @@ def _uplink(line: "Line", name: str | None) -> "Uplink":
 
 def _receiver(line: "Line", settings: "Uplink", ebr: str | None) -> "AbstractAsyncContextManager[Ask]":
     """Return who is asked. Ends the program where nobody can be."""
-    from config import Uplink
-    from gateway.reconciliation.asking import of_store, of_uplink, over_https
+    from gateway.reconciliation.asking import NobodyToAsk, receiver
 
-    scheme = urlsplit(ebr or "").scheme
-    if ebr is None or (settings.kind == "mqtt" and scheme in ("mqtt", "mqtts")):
-        return of_uplink(settings.model_copy(update={"endpoint": ebr or settings.endpoint}), line.gateway, line.folder)
-    if scheme not in ("http", "https"):
-        store = Path(ebr)
-        if not store.exists():
-            fail(f"--ebr {ebr}: is no address (https://...), and no store lies there", WRONG_INPUT)
-        return of_store(store, line.gateway, settings.profile)
-    if settings.kind == "https":
-        return over_https(settings.model_copy(update={"endpoint": ebr}), line.gateway, line.folder)
-    return over_https(Uplink(name=settings.name, kind="https", endpoint=ebr, profile=settings.profile), line.gateway, line.folder)
+    try:
+        return receiver(settings, line.gateway, line.folder, ebr)
+    except NobodyToAsk as error:
+        fail(str(error), WRONG_INPUT)
 
 
 def _text(drafted: dict[str, Any]) -> list[str]:

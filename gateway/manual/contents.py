@@ -18,7 +18,7 @@ CHAPTERS = (
     Chapter("Map a line", ("line-folder", "opcua", "modbus", "serial", "mes", "simulators")),
     Chapter("Run it", ("install", "status", "findings", "detectors", "monitoring", "performance", "time", "journal")),
     Chapter("Who, and what changed", ("security", "changes", "documents", "inspector")),
-    Chapter("The batch record", ("context", "uplink", "ebr", "specification", "parallel-run", "observation", "fallback")),
+    Chapter("The batch record", ("context", "uplink", "ebr", "specification", "parallel-run", "observation", "fallback", "retirement")),
     Chapter(
         "Validate it",
         (

@@ -14,7 +14,7 @@ from config import Identity
 from config.sections import Observation
 from gateway.access import Access, Actor, Offline, Refused, UsersUnreadable, alone, myself
 from gateway.access.store import given_to_owner
-from gateway.changes import Register, Surroundings, known_act
+from gateway.changes import Register, Surroundings, known_act, retired
 from gateway.changes.register import Check
 from gateway.evidence import fallbacks
 from gateway.evidence.keyring import PUBLIC, key_place
@@ -42,6 +42,7 @@ OFFLINE = (
     "observation-end",
     "qualification-dispose",
     "restore",
+    "retire",
     "sign-archive",
 )
 """With those whose name begins with `users-` or `config-`."""
@@ -57,6 +58,8 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
 
     check: reads a line folder, as `gateway.runtime.assembly.check`. Raises BlockingIOError if a gateway runs, OSError, keys.KeyUnusable.
     """
+    if command != "retire" and (why := retired.in_the_way(line.data, line.folder)) is not None:
+        return {"error": why}
     offline = Offline(line.data, line.gateway, line.line.timezone)
     access = Access(line, offline.record, offline.happened)
     commands = {
@@ -65,6 +68,7 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
         **explaining(offline.record),
         **fallback_commands(lambda: _of_fallbacks(line.data, offline)),
         "restore": _restore(offline),
+        "retire": _retire(line, offline),
         "sign-archive": _sign_archive(line, offline),
         **document_commands(lambda: _of_documents(line, offline)),
         **observation_commands(lambda: _of_documents(line, offline), lambda: _observation(line)),
@@ -178,6 +182,42 @@ def _restore(offline: Offline) -> Command:
         return {"source": source}
 
     return restore
+
+
+def _retire(line: Identity, offline: Offline) -> Command:
+    """Begin a retirement, or go on with it; or, as long as nothing was erased, give it up. What follows is `gateway.retirement`'s."""
+
+    async def retire(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        if by.reason is None:
+            raise Declined("a reason is needed: why the line is retired, or goes on to be")
+        before = retired.read(line.data)
+        if before is not None and (before.told["begun"] is None or retired.ENDED in before.done):
+            raise Declined(str(retired.in_the_way(line.data, line.folder)))
+        if arguments.get("abandon") is True:
+            await _abandon(line, offline, before, by)
+            return {}
+        to, accepted = needed(arguments, "to"), list(arguments.get("accepted", ()))
+        if before is not None and before.told["to"] != to:
+            raise Declined(f"it was begun with --to {before.told['to']}: what was made lies there")
+        for one in accepted:
+            await offline.record("retirement-accepted", one, by, target=one["what"], old="stands in the way", new="accepted")
+        action, state = ("retirement-begun", "in service") if before is None else ("retirement-continued", "half retired")
+        await offline.record(action, {"to": to}, by, target=f"line {line.gateway}", old=state, new="being retired")
+        retired.begin(line.data, line.gateway, to, accepted, by, arguments.get("options"))
+        return {"who": by.who, "where": by.where, "reason": by.reason, "user": by.user}
+
+    return retire
+
+
+async def _abandon(line: Identity, offline: Offline, before: retired.Retirement | None, by: Actor) -> None:
+    if before is None:
+        raise Declined("nobody has begun to retire this line")
+    if before.told["secrets"] is not None:
+        raise Declined("secrets were erased already: there is no way back, a line that is to run again is set up anew")
+    await offline.record(
+        "retirement-abandoned", {"to": before.told["to"]}, by, target=f"line {line.gateway}", old="half retired", new="in service"
+    )
+    retired.abandon(line.data)
 
 
 def _sign_archive(line: Identity, offline: Offline) -> Command:

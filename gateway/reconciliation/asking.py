@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Literal, Protocol
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from buffer.chain import Tree
 from buffer.restore.from_ebr import EbrStore, RestoreRefused
@@ -29,6 +29,10 @@ from gateway.uplink.https import Https
 from gateway.uplink.transport import Online
 
 _UNKNOWN = (404, 405, 501)
+
+
+class NobodyToAsk(Exception):
+    """Nobody was named who could be asked; the text says what to write."""
 
 
 class Ask(Protocol):
@@ -159,3 +163,17 @@ async def of_store(store: Path, gateway: str, profile: Profile = "entries") -> A
         except (RestoreRefused, OSError) as error:
             raise NotAnswered(str(error)) from error
         yield OfStore(opened, profile)
+
+
+def receiver(uplink: Uplink, gateway: str, folder: Path, ebr: str | None) -> AbstractAsyncContextManager[Ask]:
+    """Return who is asked: the receiver of an uplink, or whom a person names: an address, or the store of an EBR. Raises NobodyToAsk."""
+    scheme = urlsplit(ebr or "").scheme
+    if ebr is None or (uplink.kind == "mqtt" and scheme in ("mqtt", "mqtts")):
+        return of_uplink(uplink.model_copy(update={"endpoint": ebr or uplink.endpoint}), gateway, folder)
+    if scheme not in ("http", "https"):
+        if not Path(ebr).exists():
+            raise NobodyToAsk(f"--ebr {ebr}: is no address (https://...), and no store lies there")
+        return of_store(Path(ebr), gateway, uplink.profile)
+    if uplink.kind == "https":
+        return over_https(uplink.model_copy(update={"endpoint": ebr}), gateway, folder)
+    return over_https(Uplink(name=uplink.name, kind="https", endpoint=ebr, profile=uplink.profile), gateway, folder)

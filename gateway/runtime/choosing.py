@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from config import ConfigError, Line, Problem
-from gateway.changes import Baseline, Book, NotAllowed, Store, Version, choice, known_act, missing, place_of, release
+from gateway.changes import Baseline, Book, NotAllowed, Store, Version, choice, known_act, missing, place_of, release, retired
 from gateway.changes.choice import FIRST
 from gateway.changes.described import owes_approval, stated
 from gateway.entries.findings import finding
@@ -31,7 +31,12 @@ class Chosen:
 
 
 def to_start(folder: Path) -> Chosen:
-    """Choose what to run, as `chosen`, and say whether the installed software is that of a release. Raises ConfigError."""
+    """Choose what to run, as `chosen`, and say whether the installed software is that of a release.
+
+    Raises ConfigError, also of a line that was retired.
+    """
+    if (why := retired.in_the_way(place_of(folder), folder)) is not None:
+        raise ConfigError([Problem(retired.NAME, None, why)])
     found = chosen(folder)
     return replace(found, findings=(*found.findings, *unverified(found.line)))
 

@@ -5,18 +5,18 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from buffer import Journal, Origin
-from config import Line, edited
+from config import ConfigError, Line, Problem, edited
 from drivers.lasting import Died
 from gateway.access import Access, Actor, forget, take_over
 from gateway.alarms import Tally
 from gateway.alarms.stream import LONGEST_SUBJECT
-from gateway.changes import Register, Surroundings, missing
+from gateway.changes import Register, Surroundings, missing, retired
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.context.replay import replay
@@ -44,10 +44,11 @@ from gateway.runtime.followers import Followers
 from gateway.runtime.open_batches import open_batches
 from gateway.runtime.stamping import Stamping
 from gateway.runtime.systemd import notify, starting
-from gateway.runtime.tasks import FATAL, Task, source_tasks, tasks, uplink_tasks
+from gateway.runtime.tasks import FATAL, Task, delivery_tasks, source_tasks, tasks, uplink_tasks
 from gateway.uplink import Forwarder
 
 log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 DRAIN_S = 5.0
 ENDS_IN_S = 10.0
@@ -70,13 +71,32 @@ async def run(line: Line, chosen: Chosen | None = None) -> bool:
     gc.enable()  # whoever started this may have spared their making
     journal = await asyncio.to_thread(_open, line)
     try:
-        clock = system_clock(line.clock, last_seq=lambda: journal.next_seq - 1)
-        fold = await asyncio.to_thread(replay, line, journal, starting)
-        its = Gateway(line, journal, clock, fold, chosen)
+        if (why := retired.in_the_way(line.data, line.folder)) is not None:  # begun since this start looked: now nobody else can begin
+            raise ConfigError([Problem(retired.NAME, None, why)])
+        its = await _put_together(line, chosen, journal)
         await its.live()
         return its.goes_over and not its.told_to_stop
     finally:
         await asyncio.shield(asyncio.to_thread(journal.close))
+
+
+async def once(line: Line, chosen: Chosen, doing: Callable[[Parts], Awaitable[Answer]]) -> Answer:
+    """Do something with the parts of a line on which no source is read, deliver what it appends, and close the journal again.
+
+    Raises JournalError, StorageFault.
+    """
+    journal = await asyncio.to_thread(_open, line)
+    try:
+        its = await _put_together(line, chosen, journal)
+        return await its.once(doing)
+    finally:
+        await asyncio.shield(asyncio.to_thread(journal.close))
+
+
+async def _put_together(line: Line, chosen: Chosen | None, journal: Journal) -> "Gateway":
+    clock = system_clock(line.clock, last_seq=lambda: journal.next_seq - 1)
+    fold = await asyncio.to_thread(replay, line, journal, starting)
+    return Gateway(line, journal, clock, fold, chosen)
 
 
 def _open(line: Line) -> Journal:
@@ -205,9 +225,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end_it)
-        self._parts.journal.on_commit(self._stamping.stamps.committed)
-        for forwarder in self._parts.uplinks:
-            self._parts.journal.on_commit(forwarder.wake)
+        self._wake_on_commit()
         self._begin()
         await self._take_over()
         gc.collect()
@@ -218,6 +236,29 @@ class Gateway:
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    async def once(self, doing: Callable[[Parts], Awaitable[Answer]]) -> Answer:
+        """Do something while entries and checkpoints are delivered, and nothing else runs. It must not raise: return what went wrong."""
+        parts = self._parts
+        self._wake_on_commit()
+        parts.intake.begin()
+        parts.keyring.announce(parts.audit.key_changed, self.event)
+        for text in parts.journal.opened.findings:
+            self.event(finding("journal-recovered", "alarm", text, {"name": text[:LONGEST_SUBJECT]}))
+        await self._take_over()
+        async with asyncio.TaskGroup() as group:
+            running = _start(group, delivery_tasks(parts, self.event, self._broken, self._fault))
+            try:
+                return await doing(parts)
+            finally:
+                await _cancel(running)
+                self._keep_stamps()
+
+    def _wake_on_commit(self) -> None:
+        """Have who acts on what is on disk hear of it."""
+        self._parts.journal.on_commit(self._stamping.stamps.committed)
+        for forwarder in self._parts.uplinks:
+            self._parts.journal.on_commit(forwarder.wake)
 
     def _end_it(self) -> None:
         """Take SIGTERM or SIGINT: whatever else is under way, nothing begins again."""

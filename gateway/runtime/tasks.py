@@ -84,11 +84,7 @@ def tasks(
     }
     if stamping is not None:  # when entries were committed, sent and confirmed
         table["stamps"] = partial(_stamps, stamping, parts.intake)
-    for witness in parts.checkpoints.witnesses:  # take each checkpoint out of the machine
-        name = f"witness {witness.name}"
-        attempt = contained(name, witness.run, expected=WitnessAway, fatal=FATAL)
-        told = telling(name, witness.failed, fatal=FATAL)
-        table[name] = partial(_supervised, partial(supervise, name, attempt, told, retry_on=(WitnessAway, Crashed)))
+    table |= _witnesses(parts)
     for notifier in parts.notifiers:  # tell persons of alarms
         name = f"notify {notifier.name}"
         attempt = contained(name, notifier.run, expected=NotDelivered, fatal=FATAL)
@@ -115,6 +111,27 @@ def tasks(
             table[f"push client {client.name}"] = partial(_push_client, tokens, client)
     kept = {name: partial(_part, name, part, broken) for name, part in table.items()}
     return {"fault": partial(_raised, fault), **kept}  # the journal failed: nothing may go on as if entries were durable
+
+
+def delivery_tasks(parts: Parts, event: Event, broken: Broken, fault: Awaitable[None]) -> dict[str, Task]:
+    """Return what delivers entries and checkpoints of a line on which no source is read any more: the clock, witnesses, uplinks.
+
+    Parameters as of `tasks`.
+    """
+    table: dict[str, Part] = {"clock": partial(parts.clock.watch, event), **_witnesses(parts)}
+    kept = {name: partial(_part, name, part, broken) for name, part in table.items()}
+    return {"fault": partial(_raised, fault), **kept, **uplink_tasks(parts, broken)}
+
+
+def _witnesses(parts: Parts) -> dict[str, Part]:
+    """Return what takes each checkpoint out of the machine."""
+    table: dict[str, Part] = {}
+    for witness in parts.checkpoints.witnesses:
+        name = f"witness {witness.name}"
+        attempt = contained(name, witness.run, expected=WitnessAway, fatal=FATAL)
+        told = telling(name, witness.failed, fatal=FATAL)
+        table[name] = partial(_supervised, partial(supervise, name, attempt, told, retry_on=(WitnessAway, Crashed)))
+    return table
 
 
 def _watches(parts: Parts, event: Event) -> dict[str, Part]:

@@ -1,0 +1,130 @@
+"""Finds what a line's retirement has to erase: credentials, private keys, the hashes of passwords. Places alone, never contents."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from config import Credential, Line, Model
+from config.credentials import FOLDER_VARIABLE
+from gateway.access.store import NAME as USERS
+from gateway.evidence.keyring import KEY_NAME, NEXT, PREVIOUS, key_place
+
+SIGNING = "key that signs checkpoints and documents"
+
+
+class Secret(NamedTuple):
+    """A file that is to be erased. to_the_end: entries, checkpoints or the last signature need it, so it goes after all others.
+
+    kept_elsewhere: why it is not erased unless a person names it; "" of one that is this line's alone.
+    """
+
+    path: Path
+    what: str
+    to_the_end: bool = False
+    kept_elsewhere: str = ""
+
+
+class Missing(NamedTuple):
+    """A secret that line.toml names, and of which no file is found here."""
+
+    name: str
+    what: str
+
+
+def found(line: Line, named: tuple[Path, ...] = ()) -> tuple[list[Secret], list[Missing]]:
+    """Find the files, each once, in the order in which they are erased; and what is not found. named: by the person, wherever they lie."""
+    secrets, missing = list[Secret](), list[Missing]()
+    for what, to_the_end, name in _credentials(line):
+        places = _places(line.folder, name)
+        missing += [] if places or _is_named(name, named) else [Missing(name, what)]
+        secrets += [Secret(place, f"credential {name}: {what}", to_the_end) for place in places]
+    secrets += [Secret(path, f"private key: {what}", to_the_end) for what, to_the_end, path in _key_files(line)]
+    secrets += [Secret(path, "in the folder of credentials; line.toml does not name it") for path in _files(line.folder / "credentials")]
+    secrets += [Secret(path, "named by the person who retires the line") for path in named]
+    secrets += [Secret(line.data / USERS, "users and the hashes of their passwords", to_the_end=True)]
+    secrets += [Secret(place, SIGNING, to_the_end=True) for place in _signing(line.data)]
+    return [_placed(one, line, named) for one in _each_once(secrets)], missing
+
+
+def _credentials(line: Line) -> Iterator[tuple[str, bool, str]]:
+    """Yield (purpose, whether it is needed to the end, name) of each secret that the folder names."""
+    for what, to_the_end, told in _parts(line):
+        yield from ((what, to_the_end, name) for name in dict.fromkeys(_named_in(told)))
+
+
+def _parts(line: Line) -> Iterator[tuple[str, bool, Any]]:
+    yield from ((f"source {one.name}", False, one.options) for one in line.sources)
+    yield from ((f"notify {one.name}", False, one) for one in line.notify)
+    yield from ((what, False, one) for what, one in (("push", line.push), ("page", line.web)) if one is not None)
+    yield from ((f"uplink {one.name}", True, one) for one in line.uplinks)
+    yield from ((f"witness {one.name}", True, one) for one in line.witnesses)
+
+
+def _named_in(told: Any) -> Iterator[str]:
+    """Yield the names of credentials anywhere below a table, as a model or as it was written."""
+    if isinstance(told, Credential):
+        yield told.credential
+    elif isinstance(told, Mapping) and set(told) == {"credential"}:
+        yield str(told["credential"])
+    elif isinstance(told, Model):
+        yield from (name for member in type(told).model_fields for name in _named_in(getattr(told, member)))
+    elif isinstance(told, Mapping):
+        yield from (name for value in told.values() for name in _named_in(value))
+    elif isinstance(told, list | tuple):
+        yield from (name for value in told for name in _named_in(value))
+
+
+def _places(folder: Path, name: str) -> list[Path]:
+    """Return every file of a credential: the gateway takes the first, and an older one is as secret as that."""
+    folders = [os.environ.get("CREDENTIALS_DIRECTORY"), os.environ.get(FOLDER_VARIABLE), folder / "credentials"]
+    return [place for one in folders if one and (place := Path(one) / name).exists()]
+
+
+def _is_named(name: str, named: tuple[Path, ...]) -> bool:
+    return any(path.name == name for path in named)
+
+
+def _key_files(line: Line) -> Iterator[tuple[str, bool, Path]]:
+    """Yield private keys that stand as files: of TLS, of OPC UA."""
+    for what, to_the_end, part in _parts(line):
+        key = getattr(getattr(part, "tls", None), "key", None)
+        if isinstance(key, str) and (path := line.folder / key).exists():
+            yield f"TLS of {what}", to_the_end, path
+    for source in line.sources:
+        if source.driver == "opcua":
+            own = line.folder / str(source.options.get("certificates", "certs")) / "own" / "key.pem"
+            user = source.options.get("user_certificate")
+            of_user = [] if user is None else [(line.folder / str(user)).with_suffix(".key.pem")]
+            yield from ((f"OPC UA of source {source.name}", False, path) for path in (own, *of_user) if path.exists())
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink()) if folder.is_dir() else []
+
+
+def _signing(data: Path) -> list[Path]:
+    """Return the files of signing keys: one of a change that was cut, the one before; last of all the one that signs."""
+    names = (PREVIOUS, NEXT, f".{NEXT}.part", f".{KEY_NAME}.part")
+    first = [path for name in names if (path := data / name).exists()]
+    return [*first, *([key_place(data)] if key_place(data) != data / KEY_NAME else []), data / KEY_NAME]
+
+
+def _each_once(secrets: list[Secret]) -> list[Secret]:
+    """Keep the first of each file that is there; if any of its purposes needs it to the end, it goes at the end."""
+    by_path: dict[Path, Secret] = {}
+    for one in secrets:
+        path = Path(os.path.normpath(one.path.absolute()))
+        if os.path.lexists(path):
+            before = by_path.get(path)
+            by_path[path] = one._replace(path=path) if before is None else before._replace(to_the_end=before.to_the_end or one.to_the_end)
+    return sorted(by_path.values(), key=lambda one: one.to_the_end)
+
+
+def _placed(one: Secret, line: Line, named: tuple[Path, ...]) -> Secret:
+    """Say of a file whether it is this line's alone. What lies outside of its folders may be another line's as well."""
+    real = one.path.resolve()
+    inside = any(real.is_relative_to(folder.resolve()) for folder in (line.folder, line.data))
+    if inside or one.path in {Path(os.path.normpath(path.absolute())) for path in named}:
+        return one
+    return one._replace(kept_elsewhere=f"{real} lies outside of the line's folders, where other lines may use it")
