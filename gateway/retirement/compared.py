@@ -32,12 +32,10 @@ async def compared(line: Line, asked: Mapping[str, str]) -> list[Compared]:
 async def _with(line: Line, uplink: Uplink, ebr: str | None) -> Compared:
     whom = ebr or uplink.endpoint
     cursor = read_cursors(line.data).get(uplink.name)
-    if uplink.profile != "entries":
-        return Compared(uplink.name, whom, None, "not compared: single records have no numbers and no roots")
     if cursor is None:
         return Compared(uplink.name, whom, None, "not compared: nothing was ever confirmed")
     scope = Scope()
-    question = Asked(line.gateway, uplink.name, whom, str(scope), None, cursor.at, scope.of)
+    question = Asked(line.gateway, uplink.name, whom, str(scope), None, cursor.at, scope.of, uplink.profile)
     try:
         async with receiver(uplink, line.gateway, line.folder, ebr) as ask:
             found = drafted(question, await reconciled(line.data, line.line.timezone, question, scope, ask))
