@@ -25,7 +25,7 @@ RUNNING = "a gateway runs on this journal: stop it first (systemctl disable --no
 @click.option("--ebr", multiple=True, metavar="[UPLINK=]URL|STORE", help="whom to ask in the last reconciliation, as for `reconcile`")
 @click.option("--archives", type=FOLDER, help="folder with archives of earlier batches, which are verified and listed")
 @click.option(
-    "--secret", "secrets", type=PATH, multiple=True, help="a file that is to be erased and lies elsewhere; may be given more than once"
+    "--secret-file", "secrets", type=PATH, multiple=True, help="a file that is to be erased and lies elsewhere; may be given more than once"
 )
 @click.option("--accept", multiple=True, metavar="NAME=REASON", help="go on although this stands in the way; may be given more than once")
 @click.option("--yes", is_flag=True, help="do it; without it the plan is shown, and nothing is changed")
@@ -106,7 +106,7 @@ class _Asked:
         self.secrets = tuple(map(Path, options["secrets"]))
         self.archives = next(map(Path, options["archives"]), None)
         if wrong := next((path for path in self.secrets if path.exists() and not path.is_file()), None):
-            fail(f"--secret {wrong}: is no file", WRONG_INPUT)
+            fail(f"--secret-file {wrong}: is no file", WRONG_INPUT)
         if self.archives is not None and not self.archives.is_dir():
             fail(f"--archives {self.archives}: is no folder", WRONG_INPUT)
 

@@ -135,9 +135,9 @@ def kept(found: Sequence[secrets.Secret], missing: Sequence[secrets.Missing]) ->
     """Say which secrets would stay: kept elsewhere, or not found."""
     for one in found:
         if one.kept_elsewhere:
-            yield Obstacle(f"secret:{one.path}", f"{one.what}: {one.kept_elsewhere}: name it with --secret to have it erased")
+            yield Obstacle(f"secret:{one.path}", f"{one.what}: {one.kept_elsewhere}: name it with --secret-file to have it erased")
     for lacking in missing:
-        where = "no file of it is here: where systemd gives it (LoadCredential=), name its source with --secret"
+        where = "no file of it is here: where systemd gives it (LoadCredential=), name its source with --secret-file"
         yield Obstacle(f"secret:{lacking.name}", f"{lacking.what}: {where}")
 
 

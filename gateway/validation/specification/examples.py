@@ -167,6 +167,18 @@ STATUS: dict[str, Any] = {
         "cleared": [],
         "recent": [],
     },
+    "fallback": {
+        "fallback": "20261130T061500Z-1",
+        "led_by": "manual",
+        "led_by_text": "manual recording",
+        "equipments": ["granulator"],
+        "of": "granulator",
+        "from": "2026-11-30T06:15:00.0000000Z",
+        "local": "2026-11-30 07:15:00",
+        "basis": "reported",
+        "reason": "the network is being replaced",
+        "by": "qa",
+    },
     "periodic": {
         "known_since": "2026-11-30T05:54:01.5494929Z",
         "watched": [{"what": "verification", "done": None, "days": 7.0, "due": "2026-12-07T05:54:01.5494929Z", "overdue": False}],

@@ -233,6 +233,21 @@ class PeriodicNow(Open):
     newest: dict[str, dict[str, Any]]
 
 
+class FallbackNow(Open):
+    """The fallback that has not ended. No equipments: of all. basis: by whose word it began then. local: by the line's zone."""
+
+    fallback: str
+    led_by: Literal["legacy", "manual"]
+    led_by_text: str
+    equipments: list[str]
+    of: str
+    from_: str = Field(alias="from")
+    local: str
+    basis: Literal["commanded", "commanded-clock-unverified", "reported"]
+    reason: str
+    by: str
+
+
 class ObservationNow(Open):
     """The observation period after go-live. day: of days, 0 before the first. exceeded, not_complete, without_report: which."""
 
@@ -272,6 +287,7 @@ class Status(Open):
     equipment: dict[str, dict[str, Any]]
     batches_ended: list[dict[str, Any]]
     findings: FindingsNow
+    fallback: FallbackNow | None
     periodic: PeriodicNow
     observation: ObservationNow | None
     findings_total: list[FindingCount]

@@ -111,7 +111,15 @@ async def test_whatever_is_signed_needs_the_password_with_the_very_command_whoev
     tmp_path: Path, access: Access, told: list[Any]
 ) -> None:
     signed = [command for command, rule in RULES.items() if rule.signs]
-    assert signed == ["audit-review", "document-sign", "qualification-dispose", "config-approve", "config-reject", "retire"]
+    assert signed == [
+        "audit-review",
+        "document-sign",
+        "qualification-dispose",
+        "observation-end",
+        "config-approve",
+        "config-reject",
+        "retire",
+    ]
     without_pam = drop_line(tmp_path / "other", USERS.replace("pam =", "#").format(pam=""))
     (without_pam / "data").mkdir(mode=0o700)
 

@@ -32,7 +32,7 @@ def test_the_bundled_line_is_retired_with_what_it_left_open_accepted_by_name(tmp
     assert (ran.returncode, f"secret:{key}" in names) == (1, True), names
     assert {name.partition(":")[0] for name in names} <= {"open-batch", "secret", "undelivered"}, names
     accepts = [word for name in names if name.startswith("open-batch:") for word in ("--accept", f"{name}=left so, deviation DEV-12")]
-    given: list[str | Path] = ["retire", line, "--to", to, "--ebr", store, "--secret", key, *accepts, "--yes", *WHY]
+    given: list[str | Path] = ["retire", line, "--to", to, "--ebr", store, "--secret-file", key, *accepts, "--yes", *WHY]
     stopped = called(*given, *options("qa", tmp_path))
     assert (stopped.returncode, "in the way: undelivered:ebr: " in stopped.stdout + stopped.stderr) == (1, True), stopped.stderr
     assert key.exists(), "nothing is erased before everything else is done"
