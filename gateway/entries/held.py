@@ -1,6 +1,7 @@
 """Which part of a period the journal still holds: where it begins, where entries are missing, where it ends. Pure."""
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -28,6 +29,17 @@ class Span(NamedTuple):
     def seconds(self) -> float:
         """Return how long it is."""
         return (self.end - self.begin) / TICKS_PER_S
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Join spans that overlap or touch: two gaps of one source at a time hide it once."""
+    told: list[Span] = []
+    for each in sorted(spans):
+        if told and each.begin <= told[-1].end:
+            told[-1] = Span(told[-1].begin, max(told[-1].end, each.end))
+        else:
+            told.append(each)
+    return told
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.entries.held import Span
+from gateway.entries.held import Span, merged
 
 MOST_SPANS = 10_000
 """Of one source, of which the times are kept; of more that do not touch each other they are not added up, and that is said."""
@@ -83,14 +83,3 @@ def today(ticks: int, zone: ZoneInfo) -> date:
 def _midnight(day: date, zone: ZoneInfo) -> int:
     at = datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
     return round((at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 10
-
-
-def merged(spans: list[Span]) -> list[Span]:
-    """Join spans that overlap or touch: two gaps of one source at a time hide it once."""
-    told: list[Span] = []
-    for each in sorted(spans):
-        if told and each.begin <= told[-1].end:
-            told[-1] = Span(told[-1].begin, max(told[-1].end, each.end))
-        else:
-            told.append(each)
-    return told

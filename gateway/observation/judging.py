@@ -6,8 +6,9 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from config.sections import Observation, ObservationLimits
+from gateway.entries.held import merged
 from gateway.entries.ticks import TICKS_PER_S
-from gateway.observation.day import Day, SourceGaps, merged
+from gateway.observation.day import Day, SourceGaps
 from gateway.observation.gathering import Gathered
 
 WITHIN, EXCEEDED, NOT_KNOWN, NOT_JUDGED = "within", "exceeded", "not known", "not judged"

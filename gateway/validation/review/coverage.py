@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gateway.entries.held import Calendar, Span
+from gateway.entries.held import Calendar, Span, merged
 from gateway.entries.ticks import from_rfc3339
 
 MOST_GAPS = 100_000
@@ -134,30 +134,19 @@ class Gaps:
 
     def _month(self, source: str, month: str, span: Span, held: list[Span]) -> Month:
         there = _within(held, span)
-        merged = _merged(self.lost.get(source, ()))
-        lost = [each for part in there for each in _within(merged, part)]
+        spans = merged(self.lost.get(source, ()))
+        lost = [each for part in there for each in _within(spans, part)]
         lost_s, held_s = sum(each.seconds for each in lost), sum(each.seconds for each in there)
         key = (source, month)
         heard = key in self.heard or bool(self.lists[key])
         known = held_s > 0 and (heard or lost_s > 0) and self.kept <= MOST_GAPS
         gaps, partly, filled = (self.counts[name][key] for name in ("gaps", "partly", "filled"))
-        longest_s = max((each.seconds for each in _within(merged, span)), default=0.0)
+        longest_s = max((each.seconds for each in _within(spans, span)), default=0.0)
         return Month(source, month, self.lists[key], heard, gaps, partly, filled, lost_s, longest_s, 1 - lost_s / held_s if known else None)
 
 
 def _within(spans: Iterable[Span], within: Span) -> list[Span]:
     return [clipped for each in spans if (clipped := each.clipped(*within)) is not None]
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Join spans that overlap: two gaps of one source at a time hide it once."""
-    told: list[Span] = []
-    for each in sorted(spans):
-        if told and each.begin <= told[-1].end:
-            told[-1] = Span(told[-1].begin, max(told[-1].end, each.end))
-        else:
-            told.append(each)
-    return told
 
 
 def hours(seconds: float) -> str:
