@@ -3,11 +3,10 @@
 import contextlib
 import http.client
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from kit import hooks
 from kit.neighbours import Neighbours, asked, held
 from kit.processes import forked, listens, until
 from kit.stands import Stand
@@ -93,9 +92,7 @@ class EveryPart(Neighbours):
         token = self.folder / "credentials" / "mes-token"
         token.write_text(f"{TOKEN}\n")
         token.chmod(0o600)
-        hooks = ThreadingHTTPServer(("127.0.0.1", self.ports["hooks"]), Taken)
-        threading.Thread(target=hooks.serve_forever, daemon=True).start()
-        self.stack.callback(hooks.shutdown)
+        hooks.taking(self.ports["hooks"], self.stack)
         self.broker = Broker(self.ports["mqtt"])
 
     async def begin(self) -> None:
@@ -125,20 +122,3 @@ class EveryPart(Neighbours):
                 asked(self.ports["web"], "GET", path)
             order = json.dumps({"batch": f"B{self._asked // 50}"}).encode()
             asked(self.ports["push"], "PUT", "/equipment/dryer/context", order, Authorization=f"Bearer {TOKEN}")
-
-
-class Taken(BaseHTTPRequestHandler):
-    """Takes whatever is put or posted."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(201)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_POST = do_PUT  # noqa: N815 - the library's name
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""

@@ -9,6 +9,7 @@ from itertools import count, islice
 from typing import Any
 
 import orjson
+from kit import hooks
 from kit.neighbours import Neighbours, asked, posted_at_socket
 from kit.persons import REASON, password, people, says
 from kit.plain_page import PlainPage
@@ -43,8 +44,8 @@ name = "dryer"
 settle_ms = 0
 batch = {{ push = true }}
 [[notify]]
-name = "nobody"
-endpoint = "http://127.0.0.1:{nobody}/notify"
+name = "panel"
+endpoint = "http://127.0.0.1:{hooks}/notify"
 [[uplink]]
 name = "ebr"
 kind = "https"
@@ -59,7 +60,7 @@ class People(Neighbours):
     """Five people, one of each role, a MES that sends orders, and a receiver that is away."""
 
     NAME = "people"
-    PORTS = ("web", "push", "nobody")
+    PORTS = ("web", "push", "hooks", "nobody")
     AWAY = ("ebr",)
     CYCLE_S = 7.0
     THINGS = 20
@@ -77,6 +78,7 @@ class People(Neighbours):
         token.chmod(0o600)
         self.data = self.folder / "data"
         people(self.data)
+        hooks.taking(self.ports["hooks"], self.stack)
         self.page = PlainPage(self.folder)
         self.page.port, self.page.origin = self.ports["web"], f"http://127.0.0.1:{self.ports['web']}"
         self.numbers = count(1)
@@ -119,7 +121,7 @@ class People(Neighbours):
             until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 600))
             self._tell("alarm-shelve", "qa", id=one["id"], until=until)
             self._tell("alarm-unshelve", "qa", id=one["id"])
-        self._tell("notify-test", "qa", to="nobody")
+        self._tell("notify-test", "qa", to="panel")
 
     def _alarm_forms(self) -> None:
         told = tell(self.data, "alarm-list")

@@ -5,12 +5,10 @@ import contextlib
 import http.client
 import json
 from collections.abc import Callable, Sequence
-from http.server import ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 from aiosmtpd.controller import Controller
-from kit.every_part import Taken
+from kit import hooks
 from kit.neighbours import Disturbance, Neighbours, asked
 from kit.persons import people, says
 from kit.stands import Stand
@@ -112,9 +110,7 @@ class Receivers(Neighbours):
         token.write_text(f"{TOKEN}\n")
         token.chmod(0o600)
         people(self.folder / "data")
-        hooks = ThreadingHTTPServer(("127.0.0.1", self.ports["hooks"]), _Grudging)
-        Thread(target=hooks.serve_forever, daemon=True).start()
-        self.stack.callback(hooks.shutdown)
+        hooks.taking(self.ports["hooks"], self.stack, _Grudging)
         mail = Controller(_Mailbox(), hostname="127.0.0.1", port=self.ports["smtp"])
         mail.start()
         self.stack.callback(mail.stop)
@@ -212,7 +208,7 @@ class _Mailbox:
         return "250 OK"
 
 
-class _Grudging(Taken):
+class _Grudging(hooks.Taken):
     """Takes every second thing that is put or posted."""
 
     _count = 0
@@ -220,7 +216,7 @@ class _Grudging(Taken):
     def do_PUT(self) -> None:  # noqa: N802 - the library's name
         type(self)._count += 1
         if self._count % 2:
-            Taken.do_PUT(self)
+            super().do_PUT()
             return
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(503)
