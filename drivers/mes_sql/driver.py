@@ -13,9 +13,6 @@ from config import Problem, Source, Tag
 from config.credentials import CredentialMissing
 from config.credentials import read as read_secret
 from drivers.contract import (
-    BAD_DECODING,
-    GOOD,
-    UNFORESEEN,
     BadReply,
     Browsed,
     Driver,
@@ -26,35 +23,29 @@ from drivers.contract import (
     Look,
     Loss,
     Message,
-    Reading,
     RowTags,
-    Window,
-    crashed,
 )
-from drivers.exact_json import exact_json
-from drivers.local_time import Moment, folds_back, read, ticks_of
+from drivers.local_time import Moment, folds_back
 from drivers.mes_sql import below, checks, findings, once
 from drivers.mes_sql.browse import browse
+from drivers.mes_sql.converting import Converting
 from drivers.mes_sql.database import Database
+from drivers.mes_sql.database_clock import DatabaseClock
 from drivers.mes_sql.failing import Failure, QueryCrashed, of_query
 from drivers.mes_sql.findings import Told
 from drivers.mes_sql.probe import Probe, ask, judged, place_of
 from drivers.mes_sql.reader import Found, Reader, Row
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
-from drivers.mes_sql.values import pointed
 from drivers.mes_sql.window import Window as RowWindow
 from drivers.mes_sql.worker import Worker
 from drivers.restored_rows import RestoredRows
 from drivers.row_settings import zone_of
 from drivers.row_windows import Windows
-from drivers.rows import Mapped, due_every_ms, typed
+from drivers.rows import Mapped, due_every_ms
 
 PIECE_ROWS = 200
 """Rows per emit: a message event of so many rows stays within one entry for common row widths."""
-CLOCK_EVERY_S = 60.0
-STEP_S = 1.0
-"""A clock that goes back by more than this, beyond what is not known of it, was set."""
 
 
 class MesSqlDriver(Driver):
@@ -71,15 +62,15 @@ class MesSqlDriver(Driver):
             query.name: Windows([(at, tags[at]) for at in self._mapped.tags(query.name)], query.time) for query in self.settings.query
         }
         self._worker = Worker(source.name)
-        self._clock_due_s = 0.0
         self._never_due_s: dict[str, float] = {}
-        self._clock: tuple[float, float] | None = None
+        self._clock = DatabaseClock(source.name, self.settings.clock)
         self._resuming: set[str] = set()
         self._unfinished: set[str] = set()
         self._recalled = RestoredRows({})
         self._failed: dict[str, Failure] = {}
         self._missing: dict[str, tuple[int, ...]] = {}
         self._told = Told()
+        self._converting = Converting(self._mapped, self._windows, self._told.values)
 
     async def run(self, emit: Emit) -> None:
         """Poll all queries each rate_ms. Raises LinkLost, DriverMisconfigured."""
@@ -122,7 +113,7 @@ class MesSqlDriver(Driver):
                 await self._fails(reader, str(error), emit)
         if len(self._failed) == len(readers):
             raise LinkLost(next(iter(self._failed.values())).why)
-        await self._tell_clock(database, readers, emit)
+        await self._clock.tell(database, (reader.window for reader in readers), emit)
         await emit.room()
         read = [reader for reader in readers if reader.query.name not in self._failed]
         alive = [tag for reader in read for tag in self._tags(reader.query)]
@@ -195,7 +186,7 @@ class MesSqlDriver(Driver):
         for piece, is_last in reader.pieces(found, PIECE_ROWS):
             moments = await self._moments(query, piece, emit)
             with of_query(query.name):
-                messages, readings, windows = self._converted(query, piece, moments)
+                messages, readings, windows = self._converting.rows(query, piece, moments)
             await emit.room()
             look = self._look(reader, more=bool(found.gone) or not found.complete or not is_last)
             self._recalled.settle(query.name, [row.key for row in piece])
@@ -222,43 +213,6 @@ class MesSqlDriver(Driver):
             await emit.found(findings.overflow(query, self.settings))
         elif len(window) > self.settings.window_rows and not reader.is_snapshot:
             await emit.found(findings.equal_values(query, self.settings))
-
-    def _converted(
-        self, query: Query, piece: Sequence[Row], moments: Sequence[Moment | None]
-    ) -> tuple[list[Message], list[Reading], list[Window | None]]:
-        """Make of each row its message, the readings of the tags that name its columns, and what it tells of their windows."""
-        messages: list[Message] = []
-        readings: list[Reading] = []
-        windows: list[Window | None] = []
-        told = self._told_windows(query, piece)
-        for at, (row, moment) in enumerate(zip(piece, moments, strict=True)):
-            ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
-            order = exact_json(row.value) if query.watermark.kind == "sequence" else None
-            messages.append(Message(query.name, row.key, row.plain, ticks, text, row.change, order))
-            of_row = self._readings(query, row, ticks)
-            readings += of_row
-            windows += [told[at].get(reading[0]) for reading in of_row] if told else ()
-        return messages, readings, windows
-
-    def _told_windows(self, query: Query, piece: Sequence[Row]) -> list[dict[int, Window]]:
-        """Read the windows that rows tell; nothing where no tag asks for them."""
-        windows = self._windows[query.name]
-        if not windows:
-            return []
-        return windows.of([row.given for row in piece], [row.key for row in piece], [row.change == "new" for row in piece])
-
-    def _readings(self, query: Query, row: Row, ticks: int | None) -> list[Reading]:
-        """One reading per mapped tag; a value that is not of the declared type is Bad, and the reason is told."""
-        readings: list[Reading] = []
-        for index, column, kind in self._mapped.columns(query.name):
-            if column not in row.given:
-                continue
-            try:
-                readings.append((index, typed(pointed(row.given[column], kind, query.decimal), kind), GOOD, ticks, None))
-            except UNFORESEEN as error:  # one value's, whatever it is
-                readings.append((index, None, BAD_DECODING, ticks, None))
-                self._told.values.setdefault(index, str(error) if isinstance(error, ValueError | ArithmeticError) else crashed(error))
-        return readings
 
     async def _tell_values(self, query: Query, emit: Emit) -> None:
         """Which tags had a value that they can not hold, each once."""
@@ -356,41 +310,6 @@ class MesSqlDriver(Driver):
         except BadReply as error:
             await emit.found(findings.not_counted(query, str(error)))
 
-    async def _tell_clock(self, database: Database, readers: Sequence[Reader], emit: Emit) -> None:
-        """Once a minute: the database's own time against ours, half the round trip and its resolution as bound.
-
-        If it was set back, what was written since may lie anywhere below: all is counted.
-        """
-        if self.settings.clock is None or time.monotonic() < self._clock_due_s:
-            return
-        self._clock_due_s = time.monotonic() + CLOCK_EVERY_S
-        before = self._clock
-        try:
-            self._clock = await self._offset(database, self.settings.clock)
-        except BadReply as error:
-            await emit.found(findings.clock_untold(str(error)))
-            return
-        emit.source_offset(*self._clock)
-        if before is not None and self._clock[0] < before[0] - before[1] - self._clock[1] - STEP_S:
-            for reader in readers:
-                below.now(reader.window)
-
-    async def _offset(self, database: Database, select: str) -> tuple[float, float]:
-        """(offset, bound) in seconds of the database's clock against ours, positive when it is ahead. Raises LinkLost, BadReply."""
-        before_s = time.monotonic()
-        async with database.reading() as session:
-            piece = [row async for piece in session.rows(select, {}) for row in piece]
-        after_s, now_s = time.monotonic(), time.time()  # the wall clock once: it may be set between question and answer
-        try:
-            ((told,),) = [tuple(row.values()) for row in piece]
-            moment = read(told, None)
-        except (ValueError, OverflowError) as error:
-            raise BadReply(f"{self.source.name}: clock must give one time: {error}") from None
-        source_s = ticks_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) / 1e7
-        resolution_s = 0.0 if moment.microsecond else 0.5
-        half_s = (after_s - before_s) / 2
-        return source_s + resolution_s - (now_s - half_s), half_s + resolution_s
-
     async def browse(
         self,
         under: str | None = None,
@@ -409,7 +328,7 @@ class MesSqlDriver(Driver):
         """Each query once, and the clock. Raises LinkLost, BadReply, DriverMisconfigured."""
         database = Database(self.source, self.settings, _password_of(self.source, self.settings), self._worker)
         try:
-            clock = None if self.settings.clock is None else await self._offset(database, self.settings.clock)
+            clock = None if self.settings.clock is None else await self._clock.offset(database, self.settings.clock)
             readers = [Reader(query, self.settings, database.dialect, self._window(query, {})) for query in self.settings.query]
             probed = [await ask(database, reader, [self.tags[tag] for tag in self._mapped.tags(reader.query.name)]) for reader in readers]
         finally:

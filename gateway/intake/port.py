@@ -152,9 +152,8 @@ class Port:
         if watermark is not None and not drafts:
             drafts.append(self._moved())
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))
-        if self._retold is not None and kind == "change":
-            self._retold.appended()
-            self._retold = None if self._retold.is_over else self._retold
+        if kind == "change":
+            self._retold = None if self._retold is None else self._retold.appended()
         self.recent.take(rows, io, kind, is_trusted=self._origin.trusts(self._clock_watch.member()))
         through = observed_through(rows, observed_ticks, io, self.source, self._shortest_ns)
         self._observation.saw(readings, alive, through, owed_ticks)

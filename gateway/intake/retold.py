@@ -100,10 +100,11 @@ class Retold:
         self._taken[key] += 1
         return tag, value, raw, status, "change", source, server
 
-    def appended(self) -> None:
-        """Hear that the list was appended: what it told again is not waited for any more."""
+    def appended(self) -> "Retold | None":
+        """Hear that the list was appended: what it told again is not waited for any more. Returns None when nothing is."""
         self._lists += 1
         self._standing -= self._taken
+        return None if self.is_over else self
 
 
 def told(count: int) -> str:
