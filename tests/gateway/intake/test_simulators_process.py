@@ -59,7 +59,10 @@ def test_what_is_at_another_machine_has_none(endpoint: str) -> None:
 
 @pytest.fixture
 def line(tmp_path: Path) -> Any:
+    """A line of which nothing else on this machine plays a device: the one that `new` names may be simulated by somebody."""
     assert called("new", tmp_path / "line").returncode == 0
+    place = tmp_path / "line" / "line.toml"
+    place.write_text(place.read_text().replace(":4840", f":{free_port()}"))
     return load(tmp_path / "line")
 
 
