@@ -168,7 +168,7 @@ STATUS: dict[str, Any] = {
         "recent": [],
     },
     "fallback": {
-        "fallback": "20261130T061500Z-1",
+        "fallback": "F-20261130T071200.000Z",
         "led_by": "manual",
         "led_by_text": "manual recording",
         "equipments": ["granulator"],
