@@ -15,13 +15,17 @@ DOWN = ("gateway-stopped", "gateway-crashed")
 
 @dataclass(slots=True)
 class Open:
-    """A gap that has not closed. left: tags not observed since, None: all of the source. lost_to: how far some of its tags were lost."""
+    """A gap that has not closed. left: tags not observed since, None: all of the source.
+
+    lost_to: how far some of its tags were lost. told_to: the last end that was told of any, lost or filled.
+    """
 
     source: str
     start: int
     cause: str
     left: set[str] | None
     lost_to: int | None = None
+    told_to: int | None = None
 
 
 class GapEvents:
@@ -56,13 +60,10 @@ class GapEvents:
     def _close(self, name: str, event: Mapping[str, Any]) -> None:
         was, is_lost = self._open.get(name), event.get("outcome") != "filled"
         start, end = from_rfc3339(event["start"]), from_rfc3339(event["end"])
-        if was is None:  # it opened before what is read, and is over by now: each of its ends is read
-            if is_lost:
-                self._add(
-                    self._days, Open(str(event["source"]), start, str(event.get("cause")), None), end, counts=name not in self._partly
-                )
-                self._partly.add(name)
+        if was is None:
+            self._close_unseen(name, Open(str(event["source"]), start, str(event.get("cause")), None), end, is_lost=is_lost)
             return
+        was.told_to = max(end, was.told_to or end)
         if is_lost:
             was.lost_to = max(end, was.lost_to or end)
         if event["tags"] != "all":
@@ -71,12 +72,20 @@ class GapEvents:
             if was.left is None or was.left:
                 return
         del self._open[name]
+        _add_down(self._days, was, was.told_to)
         if was.lost_to is not None:
-            self._add(self._days, was, was.lost_to)
+            _add(self._days, was, was.lost_to)
         else:
             for day in self._days:
                 if was.start < day.span.end and end > day.span.begin:
                     day.gaps.setdefault(was.source, SourceGaps()).filled += 1
+
+    def _close_unseen(self, name: str, one: Open, end: int, *, is_lost: bool) -> None:
+        """Take an end of a gap that opened before what is read, and is over by now: each of its ends is read."""
+        _add_down(self._days, one, end)
+        if is_lost:
+            _add(self._days, one, end, counts=name not in self._partly)
+            self._partly.add(name)
 
     def later(self, event: Mapping[str, Any], through: int) -> None:
         """Take a gap that closes after what is reported, and whose opening is before what is read: it was open all the time."""
@@ -90,13 +99,21 @@ class GapEvents:
             day.day, day.span, gaps={s: one.copy() for s, one in day.gaps.items()}, down={s: one.copy() for s, one in day.down.items()}
         )
         for one in self._open.values():
-            self._add([shown], one, max(until, one.lost_to or until))
+            _add([shown], one, max(until, one.lost_to or until))
+            _add_down([shown], one, max(until, one.told_to or until))
         return shown.gaps, shown.down
 
-    def _add(self, days: Iterable[Day], one: Open, end: int, *, counts: bool = True) -> None:
+
+def _add(days: Iterable[Day], one: Open, end: int, *, counts: bool = True) -> None:
+    """Add a gap to the days that it hid."""
+    for day in days:
+        if (span := Span(one.start, end).clipped(*day.span)) is not None:
+            day.gaps.setdefault(one.source, SourceGaps()).add(span, counts=counts)
+
+
+def _add_down(days: Iterable[Day], one: Open, end: int) -> None:
+    """Add how long no gateway ran. What a source's history filled afterwards was seen by no gateway: no alarm of it, and no late poll."""
+    if one.cause in DOWN:
         for day in days:
-            span = Span(one.start, end).clipped(*day.span)
-            if span is not None:
-                day.gaps.setdefault(one.source, SourceGaps()).add(span, counts=counts)
-                if one.cause in DOWN:
-                    day.down.setdefault(one.source, SourceGaps()).add(span, counts=counts)
+            if (span := Span(one.start, end).clipped(*day.span)) is not None:
+                day.down.setdefault(one.source, SourceGaps()).add(span, counts=True)

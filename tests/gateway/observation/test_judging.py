@@ -175,6 +175,23 @@ def test_what_one_tag_lacks_its_source_lacks_and_two_gaps_at_a_time_hide_it_once
 
 
 @pytest.mark.urs("URS-OBS-04")
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [(22, gap("close", "g", 3, 22, cause="gateway-crashed", outcome="filled"))],
+        [(at, gap("close", "g", 3, at, [tag], cause="gateway-stopped", outcome="filled")) for at, tag in ((21, "a"), (22, "b"))],
+    ],
+)
+@pytest.mark.parametrize("is_opened", [True, False])
+def test_what_was_filled_after_the_gateway_was_down_spares_the_gaps_alone(ends: list[tuple[float, Any]], is_opened: bool) -> None:
+    opens = [(21, gap("open", "g", 3, cause=ends[0][1]["cause"]))] if is_opened else []
+    told = rows([*GOOD, *opens, *ends])
+    assert [told[name] for name in ("gaps", "gap_s", "coverage")] == [("0", "within"), ("0", "within"), ("1", "within")]
+    unseen = ("incomplete_batches", "late_cycles", "duplicates", "comparison_mismatches", "alarms")
+    assert {name: told[name][1] for name in unseen} == dict.fromkeys(unseen, "not known")
+
+
+@pytest.mark.urs("URS-OBS-04")
 def test_a_gap_that_opened_before_what_is_read_and_of_which_nothing_is_told_since_hides_every_day() -> None:
     stored = [
         {"id": "old", "source": "plc", "start": BEGAN - 50 * HOUR, "cause": "link-lost", "left": ["b"]},
