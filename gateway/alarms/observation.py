@@ -6,6 +6,7 @@ A day's report counts if the gateway itself made it, and the first one does: who
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from hashlib import sha256
 from typing import Any, Literal
 
 from config.sections import Observation
@@ -31,14 +32,18 @@ def period_name(told: Observation) -> str:
     return f"{told.begin}/{told.until}"
 
 
+def limits_sha256(told: Observation) -> str:
+    """Return the digest of the limits: a day that was judged by others was judged by others."""
+    return sha256(told.limits.model_dump_json().encode()).hexdigest()
+
+
 def take(kept: Observed, event: Mapping[str, Any]) -> None:
     """Take an event `document`. One that is not whole tells nothing: it may come from a file."""
     about = event.get("observation")
     if not isinstance(about, Mapping):
         return
-    made, by = event.get("made_at"), event.get("made_by")
-    is_own = isinstance(by, Mapping) and str(by.get("user")).startswith(BY_GATEWAY)
-    if event.get("document") == KIND and is_own and isinstance(made, Mapping) and len(kept.days) < MOST_DAYS:
+    made = event.get("made_at")
+    if event.get("document") == KIND and is_own(event) and isinstance(made, Mapping) and len(kept.days) < MOST_DAYS:
         kept.days.setdefault(str(about.get("day")), _report(event, about, made))
     if event.get("document") == SUMMARY:
         for one in event.get("signatures") or ():
@@ -46,6 +51,12 @@ def take(kept: Observed, event: Mapping[str, Any]) -> None:
                 who = {name: one.get(name) for name in ("user", "name", "time", "local")}
                 name = f"{about.get('from')}/{about.get('until')}"
                 kept.ended.setdefault(name, {**who, "id": event.get("id"), "sha256": event.get("sha256"), "result": event.get("result")})
+
+
+def is_own(event: Mapping[str, Any]) -> bool:
+    """Return whether the gateway itself made a document."""
+    by = event.get("made_by")
+    return isinstance(by, Mapping) and str(by.get("user")).startswith(BY_GATEWAY)
 
 
 def _report(event: Mapping[str, Any], about: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:

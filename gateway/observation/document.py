@@ -6,11 +6,11 @@ from typing import Any
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from config.sections import Observation
-from gateway.alarms.observation import KIND, Observed, days_of, missing
+from gateway.alarms.observation import KIND, Observed, days_of, limits_sha256, missing
 from gateway.documents import draft
 from gateway.entries.ticks import rfc3339
 from gateway.observation.gathering import Gathered
-from gateway.observation.judging import EXCEEDED, NOT_KNOWN, SAYS, UNITS, Judged, Row, limits_sha256, plain, seconds
+from gateway.observation.judging import EXCEEDED, NOT_KNOWN, SAYS, UNITS, Judged, Row, plain, seconds
 
 MOST_SHOWN = 200
 NONE = "-"

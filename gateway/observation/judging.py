@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from hashlib import sha256
 from typing import NamedTuple
 
-from config.sections import Observation, ObservationLimits
+from config.sections import ObservationLimits
 from gateway.entries.held import merged
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.observation.day import Day, SourceGaps
@@ -63,11 +62,6 @@ class Judged(NamedTuple):
     down_ticks: int
     is_whole: bool
     result: str
-
-
-def limits_sha256(told: Observation) -> str:
-    """Return the digest of the limits: a day that was judged by others was judged by others."""
-    return sha256(told.limits.model_dump_json().encode()).hexdigest()
 
 
 def judged(made: Gathered, day: Day, limits: ObservationLimits, uplinks: Sequence[str]) -> Judged:

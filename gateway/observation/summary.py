@@ -8,11 +8,11 @@ from typing import Any
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Text
 from config.sections import Observation
-from gateway.alarms.observation import SUMMARY, days_of
+from gateway.alarms.observation import SUMMARY, days_of, limits_sha256
 from gateway.documents import draft
 from gateway.observation.document import NONE, about, ranges_of, shown, table
 from gateway.observation.gathering import Gathered
-from gateway.observation.judging import EXCEEDED, NOT_JUDGED, NOT_KNOWN, SAYS, UNITS, Judged, Row, judged, limits_sha256, reasons, seconds
+from gateway.observation.judging import EXCEEDED, NOT_JUDGED, NOT_KNOWN, SAYS, UNITS, Judged, Row, judged, reasons, seconds
 
 NO_REPORT = "no report"
 

@@ -77,7 +77,7 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         **fallback_commands(lambda: _of_fallbacks(parts)),
         **manual_import(parts),
         **document_commands(partial(of_parts, parts)),
-        **observation_commands(partial(of_parts, parts), lambda: parts.line.observation),
+        **observation_commands(partial(of_parts, parts), lambda: parts.line.observation, lambda: parts.line.data),
         **change_commands(parts.changes, parts.audit.record, partial(of_parts, parts)),
     }
 

@@ -71,7 +71,7 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
         "retire": _retire(line, offline),
         "sign-archive": _sign_archive(line, offline),
         **document_commands(lambda: _of_documents(line, offline)),
-        **observation_commands(lambda: _of_documents(line, offline), lambda: _observation(line)),
+        **observation_commands(lambda: _of_documents(line, offline), lambda: _observation(line), lambda: line.data),
         **change_commands(Register(_surroundings(line, offline, check)), offline.record, lambda: _of_documents(line, offline)),
     }
 

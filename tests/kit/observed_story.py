@@ -42,11 +42,15 @@ class Story:
         self.line, self.told = folder, observation
         self.data = folder / "data"
         self.data.mkdir(mode=0o700, exist_ok=True)
-        self.journal = Journal.open(self.data, GATEWAY, commit_interval_s=0.001, retain_s=1e12, max_bytes=1 << 30)
+        self.open()
         self.kept, self.found, self.now = Observed(), Found(), 0
         self.status, self.bound_s = "synchronised", 0.002
         self.start()
         self.beat(at(observation.begin - timedelta(days=4)))
+
+    def open(self) -> None:
+        """Open the journal, anew after it was closed for a command that works without a gateway."""
+        self.journal = Journal.open(self.data, GATEWAY, commit_interval_s=0.001, retain_s=1e12, max_bytes=1 << 30)
 
     def start(self) -> None:
         """Begin a run: a watch that knows nothing but the journal."""
