@@ -1,11 +1,14 @@
-"""Checks [observation]: it lasts thirty days or more, and whatever the folder lets the gateway know of a day has a limit."""
+"""Checks [observation]: it lasts thirty days to a year, and whatever the folder lets the gateway know of a day has a limit."""
 
 from collections.abc import Iterator
+from datetime import date
 
 from config.checks.parsed_folder import ParsedFolder
 from config.sections import Observation
 
-LEAST_DAYS = 30
+LEAST_DAYS, MOST_DAYS = 30, 366
+EARLIEST, LATEST = date(2000, 1, 1), date(9998, 12, 31)
+"""No clock of a gateway tells of other days, and not each of their midnights is an instant of UTC that can be written."""
 
 
 def check(parts: ParsedFolder) -> None:
@@ -18,6 +21,12 @@ def check(parts: ParsedFolder) -> None:
             f"`until` {told.until} is before `from` {told.begin}" if days < 1 else f"from {told.begin} until {told.until} are {days} days"
         )
         parts.document.error(("observation", "until"), f"{lasts}: at least {LEAST_DAYS} are observed after go-live")
+    elif days > MOST_DAYS:
+        lasts = f"from {told.begin} until {told.until} are {days:,} days: at most {MOST_DAYS} are one period"
+        parts.document.error(("observation", "until"), f"{lasts}; have a later one approved when this one has ended")
+    for key, one in (("from", told.begin), ("until", told.until)):
+        if not EARLIEST <= one <= LATEST:
+            parts.document.error(("observation", key), f"`{key}` {one}: must lie in {EARLIEST} to {LATEST}")
     for key, problem in _by_what(parts, told):
         at = ("observation", "limits", key) if getattr(told.limits, key) is not None else ("observation", "limits")
         parts.document.error(at, problem)

@@ -14,7 +14,8 @@ from config.sections import Observation
 KIND, SUMMARY = "observation-day", "observation-summary"
 ENDED = "observation ended"
 """The meaning of the signature that ends a period; nothing else does."""
-MOST_DAYS = 1_000
+MOST_DAYS = 366
+"""A period has no more (config/checks/observation.py), and days of another one are not kept."""
 BY_GATEWAY = "system:"
 State = Literal["to come", "runs", "over", "ended"]
 
@@ -43,8 +44,8 @@ def take(kept: Observed, event: Mapping[str, Any]) -> None:
     if not isinstance(about, Mapping):
         return
     made = event.get("made_at")
-    if event.get("document") == KIND and is_own(event) and isinstance(made, Mapping) and len(kept.days) < MOST_DAYS:
-        kept.days.setdefault(str(about.get("day")), _report(event, about, made))
+    if event.get("document") == KIND and is_own(event) and isinstance(made, Mapping):
+        _keep(kept.days, str(about.get("day")), about, _report(event, about, made))
     if event.get("document") == SUMMARY:
         for one in event.get("signatures") or ():
             if isinstance(one, Mapping) and (one.get("role"), one.get("meaning")) == ("qa", ENDED):
@@ -53,10 +54,20 @@ def take(kept: Observed, event: Mapping[str, Any]) -> None:
                 kept.ended.setdefault(name, {**who, "id": event.get("id"), "sha256": event.get("sha256"), "result": event.get("result")})
 
 
+def _keep(days: dict[str, dict[str, Any]], day: str, about: Mapping[str, Any], report: dict[str, Any]) -> None:
+    """Keep the first report of a day, and none of days outside of the period that it is of: that period is in force."""
+    begin, until = str(about.get("from")), str(about.get("until"))
+    for other in [one for one in days if not begin <= one <= until]:
+        del days[other]
+    days.setdefault(day, report)
+    while len(days) > MOST_DAYS:  # a period longer than an earlier release took
+        del days[min(days)]
+
+
 def is_own(event: Mapping[str, Any]) -> bool:
-    """Return whether the gateway itself made a document."""
-    by = event.get("made_by")
-    return isinstance(by, Mapping) and str(by.get("user")).startswith(BY_GATEWAY)
+    """Return whether the gateway itself made a document, and recorded it: a file that a person records may say of itself what it likes."""
+    named = (event.get("made_by"), event.get("who"))
+    return all(isinstance(one, Mapping) and str(one.get("user")).startswith(BY_GATEWAY) for one in named)
 
 
 def _report(event: Mapping[str, Any], about: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def told_of_period(event: Mapping[str, Any], period: Observation, zone: str) -> 
         case "document" if event["document"] == COMPARISON:
             return f"batch {event.get('batch')} was compared with the legacy record"
         case "document" if event["document"] == KIND and is_own(event):
-            day = str(event.get("observation", {}).get("day"))
+            day = str((event.get("observation") or {}).get("day"))
             return f"the report of {day} was made" if str(period.begin) <= day <= str(period.until) else ""
     return ""
 

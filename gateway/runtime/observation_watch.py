@@ -76,13 +76,14 @@ def observing(parts: Parts, told: Observation, event: Callable[[Mapping[str, Any
 
 
 class ObservationWatch:
-    """The reports of one period. What was reported is told by the journal, so that a restart forgets nothing."""
+    """The reports of one period. What was reported is told by the journal: a restart forgets nothing. No run reports a day twice."""
 
     def __init__(self, its: Observing) -> None:
         self._its = its
         self._made: Gathered | None = None
         self._after: Position = (0, 0)
         self._said = ("", False)
+        self._reported: set[str] = set()
 
     async def run(self, stamp: Callable[[], Stamp], done: Callable[[], object], every_s: float = LOOK_EVERY_S) -> None:
         """Look each minute, until cancelled. done: called after each look."""
@@ -96,7 +97,7 @@ class ObservationWatch:
         its, now = self._its, stamp()
         day = today(now.ticks, its.zone)
         state = state_of(its.told, its.kept(), day)
-        if state in ("runs", "over") and missing(its.told, its.kept(), day):
+        if state in ("runs", "over") and any(str(one) not in self._reported for one in missing(its.told, its.kept(), day)):
             await self._read()
             for one in self._due(now):
                 await self._report(one, now)
@@ -125,7 +126,7 @@ class ObservationWatch:
         made = self._made
         if made is None:
             return []
-        reported, verified = self._its.kept().days, now.status not in UNVERIFIED
+        reported, verified = {*self._its.kept().days, *self._reported}, now.status not in UNVERIFIED
         over = [day for day in made.days if day.span.end + SETTLES_S * TICKS_PER_S <= now.ticks and day.span.end <= made.read_to]
         return [day for day in over if str(day.day) not in reported and (verified or (day.entries and not day.verified))]
 
@@ -136,6 +137,7 @@ class ObservationWatch:
         one = await asyncio.to_thread(judged, made, day, its.told.limits, its.uplinks)
         self._tell_day(one)
         document = await its.record(day_draft(its.gateway, its.told, made, one, its.kept()))
+        self._reported.add(str(day.day))
         await asyncio.to_thread(written, document, its.data / FOLDER, ("json", "html"), now.ticks)
 
     def _tell_day(self, one: Judged) -> None:

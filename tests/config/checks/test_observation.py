@@ -27,11 +27,21 @@ def test_a_period_of_thirty_days_with_its_limits_is_taken_and_is_part_of_the_con
 
 
 @pytest.mark.urs("URS-OBS-04")
+@pytest.mark.parametrize("until", ["2027-03-02", "2028-02-01"])
+def test_thirty_days_and_a_leap_years_days_are_a_period(until: str, tmp_path: Path) -> None:
+    assert errors(observed_line(tmp_path / "line", "2027-02-01", until)) == []
+
+
+@pytest.mark.urs("URS-OBS-04")
 @pytest.mark.parametrize(
     ("until", "more", "other", "old", "new", "says", "at"),
     [
         ("2027-03-01", (), "", "", "", "from 2027-02-01 until 2027-03-01 are 29 days: at least 30", "until"),
         ("2027-01-31", (), "", "", "", "`until` 2027-01-31 is before `from` 2027-02-01", "until"),
+        ("2028-02-02", (), "", "", "", "from 2027-02-01 until 2028-02-02 are 367 days: at most 366 are one period", "until"),
+        ("9999-12-31", (), "", "", "", "at most 366", "until"),
+        ("9999-12-31", (), "", "", "", "`until` 9999-12-31: must lie in 2000-01-01 to 9998-12-31", "until"),
+        ("2027-03-02", (), "", "from = 2027", "from = 0001", "`from` 0001-02-01: must lie in 2000-01-01", "from"),
         ("2027-03-02", (), "", "gaps = 4, ", "", "key `gaps` is missing", "limits"),
         ("2027-03-02", (), "", "gaps = 4", "gasp = 4", "did you mean `gaps`", "limits"),
         ("2027-03-02", (), "", "coverage = 0.99", "coverage = 99", "`coverage`: input should be less than or equal to 1", "limits"),

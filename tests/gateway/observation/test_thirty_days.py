@@ -143,6 +143,16 @@ async def test_a_clock_that_is_not_verified_reports_no_day_that_nobody_has_seen(
 
 
 @pytest.mark.urs("URS-OBS-04")
+async def test_a_run_reports_no_day_twice_whatever_is_kept_of_its_reports(tmp_path: Path) -> None:
+    story = Story(observed_line(tmp_path / "line", BEGIN, UNTIL))
+    story.day(day(1))
+    await story.midnight(day(2))
+    story.kept.days.clear()
+    await story.midnight(day(2), hours=0.5)
+    assert len(reports(story)) == len(list((story.data / "observations").glob("*.json"))) == 1
+
+
+@pytest.mark.urs("URS-OBS-04")
 def test_what_is_told_later_is_in_the_summary_and_what_was_exceeded_stays_so(tmp_path: Path) -> None:
     """A gap that goes over midnight belongs to both days; a record that is revised, and a gap that was open before, are known."""
     story = Story(observed_line(tmp_path / "line", BEGIN, UNTIL))

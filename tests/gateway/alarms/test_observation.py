@@ -1,0 +1,48 @@
+"""What is kept of an observation period: the first report of each of its days by the gateway itself, and of no other period."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from gateway.alarms.observation import MOST_DAYS, Observed, take
+
+OWN = {"user": "system:lyon/test-1"}
+
+
+def report(day: date, begin: str = "2026-10-01", until: str = "2026-10-30", **more: Any) -> dict[str, Any]:
+    about = {"from": begin, "until": until, "day": str(day), "limits_sha256": "a"}
+    made = {"made_at": {"time": f"{day}T23:00:00Z"}, "made_by": OWN, "who": OWN}
+    return {"type": "document", "document": "observation-day", "id": f"of {day}", "result": "passed", "observation": about, **made, **more}
+
+
+def kept(*events: dict[str, Any]) -> Observed:
+    told = Observed()
+    for event in events:
+        take(told, event)
+    return told
+
+
+@pytest.mark.urs("URS-OBS-04")
+def test_days_of_another_period_are_not_kept_beside_those_of_the_one_in_force() -> None:
+    told = [report(date(2026, 10, 1) + timedelta(days=at)) for at in range(30)]
+    longer = report(date(2026, 10, 31), until="2026-11-15")
+    assert len(kept(*told, longer).days) == 31, "the same days, and more: their reports stand"
+    next_year = report(date(2027, 2, 1), "2027-02-01", "2027-03-02")
+    assert list(kept(*told, next_year).days) == ["2027-02-01"]
+
+
+@pytest.mark.urs("URS-OBS-04")
+def test_a_day_that_is_over_is_kept_however_many_were_before_it() -> None:
+    begin = date(2020, 1, 1)
+    told = kept(*(report(begin + timedelta(days=at), "2020-01-01", "2026-12-31") for at in range(1_100)))
+    assert len(told.days) == MOST_DAYS
+    assert str(begin + timedelta(days=1_099)) in told.days
+
+
+@pytest.mark.urs("URS-OBS-04")
+def test_a_report_that_a_person_records_is_not_the_gateways_whatever_it_says_of_itself() -> None:
+    assert kept(report(date(2026, 10, 1), who={"user": "engineer"})).days == {}
+    assert kept(report(date(2026, 10, 1), made_by={"user": "engineer"})).days == {}
+    told = kept(report(date(2026, 10, 1)), report(date(2026, 10, 1), id="again"))
+    assert told.days["2026-10-01"]["id"] == "of 2026-10-01"
