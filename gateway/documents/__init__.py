@@ -10,6 +10,7 @@ a head says `null` where something is not known, and never what is likely.
 
 from gateway.documents.content import (
     DOCUMENT,
+    HEAD,
     NotADocument,
     content_of,
     draft,
@@ -26,6 +27,7 @@ from gateway.documents.files import FORMS, file_name, written
 __all__ = [
     "DOCUMENT",
     "FORMS",
+    "HEAD",
     "NotADocument",
     "content_of",
     "draft",

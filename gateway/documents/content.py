@@ -15,7 +15,7 @@ from gateway.entries.ticks import rfc3339
 
 DOCUMENT = "ebr-gateway/document/1"
 RESULTS = ("passed", "passed-with-dispositions", "finding", "not-complete")
-_HEAD = (
+HEAD = (
     *("document", "schema", "title", "id", "line", "gateway", "environment", "software", "configuration", "journal"),
     *("made_at", "made_by", "batch", "result"),
 )
@@ -126,7 +126,7 @@ def content_of(document: Mapping[str, Any]) -> dict[str, Any]:
 def event_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a document stands in the journal: its head, its digest and the signatures under it."""
     size = len(json.dumps(document, ensure_ascii=False).encode())
-    told = {name: document[name] for name in (*_HEAD, *_NO_CONTENT)}
+    told = {name: document[name] for name in (*HEAD, *_NO_CONTENT)}
     disposes = {"disposes": document["facts"]["disposes"]} if "disposes" in document["facts"] else {}
     about = {"observation": document["facts"]["observation"]} if "observation" in document["facts"] else {}
     return {"type": "document", **told, **disposes, **about, "bytes": size}
@@ -163,7 +163,7 @@ def _is_signature(told: Any) -> bool:
 
 def missing(told: Mapping[str, Any]) -> list[str]:
     """Name the members that a document lacks."""
-    return [name for name in (*_HEAD, *_NO_CONTENT, "facts", "body") if name not in told]
+    return [name for name in (*HEAD, *_NO_CONTENT, "facts", "body") if name not in told]
 
 
 def _plain(block: Block) -> dict[str, Any]:

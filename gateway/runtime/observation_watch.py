@@ -8,21 +8,12 @@ years ahead makes no reports of days that nobody has seen.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Sequence
 
 from buffer import Entry
-from config.sections import Observation
-from gateway.access import of_the_gateway
-from gateway.alarms import Found
-from gateway.alarms.observation import Observed, missing, period_name, state_of
+from gateway.alarms.observation import missing, period_name, state_of
 from gateway.alarms.transition import by_clock
 from gateway.clock import Stamp
-from gateway.documents import written
 from gateway.entries.findings import finding
 from gateway.entries.fold_input import UNVERIFIED
 from gateway.entries.ticks import TICKS_PER_S
@@ -31,55 +22,19 @@ from gateway.observation.document import day_draft, shown
 from gateway.observation.gathering import Gathered, Position
 from gateway.observation.judging import EXCEEDED, UNITS, Judged, judged, reasons
 from gateway.observation.reading import open_before, place_before
-from gateway.operation.document_commands import of_parts, recorded
-from gateway.operation.parts import Parts
+from gateway.runtime.observation_files import ReportFiles
+from gateway.runtime.observation_parts import Observing
 
 LOOK_EVERY_S = 60.0
 SETTLES_S = 600.0
 """After a day: so long what happened in its last seconds may still be told."""
-FOLDER = "observations"
-PAGE_BYTES = 1 << 20
-
-
-class Observing(NamedTuple):
-    """What a watch needs of a running line. read: entries after a place. gaps: of the fold that are open. record: makes the document."""
-
-    gateway: str
-    zone: ZoneInfo
-    told: Observation
-    uplinks: Sequence[str]
-    data: Path
-    read: Callable[[Position], Sequence[Entry]]
-    gaps: Callable[[], Iterable[Mapping[str, Any]]]
-    kept: Callable[[], Observed]
-    found: Callable[[], Found]
-    record: Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-    event: Callable[[Mapping[str, Any]], object]
-
-
-def observing(parts: Parts, told: Observation, event: Callable[[Mapping[str, Any]], object]) -> Observing:
-    """Give what a watch needs. event: appends an event, not waited for."""
-    line = parts.line
-    return Observing(
-        gateway=line.gateway,
-        zone=ZoneInfo(line.line.timezone),
-        told=told,
-        uplinks=[uplink.name for uplink in line.uplinks if uplink.reconcile],
-        data=line.data,
-        read=partial(parts.journal.read, max_bytes=PAGE_BYTES),
-        gaps=lambda: [asdict(gap) for gap in parts.fold.state.gaps],
-        kept=lambda: parts.fold.state.observation,
-        found=lambda: parts.fold.findings.found,
-        record=lambda drafted: recorded(of_parts(parts), drafted, of_the_gateway(line.gateway)),
-        event=event,
-    )
 
 
 class ObservationWatch:
     """The reports of one period. What was reported is told by the journal: a restart forgets nothing. No run reports a day twice."""
 
     def __init__(self, its: Observing) -> None:
-        self._its = its
+        self._its, self._files = its, ReportFiles(its)
         self._made: Gathered | None = None
         self._after: Position = (0, 0)
         self._said = ("", False)
@@ -102,6 +57,7 @@ class ObservationWatch:
             for one in self._due(now):
                 await self._report(one, now)
         self._tell(state_of(its.told, its.kept(), day), now.status)
+        await self._files.look(now.ticks)
 
     async def _read(self) -> None:
         """Read on to the journal's end; half of the time is for others."""
@@ -138,7 +94,7 @@ class ObservationWatch:
         self._tell_day(one)
         document = await its.record(day_draft(its.gateway, its.told, made, one, its.kept()))
         self._reported.add(str(day.day))
-        await asyncio.to_thread(written, document, its.data / FOLDER, ("json", "html"), now.ticks)
+        await self._files.write(document, now.ticks)
 
     def _tell_day(self, one: Judged) -> None:
         day, evidence = str(one.day.day), {"name": str(one.day.day)}

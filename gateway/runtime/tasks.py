@@ -26,7 +26,8 @@ from gateway.runtime.broken import Broken
 from gateway.runtime.choosing import Chosen
 from gateway.runtime.folder_watch import FolderWatch
 from gateway.runtime.isolate import Crashed, contained, telling
-from gateway.runtime.observation_watch import ObservationWatch, observing
+from gateway.runtime.observation_parts import observing
+from gateway.runtime.observation_watch import ObservationWatch
 from gateway.runtime.periodic_watch import PeriodicWatch
 from gateway.runtime.reconciling import Reconciling
 from gateway.runtime.retention import Retention

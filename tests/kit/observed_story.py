@@ -20,7 +20,8 @@ from gateway.alarms.stream import told as told_of
 from gateway.clock import Stamp
 from gateway.documents import event_of, head, unsigned
 from gateway.observation.day import day_span
-from gateway.runtime.observation_watch import ObservationWatch, Observing
+from gateway.runtime.observation_parts import Observing
+from gateway.runtime.observation_watch import ObservationWatch
 
 PARIS = ZoneInfo("Europe/Paris")
 BEGIN, UNTIL = date(2026, 10, 1), date(2026, 10, 30)
