@@ -3,20 +3,24 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from heapq import nlargest
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.entries.held import Span, merged
 
-MOST_SPANS = 10_000
-"""Of one source, of which the times are kept; of more that do not touch each other they are not added up, and that is said."""
+MOST_SPANS, KEPT_SPANS = 10_000, 9_000
+"""Of one source. Of more that do not touch each other the longest are kept: what they come to is a lower bound, and that is said."""
 MOST_BATCHES = 10_000
 MOST_ROWS = 200
 
 
 @dataclass(slots=True)
 class SourceGaps:
-    """Gaps of one source on a day. count, longest: of gaps that lost something. spans: what of the day they hid, not merged."""
+    """Gaps of one source on a day. count, longest: of gaps that lost something. spans: what of the day they hid, not merged.
+
+    is_crowded: they hid more than the spans.
+    """
 
     count: int = 0
     filled: int = 0
@@ -31,8 +35,9 @@ class SourceGaps:
         self.spans.append(span)
         if len(self.spans) > MOST_SPANS:
             self.spans = merged(self.spans)
-            if len(self.spans) > MOST_SPANS // 2:
-                self.is_crowded, self.spans = True, []
+            if len(self.spans) > KEPT_SPANS:
+                self.is_crowded = True
+                self.spans = nlargest(KEPT_SPANS, self.spans, key=lambda one: one.end - one.begin)
 
     def copy(self) -> "SourceGaps":
         """Return one that can be added to."""

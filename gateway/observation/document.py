@@ -10,7 +10,7 @@ from gateway.alarms.observation import KIND, Observed, days_of, limits_sha256, m
 from gateway.documents import draft
 from gateway.entries.ticks import rfc3339
 from gateway.observation.gathering import Gathered
-from gateway.observation.judging import EXCEEDED, NOT_KNOWN, SAYS, UNITS, Judged, Row, plain, seconds
+from gateway.observation.judging import EXCEEDED, NOT_KNOWN, SAYS, TOO_MANY, UNITS, Judged, Row, plain, seconds
 
 MOST_SHOWN = 200
 NONE = "-"
@@ -33,13 +33,8 @@ def about(told: Observation, day: date | None) -> dict[str, Any]:
 
 
 def ranges_of(made: Gathered) -> list[dict[str, int]]:
-    """Name the entries that were read. Where several epochs were, each but the last is named as a whole."""
-    if made.first is None:
-        return []
-    (epoch, first), (last_epoch, last) = made.first, made.last
-    if epoch == last_epoch:
-        return [{"epoch": epoch, "first": first, "last": last}]
-    return [{"epoch": last_epoch, "first": 1, "last": last}]
+    """Name the entries that were read, of each epoch."""
+    return [{"epoch": epoch, "first": first, "last": last} for epoch, first, last in made.ranges]
 
 
 def _facts(made: Gathered, one: Judged) -> dict[str, Any]:
@@ -55,6 +50,7 @@ def _facts(made: Gathered, one: Judged) -> dict[str, Any]:
                 "gaps": each.gaps,
                 "filled": each.filled,
                 "gap_s": seconds(each.gap_ticks),
+                "is_gap_s_whole": not each.is_crowded,
                 "longest_s": seconds(each.longest_ticks),
                 "coverage": None if each.coverage is None else plain(each.coverage, up=False),
             }
@@ -102,7 +98,7 @@ def _day_blocks(told: Observation, made: Gathered, one: Judged, number: str, lef
     yield Text("Coverage: the share of the day in which no gap of any tag was open. Filled: what the source's history gave afterwards.")
     gaps = [_source_row(each) for each in one.sources]
     titles = ("Source", "Gaps", "Filled", "Time in gaps", "Longest", "Coverage")
-    yield from table(titles, (4, 2, 2, 3, 3, 3), gaps, [each.coverage is None for each in one.sources])
+    yield from table(titles, (4, 2, 2, 3, 3, 3), gaps, [each.coverage is None or each.is_crowded for each in one.sources])
     causes = [(source, cause, f"{count:,}") for (source, cause), count in sorted(day.causes.items())]
     yield from table(("Source", "Cause", "Gaps told on this day"), (4, 4, 3), causes)
     yield Heading(1, "Reconciliation with the receiver")
@@ -120,9 +116,10 @@ def _day_blocks(told: Observation, made: Gathered, one: Judged, number: str, lef
 
 
 def _source_row(each: Any) -> tuple[str, ...]:
-    crowded = "too many to be added up" if each.is_crowded else f"{seconds(each.gap_ticks)} s"
-    coverage = "not known" if each.coverage is None else plain(each.coverage, up=False)
-    return (each.source, str(each.gaps), str(each.filled), crowded, f"{seconds(each.longest_ticks)} s", coverage)
+    lost = f"at least {seconds(each.gap_ticks)} s, {TOO_MANY}" if each.is_crowded else f"{seconds(each.gap_ticks)} s"
+    at_most = "at most " if each.is_crowded else ""
+    coverage = "not known" if each.coverage is None else f"{at_most}{plain(each.coverage, up=False)}"
+    return (each.source, str(each.gaps), str(each.filled), lost, f"{seconds(each.longest_ticks)} s", coverage)
 
 
 def _limits(rows: Sequence[Row]) -> Iterator[Block]:

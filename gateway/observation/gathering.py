@@ -40,8 +40,8 @@ class Gathered:
         self.period = Span(self.days[0].span.begin, self.days[-1].span.end)
         self.held = Held(self.period)
         self.gaps = GapEvents(self.days, before)
-        self.first: Position | None = None
-        self.last: Position = (0, 0)
+        self.ranges: list[tuple[int, int, int]] = []
+        """Of each epoch that was read: it, its first and its last entry."""
         self.read_to = 0
         self.kept = Observed()
         """Of the documents that were read: reports of days, and the end."""
@@ -62,7 +62,8 @@ class Gathered:
             return
         text = _after(payload, _TIME)
         ticks, day = from_rfc3339(text), self._day_of(text)
-        self.first, self.last = self.first or (held.epoch, held.seq), (held.epoch, held.seq)
+        epoch, first, _ = self.ranges.pop() if self.ranges and self.ranges[-1][0] == held.epoch else (held.epoch, held.seq, held.seq)
+        self.ranges.append((epoch, first, held.seq))
         self.read_to = max(self.read_to, ticks)
         is_readings = not kind
         event = None if is_readings or kind in _OTHERS - {"epoch"} else orjson.loads(payload)["event"]

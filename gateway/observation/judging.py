@@ -1,6 +1,6 @@
 """Holds a day against its limits: for each the value, the limit, and a verdict. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ WITHIN, EXCEEDED, NOT_KNOWN, NOT_JUDGED = "within", "exceeded", "not known", "no
 COMPARED_WITHIN_TICKS = 26 * 3_600 * TICKS_PER_S
 """A comparison of all that is held is made each 24 h: the newest one of a day is of that day, or of the evening before."""
 DUPLICATES = "duplicate-share"
+TOO_MANY = "too many gaps to add up"
 GOOD = ("passed", "passed-with-dispositions")
 UNITS = {"coverage": "", "gap_s": " s", "longest_gap_s": " s", "clock_bound_s": " s"}
 SAYS = {
@@ -42,7 +43,7 @@ class Row(NamedTuple):
 
 
 class SourceDay(NamedTuple):
-    """One source on a day. coverage None: nothing tells of it. crowded: so many gaps that their times are not added up."""
+    """One source on a day. coverage None: nothing tells of it. crowded: so many gaps that gap_ticks is a lower bound."""
 
     source: str
     gaps: int
@@ -68,9 +69,9 @@ def judged(made: Gathered, day: Day, limits: ObservationLimits, uplinks: Sequenc
     """Judge a day. uplinks: those whose receiver is compared with."""
     gaps, down = made.gaps.of(day, made.read_to)
     sources = [_source(name, gaps.get(name), day) for name in sorted({*day.asked, *day.heard, *gaps})]
-    down_ticks = max((_ticks(one) for one in down.values()), default=0)
+    down_ticks = _down_ticks(down.values())
     is_whole = made.whole(day)
-    rows = [*_rows(made, day, sources, limits, uplinks, _unseen(day, down_ticks, limits, is_whole=is_whole))]
+    rows = [*_rows(made, day, sources, limits, uplinks, _unseen(day, down.values(), limits, is_whole=is_whole))]
     verdicts = {row.verdict for row in rows}
     result = "finding" if EXCEEDED in verdicts else "not-complete" if NOT_KNOWN in verdicts else "passed"
     return Judged(day, rows, sources, down_ticks, is_whole, result)
@@ -79,23 +80,29 @@ def judged(made: Gathered, day: Day, limits: ObservationLimits, uplinks: Sequenc
 def _source(name: str, gaps: SourceGaps | None, day: Day) -> SourceDay:
     one = gaps or SourceGaps()
     lost, length = _ticks(one), day.span.end - day.span.begin
-    is_known = (name in day.heard or lost > 0) and not one.is_crowded
-    coverage = (1 - Decimal(lost) / Decimal(length)) if is_known else None
+    coverage = (1 - Decimal(lost) / Decimal(length)) if name in day.heard or lost > 0 else None
     return SourceDay(name, one.count, one.filled, lost, one.longest, coverage, one.is_crowded)
+
+
+def _down_ticks(down: Iterable[SourceGaps]) -> int:
+    return max(map(_ticks, down), default=0)
 
 
 def _ticks(gaps: SourceGaps) -> int:
     return sum(span.end - span.begin for span in merged(gaps.spans))
 
 
-def _unseen(day: Day, down_ticks: int, limits: ObservationLimits, *, is_whole: bool) -> str:
+def _unseen(day: Day, down: Collection[SourceGaps], limits: ObservationLimits, *, is_whole: bool) -> str:
     """Say why what was counted on a day is not all that happened; "" if it is."""
     if not day.entries:
         return "the journal holds no entry of this day"
     if not is_whole:
         return "entries of this day are missing, or it was not read to its end"
+    down_ticks = _down_ticks(down)
     if Decimal(down_ticks) > (1 - Decimal(str(limits.coverage))) * (day.span.end - day.span.begin):
         return f"the gateway did not run for {seconds(down_ticks)} s of it"
+    if any(one.is_crowded for one in down):
+        return f"the gateway did not run for at least {seconds(down_ticks)} s of it, {TOO_MANY}"
     return ""
 
 
@@ -105,12 +112,14 @@ def _rows(
     untold = [one.source for one in sources if one.coverage is None]
     of_gaps = unseen if not day.entries or "missing" in unseen else f"nothing tells of {', '.join(untold[:10])}" if untold else ""
     of_gaps = of_gaps or ("" if sources else "no source is known of this day")
+    crowded = [one.source for one in sources if one.is_crowded]
+    of_time = of_gaps or (f"at least so much is lost of {', '.join(crowded[:10])}: {TOO_MANY}" if crowded else "")
     incomplete = sum(status != "complete" for status in day.batches.values())
     more = f"{day.more_batches} batches more than are looked at" if day.more_batches else ""
     yield _most("incomplete_batches", Decimal(incomplete), limits.incomplete_batches, unseen or more)
-    yield _least(min((one.coverage for one in sources if one.coverage is not None), default=None), limits.coverage, of_gaps)
+    yield _least(min((one.coverage for one in sources if one.coverage is not None), default=None), limits.coverage, of_time)
     yield _most("gaps", Decimal(sum(one.gaps for one in sources)), limits.gaps, of_gaps)
-    yield _most("gap_s", _s(sum(one.gap_ticks for one in sources)), limits.gap_s, of_gaps)
+    yield _most("gap_s", _s(sum(one.gap_ticks for one in sources)), limits.gap_s, of_time)
     yield _most("longest_gap_s", _s(max((one.longest_ticks for one in sources), default=0)), limits.longest_gap_s, of_gaps)
     yield _most("late_cycles", Decimal(day.late), limits.late_cycles, unseen)
     twice = sum(count for (code, _), count in day.raised.items() if code == DUPLICATES)

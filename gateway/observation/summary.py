@@ -105,7 +105,7 @@ def _sources(days: Sequence[Judged]) -> list[dict[str, Any]]:
             "gaps_by_day": sum(each.gaps for each in rows),
             "gap_s": seconds(sum(each.gap_ticks for each in rows)),
             "longest_s": seconds(max(each.longest_ticks for each in rows)),
-            "days_not_known": sum(each.coverage is None for each in rows),
+            "days_not_known": sum(each.coverage is None or each.is_crowded for each in rows),
         }
         for name, rows in sorted(told.items())
     ]

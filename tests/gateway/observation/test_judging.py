@@ -11,9 +11,10 @@ import pytest
 from buffer import Entry
 from buffer.times import TICKS_PER_S, rfc3339
 from config.sections import ObservationLimits
-from gateway.observation.day import Day, SourceGaps, day_span
+from gateway.observation.day import day_span
+from gateway.observation.document import ranges_of
 from gateway.observation.gathering import Gathered
-from gateway.observation.judging import judged, plain
+from gateway.observation.judging import Row, judged, plain
 from gateway.observation.reading import open_before
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -229,15 +230,47 @@ def test_a_day_is_read_through_the_entry_that_its_report_named_and_no_further() 
     assert next(one.coverage for one in first.sources if one.source == "plc") == 0, "it was open then, as what came later tells"
 
 
+def crowded(seconds_each: float, cause: str = "link-lost") -> dict[str, Row]:
+    """Judge a day of 12,000 gaps of the PLC, seven seconds from one to the next; of one longer gap 720 s lie in the day."""
+    made = Gathered(FIRST, FIRST + timedelta(days=2), PARIS)
+    every = 7 / 3_600
+    gaps = [(f"g{at}", 0.25 + at * every, 0.25 + at * every + seconds_each / 3_600) for at in range(12_000)]
+    told = [gap("close", name, start, end, outcome="lost", cause=cause) for name, start, end in [*gaps, ("long", -0.8, 0.2)]]
+    for seq, (hours, event) in enumerate([*GOOD[:-1], *((23.9, one) for one in told), GOOD[-1]], 1):
+        made.take(entry(seq, hours, event))
+    return {row.limit: row for row in judged(made, made.days[0], LIMITS, ["ebr"]).rows}
+
+
 @pytest.mark.urs("URS-OBS-04")
-def test_more_gaps_than_can_be_kept_are_counted_and_their_time_is_not_known() -> None:
-    day = Day(FIRST, day_span(FIRST, PARIS))
-    gaps = day.gaps.setdefault("plc", SourceGaps())
-    for number in range(12_000):
-        span = day.span._replace(begin=day.span.begin + 4 * number, end=day.span.begin + 4 * number + 1)
-        gaps.add(span, counts=True)
-    assert (gaps.count, gaps.is_crowded) == (12_000, True)
-    assert len(gaps.spans) <= 10_000
+def test_of_more_gaps_than_are_kept_what_is_known_is_a_lower_bound_and_exceeds_what_it_exceeds() -> None:
+    told = crowded(0.1)
+    assert (told["gaps"].value, told["gaps"].verdict) == ("12001", "exceeded")
+    assert (told["longest_gap_s"].value, told["longest_gap_s"].verdict) == ("720", "within")
+    assert (told["gap_s"].verdict, "too many gaps to add up" in told["gap_s"].why) == ("not known", True)
+    assert 1_620 <= float(told["gap_s"].value or 0) < 720 + 12_000 * 0.1
+    assert (told["coverage"].verdict, "too many gaps to add up" in told["coverage"].why) == ("not known", True)
+    assert told["alarms"].verdict == "within"
+    more = crowded(1)
+    assert more["gap_s"].verdict == more["coverage"].verdict == "exceeded"
+
+
+@pytest.mark.urs("URS-OBS-04")
+def test_how_long_the_gateway_was_down_is_not_known_of_more_gaps_than_are_kept() -> None:
+    told = crowded(0.1, "gateway-crashed")["alarms"]
+    assert (told.verdict, "too many gaps to add up" in told.why) == ("not known", True)
+
+
+@pytest.mark.urs("URS-OBS-04")
+def test_the_entries_that_were_read_are_named_of_each_epoch() -> None:
+    made = Gathered(FIRST, FIRST + timedelta(days=2), PARIS)
+    assert ranges_of(made) == []
+    for epoch, seq in ((7, 41), (7, 42), (8, 1), (8, 2), (8, 3), (11, 1)):
+        made.take(entry(seq, 1.0, None)._replace(epoch=epoch))
+    assert ranges_of(made) == [
+        {"epoch": 7, "first": 41, "last": 42},
+        {"epoch": 8, "first": 1, "last": 3},
+        {"epoch": 11, "first": 1, "last": 1},
+    ]
 
 
 def test_what_is_written_is_never_better_than_what_is() -> None:
