@@ -22,7 +22,7 @@ from gateway.operation.views import HEADERS, Made, views
 
 MOST_BODY_BYTES = 4096
 MOST_COMMAND_BYTES = 2 * 1024 * 1024
-LONG = frozenset({"audit-review", "document-record", "document-sign", "fallback-import", "qualification-dispose"})
+LONG = frozenset({"audit-review", "document-record", "document-sign", "fallback-import", "observation-end", "qualification-dispose"})
 """Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item; a whole document; a file of rows."""
 
 

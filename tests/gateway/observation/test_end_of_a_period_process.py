@@ -11,6 +11,7 @@ from kit.commands import called
 from kit.observed_line import observed_line
 from kit.observed_story import BEGIN, UNTIL, Story, at
 from kit.persons import REASON, options, people
+from kit.processes import running
 
 from gateway.operation.observing import told_of_period
 
@@ -93,6 +94,22 @@ def test_a_summary_that_was_judged_by_other_limits_does_not_end_the_period(tmp_p
     code, told = end(story, soft, tmp_path)
     assert (code, "judged by other limits than those of [observation] in force; make a new summary" in told) == (2, True), told
     assert end(story, summary_of(story, tmp_path), tmp_path) == (0, "")
+
+
+@pytest.mark.urs("URS-OBS-04")
+def test_a_running_gateway_refuses_what_was_made_before_and_takes_what_was_made_since(tmp_path: Path) -> None:
+    story = over(tmp_path)
+    stale = summary_of(story, tmp_path)
+    story.batch(at(AFTER, 5), "B1", status="incomplete", revision=2)
+    story.journal.close()
+    with running(story.line):
+        end_by = ("--reason", REASON, *options("qa", tmp_path))
+        assert "the record of batch B1 was revised" in called("observation", "end", story.line, stale, *end_by).stderr
+        files = tmp_path / "now"
+        called("observation", "summary", story.line, "--to", files, "--form", "json", *options("engineer", tmp_path))
+        (file,) = files.glob("observation-summary-*.json")
+        told = called("observation", "end", story.line, file, *end_by)
+        assert (told.returncode, told.stderr) == (0, "")
 
 
 @pytest.mark.urs("URS-OBS-04")

@@ -54,3 +54,9 @@ def test_a_start_reports_the_days_that_are_over_once_and_the_period_stays_open(t
     by_hand = called("observation", "report", folder, "--day", days[0], "--json")
     report = next(path for path in (folder / "data" / "observations").glob("*.json") if days[0] in path.read_text()[:400])
     assert json.loads(by_hand.stdout)["limits"] == json.loads(report.read_text())["facts"]["limits"]
+    was = json.loads(report.read_text())
+    report.unlink()
+    with running(folder):
+        until(report.exists)
+    assert json.loads(report.read_text()) == was, "made again, and the same to the byte"
+    assert [one for one in events(folder, "finding") if one["code"] == "observation-not-written"] == []
