@@ -102,7 +102,7 @@ def exported(line: Path, chosen: dict[str, Any] | None, begin: int, end: int, to
 
     Who asks is refused before anything is left in the folder. Ends the program with FINDING where a document is in no journal.
     """
-    from gateway.cli.documents import can_be_written
+    from gateway.cli.documents import alone, can_be_written, write
     from gateway.cli.persons import credentials
     from gateway.cli.tables import zone_of
     from gateway.validation.fallback.captured_document import About, drafted
@@ -115,9 +115,13 @@ def exported(line: Path, chosen: dict[str, Any] | None, begin: int, end: int, to
         found = _gathered(line, chosen, begin, end, files)
         is_recorded = True
         for equipment, (captured, file, sha256) in found.items():
-            about = About(begin, end, zone, chosen, file, sha256)
-            is_recorded &= _published(line, drafted(captured, about), to, given["forms"], said, _told(captured, to / file))
+            draft = drafted(captured, About(begin, end, zone, chosen, file, sha256))
+            document = _recorded(line, draft, said)
             files.keep(equipment)
+            click.echo(_told(captured, to / file))
+            for path in write(document or alone(line, draft), to, given["forms"]):
+                click.echo(f"  {path}")
+            is_recorded &= document is not None
     if not is_recorded:
         raise SystemExit(FINDING)
 
@@ -140,19 +144,16 @@ def _gathered(line: Path, chosen: dict[str, Any] | None, begin: int, end: int, f
         fail(f"{data}: {error}", NOT_REACHED)
 
 
-def _published(line: Path, drafted: dict[str, Any], to: Path, forms: tuple[str, ...], said: dict[str, str], told: str) -> bool:
-    """Record a document and write it. Returns whether it stands in the journal; ends the program where the person is refused."""
-    from gateway.cli.documents import alone, recorded, write
+def _recorded(line: Path, draft: dict[str, Any], said: dict[str, str]) -> dict[str, Any] | None:
+    """Record a document; None where nobody was named and it can not be. Ends the program where a person is refused."""
+    from gateway.cli.documents import recorded
 
-    answer = recorded(line, {"draft": drafted, **said})
+    answer = recorded(line, {"draft": draft, **said})
     if "error" in answer and said:
         fail(f"{answer['error']}; nothing was exported of it", WRONG_INPUT)
     if "error" in answer:
         click.echo(f"not recorded in the journal: {answer['error']}", err=True)
-    click.echo(told)
-    for path in write(answer.get("document") or alone(line, drafted), to, forms):
-        click.echo(f"  {path}")
-    return "error" not in answer
+    return answer.get("document")
 
 
 def _told(captured: "Captured", file: Path) -> str:

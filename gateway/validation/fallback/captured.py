@@ -184,9 +184,9 @@ class Gathering:
     # of which equipment
 
     def _equipments_of(self, source: str, tag: str) -> list[str]:
-        """Name the equipments that a gap is of: those of its tag; of all tags of its source; all, where the map has no tags of that."""
+        """Name the equipments that a gap is of: those of its tag; of all tags of its source; all, where no table has it."""
         of = self._of_source.get(source, {})
-        if not of:
+        if not of or (tag and tag not in of):  # of a tag of a former map: whose it was is not held
             return list(self.found)
         places = of.get(tag, ()) if tag else tuple(sorted({place for places in of.values() for place in places}))
         return self._of_these(places)

@@ -47,7 +47,7 @@ class Course:
         name, transition = str(event.get("batch") or ""), event["transition"]
         stays = self._stays.setdefault(name, {})
         told = event.get("equipments", []) if transition == "end" else [event] if event.get("equipment") else []
-        if transition == "end" and not event.get("superseded_by"):
+        if transition == "end" and not event.get("superseded_by") and event.get("part", 1) == 1:
             stays.clear()
         for stay in told:
             self._stay(stays, stay, is_gone=bool(event.get("superseded_by")))

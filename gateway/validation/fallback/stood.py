@@ -14,9 +14,10 @@ from gateway.observation.reading import place_before
 
 @dataclass(frozen=True, slots=True)
 class Stood:
-    """Of the fold's state. at: ticks of the entry that it was committed with. gaps: open. steps, stays: as events tell them."""
+    """Of the fold's state. at, seq: ticks and number of the last entry that it knows. gaps: open. steps, stays: as events tell them."""
 
     at: int
+    seq: int
     gaps: list[Mapping[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     stays: list[dict[str, Any]] = field(default_factory=list)
@@ -28,13 +29,16 @@ def begin_of(data: Path, begin: int) -> tuple[tuple[int, int], Stood | None]:
     Raises StorageError on damage, FileNotFoundError without a journal.
     """
     stood = _stood(read_state(data))
-    return ((0, 0), None) if stood is None else (place_before(data, min(begin, stood.at)), stood)
+    if stood is None:
+        return (0, 0), None
+    epoch, seq = place_before(data, min(begin, stood.at))
+    return (epoch, min(seq, stood.seq)), stood  # what was told after the state is read, wherever the clock stood then
 
 
 def _stood(state: bytes | None) -> Stood | None:
     try:
         held = orjson.loads(state or b"null")
-        return Stood(held["now"], held["gaps"], list(_steps(held)), list(_stays(held))) if isinstance(held, dict) else None
+        return Stood(held["now"], held["seq"], held["gaps"], list(_steps(held)), list(_stays(held))) if isinstance(held, dict) else None
     except (ValueError, KeyError, TypeError):  # of another release, which remembers it otherwise
         return None
 
@@ -42,7 +46,7 @@ def _stood(state: bytes | None) -> Stood | None:
 def _steps(state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the steps that run, or whose record is not made yet."""
     for run in state["runs"].values():
-        if run["level"] not in ("batch", "event") and not run["revision"]:
+        if run["level"] not in ("batch", "event") and (not run["revision"] or run["end"] is None):
             told = {name: run[name] for name in ("record", "equipment", "step", "run", "level")}
             named = {"batch": run["identity"]["batch"], "start": _instant(run["start"]), "end": _instant(run["end"])}
             yield {"type": "step", "transition": "start", **told, **named}

@@ -255,10 +255,12 @@ def test_where_the_opening_of_a_gap_may_be_pruned_the_document_does_not_say_that
     assert [row.status for row in alone.gaps] == ["not known"]
     assert ALL_OBSERVED not in texts(alone)
     gap = {"id": "plc/1", "source": "plc", "start": BEGIN - 55 * S, "cause": "link-lost", "left": ["m.temp"]}
-    told = held().captured("mixer", stood=Stood(BEGIN + 150 * S, [gap]))[0]["mixer"]
+    told = held().captured("mixer", stood=Stood(BEGIN + 150 * S, 1_000, [gap]))[0]["mixer"]
     assert gaps(told) == [("m.temp", -55, None)]
-    assert ALL_OBSERVED in texts(held().captured("mixer", stood=Stood(BEGIN + 150 * S, []))[0]["mixer"]), "a state of later proves it"
-    assert ALL_OBSERVED not in texts(held().captured("mixer", stood=Stood(BEGIN - 90 * S, []))[0]["mixer"]), "one of before does not"
+    assert ALL_OBSERVED in texts(held().captured("mixer", stood=Stood(BEGIN + 150 * S, 1_000, []))[0]["mixer"]), (
+        "a state of later proves it"
+    )
+    assert ALL_OBSERVED not in texts(held().captured("mixer", stood=Stood(BEGIN - 90 * S, 1, []))[0]["mixer"]), "one of before does not"
 
 
 def test_a_gap_that_stood_is_told_as_the_journal_tells_it_where_that_holds_its_opening() -> None:
@@ -266,7 +268,7 @@ def test_a_gap_that_stood_is_told_as_the_journal_tells_it_where_that_holds_its_o
     journal.opens(5, "plc/1", 4)
     journal.closes(20, "plc/1", 4, 19, ["m.temp", "both", "room"])
     gap = {"id": "plc/1", "source": "plc", "start": BEGIN + 4 * S, "cause": "link-lost", "left": ["m.speed"]}
-    found, _ = journal.captured("mixer", stood=Stood(BEGIN + 150 * S, [gap]))
+    found, _ = journal.captured("mixer", stood=Stood(BEGIN + 150 * S, 1_000, [gap]))
     assert sorted(gaps(found["mixer"]), key=str) == [("both", 4, 19), ("m.speed", 4, None), ("m.temp", 4, 19)]
 
 
@@ -301,3 +303,34 @@ def test_gaps_that_were_over_before_the_interval_are_not_kept_and_those_of_it_ar
     found = gathering.of(journal.payloads)
     assert len([row for row in found["mixer"].gaps if row.status == "not observed"]) == rows
     assert gathering.gaps_kept == rows
+
+
+def test_a_gap_of_a_tag_that_no_table_has_is_a_gap_of_all_for_nobody_knows_whose_it_was() -> None:
+    journal = Journal()
+    journal.opens(5, "plc/1", 4, ["former"])
+    found, _ = journal.captured("mixer", "dryer")
+    assert [gaps(one) for one in found.values()] == [[("former", 4, None)]] * 2
+
+
+def test_a_record_that_comes_in_parts_is_whole_again() -> None:
+    journal = Journal()
+    for part in (1, 2):
+        told = {"part": part, "of": 2, "sliced": ["parameters"], "parameters": [{"parameter": f"p{part}"}]}
+        journal.ends(20, 1, 10, **told)
+        stay = {"equipment": f"mixer{part}", "start": instant(1), "end": instant(9)}
+        journal.batch(21, "end", "B1", 1, 9, equipment=None, part=part, of=2, sliced=["equipments"], equipments=[stay])
+    found, _ = journal.captured()
+    (step,) = found["mixer"].steps.values()
+    assert [one["parameter"] for one in step["parameters"]] == ["p1", "p2"]
+    assert [found[name].batches for name in ("mixer1", "mixer2")] == [["B1"], ["B1"]]
+
+
+def test_a_step_that_turns_out_to_go_on_where_it_was_cut_runs_still() -> None:
+    journal = Journal()
+    journal.ends(20, 1, 10)
+    journal.starts(21, 10, step="REST")
+    told = {"equipment": "mixer", "step": "MIX", "run": 1, "reason": "late-data", "start": instant(1), "to": {"batch": "B1"}}
+    journal.event(30, type="rebind", record="lyon/1/B1/mixer/MIX/1", supersedes="lyon/1/B1/mixer/REST/1", **told)
+    found, _ = journal.captured("mixer")
+    ((name, step),) = found["mixer"].steps.items()
+    assert (name, step["transition"], step["end"]) == ("lyon/1/B1/mixer/MIX/1", "start", None)
