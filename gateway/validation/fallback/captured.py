@@ -15,7 +15,7 @@ from gateway.entries.ticks import from_rfc3339
 from gateway.validation.fallback.captured_gaps import GapRows
 from gateway.validation.fallback.course import Course
 from gateway.validation.fallback.reach import Reach
-from gateway.validation.fallback.rows import OF_LINE, Row
+from gateway.validation.fallback.rows import OF_LINE, Row, ticks_of
 from gateway.validation.fallback.stood import Stood
 
 UNCERTAIN = 0x40000000
@@ -164,7 +164,7 @@ class Gathering:
 
     def _ran(self) -> None:
         """Give each equipment the steps and batches that may have been in it."""
-        for record, step in self._course.steps.items():
+        for record, step in sorted(self._course.steps.items(), key=lambda told: (ticks_of(told[1].get("start")) or 0, told[0])):
             if self._of_these((step["equipment"],)):
                 self._captured(step["equipment"]).steps[record] = step
                 self._batch(step["equipment"], step.get("batch"))

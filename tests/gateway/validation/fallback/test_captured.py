@@ -315,7 +315,7 @@ def test_a_gap_of_a_tag_that_no_table_has_is_a_gap_of_all_for_nobody_knows_whose
 def test_a_record_that_comes_in_parts_is_whole_again() -> None:
     journal = Journal()
     for part in (1, 2):
-        told = {"part": part, "of": 2, "sliced": ["parameters"], "parameters": [{"parameter": f"p{part}"}]}
+        told: dict[str, Any] = {"part": part, "of": 2, "sliced": ["parameters"], "parameters": [{"parameter": f"p{part}"}]}
         journal.ends(20, 1, 10, **told)
         stay = {"equipment": f"mixer{part}", "start": instant(1), "end": instant(9)}
         journal.batch(21, "end", "B1", 1, 9, equipment=None, part=part, of=2, sliced=["equipments"], equipments=[stay])
@@ -334,3 +334,13 @@ def test_a_step_that_turns_out_to_go_on_where_it_was_cut_runs_still() -> None:
     found, _ = journal.captured("mixer")
     ((name, step),) = found["mixer"].steps.items()
     assert (name, step["transition"], step["end"]) == ("lyon/1/B1/mixer/MIX/1", "start", None)
+
+
+def test_steps_stand_by_when_they_began_and_one_that_stood_before_what_is_held_is_among_them() -> None:
+    journal = Journal()
+    journal.ends(20, 1, 10)
+    journal.ends(40, 12, 30, step="HEAT")
+    steps = [{"type": "step", "transition": "start", **_step(step, start_s, None)} for step, start_s in (("COOL", 50), ("HOLD", -100))]
+    found, _ = journal.captured("mixer", stood=Stood(BEGIN + 150 * S, 1_000, steps=steps))
+    assert [one["step"] for one in found["mixer"].steps.values()] == ["HOLD", "MIX", "HEAT", "COOL"]
+    assert "of which the journal holds no entry any more" in texts(found["mixer"])
