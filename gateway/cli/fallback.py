@@ -88,21 +88,13 @@ def export(
 
     What was not observed is a row of its own there, with its reason.
     """
-    from buffer.times import now_ticks
-    from gateway.cli.fallback_export import exported
-    from gateway.cli.tables import instant_of, zone_of
-    from gateway.entries.ticks import from_rfc3339
+    from gateway.cli.fallback_export import exported, interval
+    from gateway.cli.tables import zone_of
 
-    chosen = None
-    if begin_at is None:
-        chosen = _row(_chosen(line, name), zone_of(line))
-        begin = from_rfc3339(chosen["from"])
-    else:
-        begin = instant_of(line, begin_at)
-    told_end = None if chosen is None or chosen["until"] is None else from_rfc3339(chosen["until"])
-    end = instant_of(line, end_at) if end_at is not None else told_end or now_ticks()
-    if end <= begin or (name is not None and begin_at is not None):
-        fail("name a fallback, or a time that ends after it begins", WRONG_INPUT)
+    if name is not None and begin_at is not None:
+        fail("--fallback and --from: an export is of a fallback or of a time that you name: leave one of them out", WRONG_INPUT)
+    chosen = None if begin_at is not None else _row(_chosen(line, name), zone_of(line))
+    begin, end = interval(line, chosen, begin_at, end_at)
     exported(line, chosen, begin, end, to, {"forms": forms, "user": user, "password_file": password_file})
 
 

@@ -2,16 +2,18 @@
 
 import csv
 import hashlib
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from gateway.cli.base import FOLDER, NOT_REACHED, WRONG_INPUT, data_of, fail
+from gateway.cli.base import FINDING, FOLDER, NOT_REACHED, WRONG_INPUT, data_of, fail
 
 if TYPE_CHECKING:
-    from gateway.validation.fallback.captured import Captured, Row
+    from gateway.validation.fallback.captured import Captured
+    from gateway.validation.fallback.rows import Row
 
 COLUMNS = ("what", "tag", "value", "unit", "status", "from", "until", "source", "batch", "steps", "entry", "detail")
 to_folder = click.option("--to", type=FOLDER, required=True, help="the folder to write it to, which is made if need be")
@@ -23,6 +25,7 @@ class Files:
     def __init__(self, folder: Path, name: str, zone: str, stack: ExitStack) -> None:
         self._folder, self._name, self._zone, self._stack = folder, name, zone, stack
         self._open: dict[str, tuple[Path, TextIO]] = {}
+        self._kept: set[str] = set()
 
     def take(self, equipment: str, row: "Row") -> None:
         """Write one row."""
@@ -42,6 +45,27 @@ class Files:
         file.close()
         return path.name, hashlib.sha256(path.read_bytes()).hexdigest()
 
+    def keep(self, equipment: str) -> None:
+        """Take that a document over the file of an equipment was recorded: it stays, whatever becomes of the others."""
+        self._kept.add(equipment)
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Remove the files without a document, and a folder that was made for them, where the export ends before its end."""
+        was_there = self._folder.exists()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except BaseException:
+            for equipment, (path, file) in self._open.items():
+                if equipment not in self._kept:
+                    file.close()
+                    path.unlink(missing_ok=True)
+            with suppress(OSError):  # others wrote into it meanwhile
+                if not was_there:
+                    self._folder.rmdir()
+            raise
+
     def _writer(self, equipment: str) -> Any:
         if equipment not in self._open:
             safe_name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in equipment)
@@ -51,33 +75,89 @@ class Files:
         return csv.writer(self._open[equipment][1])
 
 
+def interval(line: Path, chosen: dict[str, Any] | None, begin_at: str | None, end_at: str | None) -> tuple[int, int]:
+    """Return begin and end as ticks: of a fallback, or as they were typed. Ends the program where nothing can lie between them."""
+    from buffer.times import now_ticks
+    from gateway.cli.tables import instant_of, zone_of
+    from gateway.documents import local_time
+    from gateway.entries.ticks import from_rfc3339
+
+    now, zone = now_ticks(), zone_of(line).key
+    begin = from_rfc3339(chosen["from"]) if chosen is not None else instant_of(line, str(begin_at))
+    told_end = None if chosen is None or chosen["until"] is None else from_rfc3339(chosen["until"])
+    end = instant_of(line, end_at) if end_at is not None else told_end or now
+    of = f"--from {begin_at}" if chosen is None else f"the begin of fallback {chosen['fallback']}"
+    if begin >= now:
+        fail(
+            f"{of} lies in the future, of which nothing is captured: now it is {local_time(now, zone)} by this machine's clock", WRONG_INPUT
+        )
+    if end <= begin:
+        until = "the end of it" if end_at is None else f"--until {end_at}"
+        fail(f"{until} is not after {of}, {local_time(begin, zone)}: name a time after it", WRONG_INPUT)
+    return begin, end
+
+
 def exported(line: Path, chosen: dict[str, Any] | None, begin: int, end: int, to: Path, given: dict[str, Any]) -> None:
-    """Write files and documents, and name them. chosen: the fallback as `fallback list` tells it. given: options of the document."""
-    from buffer import JournalError, read_journal
-    from gateway.cli.documents import can_be_written, publish
+    """Write files and documents, and name them. chosen: the fallback as `fallback list` tells it. given: options of the document.
+
+    Who asks is refused before anything is left in the folder. Ends the program with FINDING where a document is in no journal.
+    """
+    from gateway.cli.documents import alone, can_be_written, write
+    from gateway.cli.persons import credentials
     from gateway.cli.tables import zone_of
-    from gateway.validation.fallback.captured import Gathering
     from gateway.validation.fallback.captured_document import About, drafted
 
     can_be_written(to)
-    zone, name = zone_of(line).key, _name(chosen, begin)
+    said, zone = credentials(given["user"], given["password_file"]), zone_of(line).key
+    with ExitStack() as stack:
+        files = Files(to, _name(chosen, begin), zone, stack)
+        stack.enter_context(files.all_or_none())
+        found = _gathered(line, chosen, begin, end, files)
+        is_recorded = True
+        for equipment, (captured, file, sha256) in found.items():
+            draft = drafted(captured, About(begin, end, zone, chosen, file, sha256))
+            document = _recorded(line, draft, said)
+            files.keep(equipment)
+            click.echo(_told(captured, to / file))
+            for path in write(document or alone(line, draft), to, given["forms"]):
+                click.echo(f"  {path}")
+            is_recorded &= document is not None
+    if not is_recorded:
+        raise SystemExit(FINDING)
+
+
+def _gathered(line: Path, chosen: dict[str, Any] | None, begin: int, end: int, files: Files) -> dict[str, tuple["Captured", str, str]]:
+    """Read the journal and write the files. Returns what was captured, with name and SHA-256 of its file, by equipment."""
+    from buffer import JournalError, read_journal
+    from gateway.validation.fallback.captured import Gathering
+    from gateway.validation.fallback.stood import begin_of
+
+    data = data_of(line)
     try:
-        to.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            files = Files(to, name, zone, stack)
-            found = Gathering(begin, end, () if chosen is None else chosen["equipments"], files.take).of(
-                entry.payload for entry in read_journal(data_of(line))
-            )
-            closed = {equipment: files.close(captured) for equipment, captured in found.items()}
+        after, stood = begin_of(data, begin)
+        gathering = Gathering(begin, end, () if chosen is None else chosen["equipments"], files.take, stood)
+        found = gathering.of(entry.payload for entry in read_journal(data, after))
+        return {equipment: (captured, *files.close(captured)) for equipment, captured in found.items()}
     except FileExistsError as error:
         fail(f"{error.filename}: is there already, and is not written over: name another folder", WRONG_INPUT)
     except (JournalError, OSError) as error:
-        fail(f"{data_of(line)}: {error}", NOT_REACHED)
-    for equipment, captured in found.items():
-        about = About(begin, end, zone, chosen, *closed[equipment])
-        click.echo(f"{equipment}: {captured.rows:,} readings, {len(captured.gaps):,} gaps, {len(captured.steps)} steps: {to / about.file}")
-        for path in publish(line, drafted(captured, about), to, given["forms"], given["user"], given["password_file"])[1]:
-            click.echo(f"  {path}")
+        fail(f"{data}: {error}", NOT_REACHED)
+
+
+def _recorded(line: Path, draft: dict[str, Any], said: dict[str, str]) -> dict[str, Any] | None:
+    """Record a document; None where nobody was named and it can not be. Ends the program where a person is refused."""
+    from gateway.cli.documents import recorded
+
+    answer = recorded(line, {"draft": draft, **said})
+    if "error" in answer and said:
+        fail(f"{answer['error']}; nothing was exported of it", WRONG_INPUT)
+    if "error" in answer:
+        click.echo(f"not recorded in the journal: {answer['error']}", err=True)
+    return answer.get("document")
+
+
+def _told(captured: "Captured", file: Path) -> str:
+    return f"{captured.equipment}: {captured.rows:,} readings, {len(captured.gaps):,} gaps, {len(captured.steps)} steps: {file}"
 
 
 def _name(chosen: dict[str, Any] | None, begin: int) -> str:

@@ -1,10 +1,10 @@
 """Gathers what a journal holds of an interval, equipment by equipment: readings, steps, alarms, and what was not observed."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -12,28 +12,15 @@ from buffer import event_type
 from gateway.entries.status_names import status_name
 from gateway.entries.stored_rows import StoredColumns
 from gateway.entries.ticks import from_rfc3339
+from gateway.validation.fallback.captured_gaps import GapRows
+from gateway.validation.fallback.course import Course
+from gateway.validation.fallback.reach import Reach
+from gateway.validation.fallback.rows import OF_LINE, Row, ticks_of
+from gateway.validation.fallback.stood import Stood
 
-OF_LINE = "line"
-"""What no equipment of the map has."""
 UNCERTAIN = 0x40000000
+_HEAD = re.compile(rb'"epoch":(\d+),"seq":(\d+)')
 _TIME = re.compile(rb'"time":"([^"]+)"')
-
-
-class Row(NamedTuple):
-    """One row of the file of an equipment: a reading, or something that was not observed. begin, end: ticks; end None: it lasts."""
-
-    what: str
-    tag: str
-    value: Any
-    unit: str | None
-    status: str
-    begin: int
-    end: int | None
-    source: str
-    batch: str | None
-    steps: str
-    entry: str
-    detail: str
 
 
 @dataclass(slots=True)
@@ -64,21 +51,36 @@ class Captured:
     rows: int = 0
 
 
+_FOLLOWED = frozenset({"tagset", "gap", "step", "rebind", "batch", "epoch"})
+"""Events that are read whenever they were made: they tell of an interval before or behind them."""
 Sink = Callable[[str, Row], None]
 
 
 class Gathering:
     """Goes through a journal once. sink: takes (equipment, row of a reading), as they come; gaps are known at the end."""
 
-    def __init__(self, begin: int, end: int, equipments: Iterable[str], sink: Sink) -> None:
-        """begin, end: ticks, by when entries were made. equipments: of which alone; none: of all."""
+    def __init__(self, begin: int, end: int, equipments: Iterable[str], sink: Sink, stood: Stood | None = None) -> None:
+        """begin, end: ticks, by when entries were made. equipments: of which alone; none: of all. stood: what no entry may tell of."""
         self._begin, self._end, self._wanted, self._sink = begin, end, frozenset(equipments), sink
         self._tables: dict[str, dict[int, dict[str, Any]]] = {}
         self._of_source: dict[str, dict[str, tuple[str, ...]]] = {}
-        self._gaps: dict[tuple[str, str], Row] = {}
+        self._gaps, self._course = GapRows(begin, end, self._of_source), Course(begin, end)
+        self._reach = Reach(begin, end, None if stood is None else stood.at)
         self.found: dict[str, Captured] = {}
-        self.first: int | None = None
-        self.last: int | None = None
+        if stood is not None:
+            self._stood(stood)
+
+    @property
+    def gaps_kept(self) -> int:
+        """Return how many gaps are remembered, which is what the memory of a long journal goes into."""
+        return len(self._gaps)
+
+    def _stood(self, stood: Stood) -> None:
+        self._gaps.stood(stood.gaps)
+        for step in stood.steps:
+            self._course.step(step, "")
+        for stay in stood.stays:
+            self._course.batch(stay)
 
     def of(self, payloads: Iterable[bytes]) -> dict[str, Captured]:
         """Take the entries of a journal, in order, and return what was captured, by equipment."""
@@ -86,29 +88,47 @@ class Gathering:
             self._captured(name)
         for payload in payloads:
             self._take(event_type(payload), payload)
+        self._ran()
         if not self.found:
             self._captured(OF_LINE)
-        for row in (*self._reaching(), *self._not_held()):
+        for row in (*self._gaps.reaching(), *self._reach.rows()):
             for equipment in self._equipments_of(row.source, row.tag):
                 self._captured(equipment).gaps.append(row._replace(tag=row.tag or "all"))
         return dict(sorted(self.found.items()))
 
     def _take(self, kind: str, payload: bytes) -> None:
-        told = _TIME.search(payload)
+        told, place = _TIME.search(payload), _HEAD.search(payload)
         ticks = 0 if told is None else from_rfc3339(told[1].decode())
-        self.first = ticks if self.first is None else min(self.first, ticks)
-        self.last = ticks if self.last is None else max(self.last, ticks)
         is_inside = self._begin <= ticks < self._end
+        event: dict[str, Any] | None = None
         if not kind:
             if is_inside:
                 self._readings(orjson.loads(payload), ticks)
-        elif kind in {"tagset", "gap", "step"} or (kind in {"alarm", "batch"} and is_inside):
+        elif kind in _FOLLOWED or (kind == "alarm" and is_inside):
             entry = orjson.loads(payload)
-            getattr(self, f"_{kind}")(entry["event"], f"{entry['epoch']}/{entry['seq']}")
+            event = entry["event"]
+            self._event(kind, entry["event"], f"{entry['epoch']}/{entry['seq']}")
+        if place is not None:
+            self._reach.take(int(place[1]), int(place[2]), ticks, event if kind == "epoch" else None)
+
+    def _event(self, kind: str, event: dict[str, Any], entry: str) -> None:
+        match kind:
+            case "tagset":
+                self._tagset(event)
+            case "gap":
+                self._gaps.take(event, entry)
+            case "step":
+                self._course.step(event, entry)
+            case "rebind":
+                self._course.rebind(event)
+            case "batch":
+                self._course.batch(event)
+            case "alarm":
+                self._alarm(event, entry)
 
     # readings
 
-    def _tagset(self, event: Mapping[str, Any], _entry: str) -> None:
+    def _tagset(self, event: Mapping[str, Any]) -> None:
         self._tables.setdefault(event["tagset"], {}).update(enumerate(event["tags"], event["first"]))
         mine = self._of_source.setdefault(str(event.get("source") or ""), {})
         for tag in event["tags"]:
@@ -134,8 +154,7 @@ class Gathering:
         seen = captured.tags.setdefault(row.tag, TagSeen(row.tag, row.unit, row.source))
         seen.readings, seen.good, captured.rows = seen.readings + 1, seen.good + is_good, captured.rows + 1
         seen.last, seen.last_at = row.value if is_good else row.status, row.begin
-        if row.batch and row.batch not in captured.batches:
-            captured.batches.append(row.batch)
+        self._batch(equipment, row.batch)
         if is_good and (number := _number(row.value)) is not None:
             seen.low = number if seen.low is None else min(seen.low, number)
             seen.high = number if seen.high is None else max(seen.high, number)
@@ -143,80 +162,31 @@ class Gathering:
 
     # what happened
 
-    def _step(self, event: Mapping[str, Any], entry: str) -> None:
-        """Keep the newest revision of each step that ran in the interval, whenever it was written."""
-        start, end = _ticks(event.get("start")), _ticks(event.get("end"))
-        if event["transition"] != "end" or start is None or end is None or start >= self._end or end <= self._begin:
-            return
-        if not self._wanted or event["equipment"] in self._wanted:
-            self._captured(event["equipment"]).steps[event["record"]] = {**event, "entry": entry}
+    def _ran(self) -> None:
+        """Give each equipment the steps and batches that may have been in it."""
+        for record, step in sorted(self._course.steps.items(), key=lambda told: (ticks_of(told[1].get("start")) or 0, told[0])):
+            if self._of_these((step["equipment"],)):
+                self._captured(step["equipment"]).steps[record] = step
+                self._batch(step["equipment"], step.get("batch"))
+        for equipment, batch in self._course.batches():
+            if self._of_these((equipment,)):
+                self._batch(equipment, batch)
+
+    def _batch(self, equipment: str, batch: str | None) -> None:
+        captured = self._captured(equipment)
+        if batch and batch not in captured.batches:
+            captured.batches.append(batch)
 
     def _alarm(self, event: Mapping[str, Any], entry: str) -> None:
         for equipment in self._of_these((event.get("equipment") or OF_LINE,)):
             self._captured(equipment).alarms.append({**event, "entry": entry})
 
-    def _batch(self, event: Mapping[str, Any], _entry: str) -> None:
-        equipment, batch = event.get("equipment"), event.get("batch")
-        if equipment and batch and self._of_these((equipment,)) and batch not in self._captured(equipment).batches:
-            self._captured(equipment).batches.append(batch)
-
-    # what was not observed
-
-    def _gap(self, event: Mapping[str, Any], entry: str) -> None:
-        """Note a gap, tag by tag; a later event of it says more of these tags. What history gave in part is a gap still."""
-        begin = from_rfc3339(event["start"])
-        end = None if event.get("end") is None else from_rfc3339(event["end"])
-        name, source = str(event["gap"]), str(event["source"])
-        tags = [""] if event["tags"] == "all" else [str(tag) for tag in event["tags"]]
-        if tags != [""] and (name, "") in self._gaps:
-            self._split(name, source)
-        for tag in tags:
-            for key in [key for key in self._gaps if key[0] == name and (not tag or key[1] == tag)] or [(name, tag)]:
-                known = self._gaps.get(key)
-                if event["transition"] == "fill":
-                    self._filled(key, known, begin, end)
-                elif event.get("outcome") == "filled":
-                    self._gaps.pop(key, None)
-                else:
-                    detail = f"gap {name}, {event.get('cause') or 'cause not told'}"
-                    self._gaps[key] = Row("gap", key[1], None, None, "not observed", begin, end, source, None, "", entry, detail)
-
-    def _filled(self, key: tuple[str, str], known: Row | None, begin: int, end: int | None) -> None:
-        """Take what a server's history gave of a gap afterwards."""
-        if known is None or end is None:
-            return
-        if known.end is not None and begin <= known.begin and end >= known.end:
-            del self._gaps[key]
-        else:
-            self._gaps[key] = known._replace(detail=f"{known.detail}; of a part of it history gave values afterwards")
-
-    def _split(self, name: str, source: str) -> None:
-        """Turn a gap of all tags of a source into one for each, which end one by one."""
-        whole = self._gaps.pop((name, ""))
-        for tag in self._of_source.get(source, {}):
-            self._gaps[name, tag] = whole._replace(tag=tag)
-
-    def _reaching(self) -> Iterator[Row]:
-        """Yield the gaps that reach into the interval."""
-        for row in self._gaps.values():
-            if row.begin < self._end and (row.end is None or row.end > self._begin):
-                yield row
-
-    def _not_held(self) -> Iterator[Row]:
-        """Say what of the interval the journal does not reach: before its first entry, after its newest."""
-        if self.first is None or self.first > self._begin:
-            until, why = self.first, "the journal holds nothing of before this: not begun, or removed by retention"
-            yield Row("gap", "", None, None, "not held", self._begin, until, "", None, "", "", why)
-        if self.last is not None and self.last < self._end:
-            why = "the journal holds nothing of after this: no gateway wrote"
-            yield Row("gap", "", None, None, "not held", max(self.last, self._begin), self._end, "", None, "", "", why)
-
     # of which equipment
 
     def _equipments_of(self, source: str, tag: str) -> list[str]:
-        """Name the equipments that a gap is of: those of its tag; of all tags of its source; all, where the map has no tags of that."""
+        """Name the equipments that a gap is of: those of its tag; of all tags of its source; all, where no table has it."""
         of = self._of_source.get(source, {})
-        if not of:
+        if not of or (tag and tag not in of):  # of a tag of a former map: whose it was is not held
             return list(self.found)
         places = of.get(tag, ()) if tag else tuple(sorted({place for places in of.values() for place in places}))
         return self._of_these(places)
@@ -231,10 +201,6 @@ class Gathering:
 def _places(tag: Mapping[str, Any]) -> tuple[str, ...]:
     """Name the equipments of a tag of a stored table."""
     return tuple(name for name in str(tag.get("equipment") or "").split(";") if name) or (OF_LINE,)
-
-
-def _ticks(at: Mapping[str, Any] | None) -> int | None:
-    return None if not at else from_rfc3339(at["time"])
 
 
 def _number(value: Any) -> Decimal | None:

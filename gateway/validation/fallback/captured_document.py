@@ -7,7 +7,8 @@ from typing import Any
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents import draft, local_time
 from gateway.entries.fallback import LED_BY_TEXT, place_text
-from gateway.validation.fallback.captured import Captured, Row, TagSeen
+from gateway.validation.fallback.captured import Captured, TagSeen
+from gateway.validation.fallback.rows import Row, ticks_of
 
 KIND = "fallback-captured"
 MOST_GAPS = 500
@@ -42,7 +43,7 @@ def _blocks(captured: Captured, about: About) -> Iterator[Block]:
     silent = frozenset(place for place, seen in enumerate(tags) if not seen.readings)
     titles = ("Tag", "Unit", "Source", "Readings", "Good", "Lowest", "Highest", "Last", "Last at")
     yield Table(titles, (3, 1, 1.6, 1, 1, 1.3, 1.3, 1.6, 2.4), [_tag(seen, about.zone) for seen in tags], silent)
-    yield from _steps(captured)
+    yield from _steps(captured, about.zone)
     yield from _alarms(captured)
 
 
@@ -64,7 +65,7 @@ def _head(captured: Captured, about: About) -> Iterator[tuple[str, str]]:
 def _gaps(captured: Captured, about: About) -> Iterator[Block]:
     yield Heading(1, "Not observed")
     if not captured.gaps:
-        yield Text("No gap reaches into this interval: every source of this equipment was observed throughout.")
+        yield Text("No gap of this equipment's sources reaches into this interval, and the journal holds all of it.")
         return
     yield Text("In these times nobody knows what the device had; that no value stands here does not say that nothing was.", marked=True)
     rows = [_gap(row, about.zone) for row in captured.gaps[:MOST_GAPS]]
@@ -85,19 +86,42 @@ def _tag(seen: TagSeen, zone: str) -> list[str]:
     return [seen.tag, seen.unit or "", seen.source, f"{seen.readings:,}", f"{seen.good:,}", *numbers, told, last]
 
 
-def _steps(captured: Captured) -> Iterator[Block]:
+def _steps(captured: Captured, zone: str) -> Iterator[Block]:
     if not captured.steps:
         yield Text("No step of this equipment ran in this interval, as far as was observed.")
         return
     yield Heading(1, "Steps")
     for event in captured.steps.values():
-        start, end = event["start"]["local"], event["end"]["local"]
         yield Heading(2, f"{event['step']}, run {event['run']}, batch {event.get('batch') or 'none'}")
-        yield Text(f"{start} to {end}; {event.get('cause')}; {event['record']}#{event['revision']}, entry {event['entry']}")
+        yield _ran(event, zone)
         rows = [_parameter(parameter) for parameter in event.get("parameters", [])]
         bad = frozenset(place for place, row in enumerate(rows) if row[4] != "present")
         if rows:
             yield Table(("Parameter", "EBR field", "Value", "Unit", "Status", "Result"), (3, 1.4, 1.6, 1, 1.4, 1.4), rows, bad)
+
+
+def _ran(event: Mapping[str, Any], zone: str) -> Text:
+    """Say from when to when a step ran. One whose end nobody told has no record yet, and no value."""
+    start, end = (_instant(event.get(name), zone) for name in ("start", "end"))
+    where = f", entry {event['entry']}" if event["entry"] else ", of which the journal holds no entry any more"
+    if not _has_record(event):
+        until = f"to {end}, by when its record was not made yet" if end else "on; its end is not known: by the newest entry it had none"
+        return Text(f"{start or 'start not known'} {until}; {event['record']}{where}", marked=True)
+    text = f"{start or 'start not known'} to {end}; {event.get('cause')}; {event['record']}#{event['revision']}{where}"
+    return Text(text, marked=not start)
+
+
+def _instant(at: Mapping[str, Any] | None, zone: str) -> str:
+    """Write an instant, with how it is known where nobody saw it."""
+    ticks = ticks_of(at)
+    if at is None or ticks is None:
+        return ""
+    basis = at.get("basis") or "observed"
+    return local_time(ticks, zone) + ("" if basis == "observed" else f" ({basis})")
+
+
+def _has_record(event: Mapping[str, Any]) -> bool:
+    return bool(event["transition"] == "end")
 
 
 def _parameter(told: Mapping[str, Any]) -> list[str]:
@@ -123,6 +147,7 @@ def _facts(captured: Captured, about: About) -> dict[str, Any]:
         "gaps": len(captured.gaps),
         "tags": len(captured.tags),
         "tags_without_readings": [name for name, seen in sorted(captured.tags.items()) if not seen.readings],
-        "steps": [f"{event['record']}#{event['revision']}" for event in captured.steps.values()],
+        "steps": [f"{event['record']}#{event['revision']}" for event in captured.steps.values() if _has_record(event)],
+        "steps_without_record": [name for name, event in captured.steps.items() if not _has_record(event)],
         "batches": captured.batches,
     }

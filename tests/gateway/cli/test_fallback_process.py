@@ -21,6 +21,7 @@ from kit.quick_passwords import quick
 from kit.reconciled import damage
 
 from gateway.operation.control import ask
+from gateway.validation.fallback.stood import begin_of
 
 WHY = "the EBR's server is being replaced"
 HAND_HEAD = "time,batch,equipment,step,run,ebr_field,value,unit,entered_by,second_person"
@@ -147,6 +148,78 @@ def test_the_export_has_every_reading_of_the_interval_and_what_nobody_watched(re
     assert document["facts"]["steps"] == [f"lyon/test-1/{BATCH}/mixer/MIX/1#{newest['revision']}"]
     again = called("fallback", "export", line, "--to", tmp_path / "out", *options("operator", tmp_path))
     assert (again.returncode, "is not written over" in again.stderr) == (2, True)
+
+
+@pytest.mark.urs("URS-OBS-07", "URS-SEC-01")
+def test_an_export_by_somebody_who_is_not_admitted_leaves_nothing_and_the_next_right_one_is_made(
+    returned: tuple[Path, Path], tmp_path: Path
+) -> None:
+    line, _ = returned
+    right, out = options("operator", tmp_path), tmp_path / "new" / "out"
+    wrong = tmp_path / "wrong.password"
+    wrong.touch(mode=0o600)
+    wrong.write_text("not-the-password\n")
+    refused = called("fallback", "export", line, "--to", out, "--user", "operator", "--password-file", wrong)
+    assert (refused.returncode, "nothing was exported" in refused.stderr) == (2, True), refused.stderr
+    assert not out.exists()
+    made = called("fallback", "export", line, "--to", out, *right)
+    assert (made.returncode, len(list(out.glob("*.csv")))) == (0, 1), made.stderr
+    there = sorted(path.name for path in out.iterdir())
+    again = called("fallback", "export", line, "--to", out, *right)
+    assert (again.returncode, sorted(path.name for path in out.iterdir())) == (2, there), "what was there stays as it was"
+
+
+@pytest.mark.urs("URS-OBS-07")
+def test_an_export_that_stands_in_no_journal_says_so_by_its_exit_code(returned: tuple[Path, Path], tmp_path: Path) -> None:
+    line, _ = returned
+    before = len(events(line, "document"))
+    nobody = called("fallback", "export", line, "--to", tmp_path / "out", "--form", "json")
+    assert (nobody.returncode, "not recorded in the journal" in nobody.stderr) == (1, True), nobody.stdout
+    assert len(events(line, "document")) == before
+    assert len(list((tmp_path / "out").iterdir())) == 2, "it is made all the same, as each document is"
+
+
+@pytest.mark.urs("URS-OBS-07")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--fallback", "F-1", "--from", "2026-11-22T06:30"), "--fallback and --from: "),
+        (("--from", "2026-11-22T06:30", "--until", "2026-11-22T06:10"), "--until 2026-11-22T06:10 is not after --from 2026-11-22T06:30"),
+        (("--until", "2020-11-22T06:10"), "--until 2020-11-22T06:10 is not after the begin of fallback F-"),
+        (("--from", "2999-01-01T00:00"), "--from 2999-01-01T00:00 lies in the future"),
+    ],
+)
+def test_a_time_of_which_nothing_can_be_exported_is_refused_for_what_it_is(
+    returned: tuple[Path, Path], tmp_path: Path, given: tuple[str, ...], said: str
+) -> None:
+    refused = called("fallback", "export", returned[0], "--to", tmp_path / "out", *given)
+    assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.urs("URS-OBS-07")
+def test_an_export_while_a_batch_and_a_step_run_names_both_and_claims_no_silence(tmp_path: Path) -> None:
+    line = mixing_line(tmp_path / "line", "")
+    people(line / "data")
+    me = options("operator", tmp_path)
+    with running(line, quick):
+        for number in (0, 1):
+            mixed_row(line, number)
+        (start,) = until(lambda: events(line, "step"), every_s=0.2)
+        assert called("fallback", "begin", line, "--led-by", "manual", "--reason", WHY, *me).returncode == 0
+        assert called("fallback", "end", line, "--reason", WHY, *me).returncode == 0
+        exported = called("fallback", "export", line, "--to", tmp_path / "out", "--form", "json", *me)
+        assert exported.returncode == 0, exported.stderr
+        assert [one["transition"] for one in events(line, "step")] == ["start"], "it runs still"
+    document = next(json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json"))
+    assert (document["facts"]["steps_without_record"], document["facts"]["batches"]) == ([start["record"]], [BATCH])
+    told = json.dumps(document)
+    assert "by the newest entry it had none" in told
+    assert "No step of this equipment ran" not in told
+    with running(line, quick):  # which keeps what stands beside the entries: with it, nothing of before need be held
+        stood = until(lambda: (told := begin_of(line / "data", 0)[1]) and told.steps and told)
+    assert ([one["record"] for one in stood.steps], [one["batch"] for one in stood.stays]) == ([start["record"]], [BATCH])
+    assert (stood.steps[0]["start"]["time"], stood.steps[0]["end"]) == (start["start"]["time"], None)
 
 
 @pytest.mark.urs("URS-OBS-07", "URS-AUD-01", "URS-UPL-05")
