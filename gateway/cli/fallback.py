@@ -101,6 +101,8 @@ def export(
         begin = instant_of(line, begin_at)
     told_end = None if chosen is None or chosen["until"] is None else from_rfc3339(chosen["until"])
     end = instant_of(line, end_at) if end_at is not None else told_end or now_ticks()
+    if chosen is not None and end_at is None:
+        begin, end = min(begin, end), max(begin, end)  # a clock that was set back meanwhile
     if end <= begin or (name is not None and begin_at is not None):
         fail("name a fallback, or a time that ends after it begins", WRONG_INPUT)
     exported(line, chosen, begin, end, to, {"forms": forms, "user": user, "password_file": password_file})
@@ -194,8 +196,8 @@ def held(line: Path) -> "list[Fallback]":
 
 def _row(one: "Fallback", zone: "ZoneInfo") -> dict[str, Any]:
     """Describe a fallback as JSON-able values."""
-    from gateway.documents import local_time
     from gateway.entries.ticks import rfc3339
+    from gateway.entries.wall_clock import local_text
 
     end, ended = one.end, one.ended
     return {
@@ -203,10 +205,10 @@ def _row(one: "Fallback", zone: "ZoneInfo") -> dict[str, Any]:
         "led_by": one.led_by,
         "equipments": one.equipments,
         "from": rfc3339(one.begin),
-        "local": local_time(one.begin, zone.key)[:19].replace("T", " "),
+        "local": local_text(one.begin, zone),
         "from_basis": one.began.basis,
         "until": None if end is None else rfc3339(end),
-        "until_local": None if end is None else local_time(end, zone.key)[:19].replace("T", " "),
+        "until_local": None if end is None else local_text(end, zone),
         "until_basis": None if ended is None else ended.basis,
         "by": one.began.by,
         "reason": one.began.reason,
@@ -232,8 +234,7 @@ def _led(told: dict[str, Any], verb: str = "are") -> str:
 
 def _instant(line: Path, answer: dict[str, Any], name: str) -> str:
     from gateway.cli.tables import zone_of
-    from gateway.documents import local_time
     from gateway.entries.ticks import from_rfc3339
+    from gateway.entries.wall_clock import wall_clock
 
-    zone = zone_of(line)
-    return f"{local_time(from_rfc3339(answer[name]), zone.key)[:19].replace('T', ' ')} ({zone.key}, {answer['basis']})"
+    return wall_clock(from_rfc3339(answer[name]), zone_of(line), answer["basis"])

@@ -16,6 +16,7 @@ import orjson
 
 from config import did_you_mean
 from drivers.local_time import candidates, ticks_of
+from gateway.entries.fallback import span
 from gateway.entries.printable import printable
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
 
@@ -195,8 +196,8 @@ def _run(cells: Mapping[str, str]) -> str:
 
 def _fallback(equipment: str, at: int, width: int, fallbacks: Iterable[Interval]) -> Interval | None:
     """Return the fallback in which somebody wrote: of this equipment, at an instant of at to at + width."""
-    mine = (one for one in fallbacks if not one.equipments or equipment in one.equipments)
-    return next((one for one in mine if one.begin < at + width and (one.end is None or at <= one.end)), None)
+    mine = ((one, *span(one.begin, one.end)) for one in fallbacks if not one.equipments or equipment in one.equipments)
+    return next((one for one, begin, end in mine if begin < at + width and (end is None or at <= end)), None)
 
 
 def _outside(cells: Mapping[str, str], known: Known) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.context import event_bodies
-from gateway.context.state import Fallback, Instant, Member, State
-from gateway.entries.fallback import BEGUN, LED_BY_TEXT, Edge, edge_of, place_text
+from gateway.context.state import Fallback, Member, State
+from gateway.entries.fallback import BEGUN, LED_BY_TEXT, SET_BACK, Edge, edge_of, place_text, span
 from gateway.entries.ticks import rfc3339
+from gateway.entries.wall_clock import wall_clock
 
 MOST_REMEMBERED = 64
 """Fallbacks that are over, the newest: batches of older ones have been told."""
@@ -26,13 +27,13 @@ def take(state: State, event: Mapping[str, Any], zone: ZoneInfo, emit: event_bod
         return
     if event["action"] == BEGUN and known is None:
         known = _begun(state, edge)
-        text = (
-            f"records of {place_text(edge.equipments)} are led by {LED_BY_TEXT[edge.led_by]} since {_local(edge.at, zone)}: {edge.reason}"
-        )
+        led = f"records of {place_text(edge.equipments)} are led by {LED_BY_TEXT[edge.led_by]}"
+        text = f"{led} since {wall_clock(edge.at, zone)}: {edge.reason}"
         emit(event_bodies.finding("fallback-open", "warning", text, {"name": edge.id, "led_by": edge.led_by}))
     elif event["action"] != BEGUN and known is not None and known.end is None:
-        known.end, known.end_basis, known.ended_by = max(edge.at, known.begin), edge.basis, edge.by
-        text = f"records of {place_text(known.equipments)} are led by this gateway and its EBR again since {_local(known.end, zone)}"
+        known.end = edge.at if edge.basis == SET_BACK else max(edge.at, known.begin)
+        known.end_basis, known.ended_by = edge.basis, edge.by
+        text = f"records of {place_text(known.equipments)} are led by this gateway and its EBR again since {wall_clock(known.end, zone)}"
         emit(event_bodies.finding("fallback-open", "info", text, {"name": edge.id}))
     else:
         return
@@ -54,7 +55,8 @@ def _is_of(fallback: Fallback, member: Member) -> bool:
     """Return whether a stay of a batch lay in a fallback, in whole or in part."""
     if fallback.equipments and member.equipment not in fallback.equipments:
         return False
-    return (fallback.end is None or member.start.ticks < fallback.end) and (member.end is None or member.end.ticks > fallback.begin)
+    begin, end = span(fallback.begin, fallback.end)
+    return (end is None or member.start.ticks < end) and (member.end is None or member.end.ticks > begin)
 
 
 def stated(state: State, members: Sequence[Member]) -> dict[str, Any]:
@@ -86,10 +88,5 @@ def standing(state: State) -> Fallback | None:
 
 
 def through(state: State) -> int:
-    """Give the ticks through which fallbacks that are over lasted; 0: there was none."""
-    return max((one.end for one in state.fallbacks if one.end is not None), default=0)
-
-
-def _local(ticks: int, zone: ZoneInfo) -> str:
-    told = event_bodies.instant(Instant(ticks, None), zone)
-    return "" if told is None else f"{told['local'][:19].replace('T', ' ')} ({zone.key})"
+    """Give the ticks at which the newest fallback that is over ended; 0: there was none."""
+    return next((one.end for one in reversed(state.fallbacks) if one.end is not None), 0)

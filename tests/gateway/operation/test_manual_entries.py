@@ -148,3 +148,9 @@ def test_what_was_imported_is_passed_over_and_another_value_for_it_is_refused_wi
     assert [one.told["ebr_field"] for one in sifted("hand.csv", read(GOOD, second), taken.get)] == ["PM-2"]
     with pytest.raises(NotTaken, match=r"hand\.csv:3: was imported before and said something else"):
         sifted("hand.csv", read(second, GOOD.replace("72.5", "73.5")), taken.get)
+
+
+def test_a_fallback_that_ended_by_a_clock_set_back_takes_what_was_written_between_both_instants() -> None:
+    turned = KNOWN._replace(fallbacks=[Interval("F-9", ticks("2026-10-25T10:00:00Z"), ticks("2026-10-25T09:00:00Z"))])
+    (entry,) = entries_of("hand.csv", f"{HEAD}\n{GOOD}\n", turned)
+    assert entry.told["fallback"] == "F-9"

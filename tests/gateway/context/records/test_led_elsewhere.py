@@ -22,8 +22,8 @@ def falls_back(plant: Plant, at_s: float, from_s: float | None = None, id_: str 
     plant.happen(at_s, type="audit", action="fallback-begun", who=OTTO, reason=REASON, what=what)
 
 
-def returns(plant: Plant, at_s: float, id_: str = "F-1") -> None:
-    what = {"fallback": id_, "until": time(at_s), "basis": "commanded"}
+def returns(plant: Plant, at_s: float, id_: str = "F-1", basis: str = "commanded") -> None:
+    what = {"fallback": id_, "until": time(at_s), "basis": basis}
     plant.happen(at_s, type="audit", action="fallback-ended", who=OTTO, reason="the switch works again", what=what)
 
 
@@ -147,4 +147,21 @@ def test_a_fallback_outlasts_a_start_as_what_stands() -> None:
     leaves(plant, 40)
     returns(plant, 120)
     plant.see(130, g_speed=0.0)
+    assert replayed(plant) == plant.events
+
+
+@pytest.mark.urs("URS-OBS-07")
+def test_a_fallback_that_ended_by_a_clock_set_back_is_of_what_lay_between_both_instants_and_says_them_as_told() -> None:
+    plant = plant_of()
+    mix(plant, 10)
+    leaves(plant, 40)
+    falls_back(plant, 200, 7_200)
+    returns(plant, 210, basis="commanded-clock-set-back")
+    assert findings(plant) == []
+    plant.order(220, "GRN-201", "B2", row_s=220)
+    mix(plant, 225)
+    leaves(plant, 250)
+    assert [end.get("led_elsewhere") for end in ends(plant, "B1")] == [None]
+    (told,) = ends(plant, "B2")[0]["led_elsewhere"]
+    assert (told["from"], told["until"], told["until_basis"]) == (time(7_200), time(210), "commanded-clock-set-back")
     assert replayed(plant) == plant.events
