@@ -98,9 +98,9 @@ def export(
         chosen = _row(_chosen(line, name), zone_of(line))
         begin = from_rfc3339(chosen["from"])
     else:
-        begin = instant_of(line, begin_at)
+        begin = instant_of(line, begin_at, with_time=True)
     told_end = None if chosen is None or chosen["until"] is None else from_rfc3339(chosen["until"])
-    end = instant_of(line, end_at) if end_at is not None else told_end or now_ticks()
+    end = instant_of(line, end_at, with_time=True) if end_at is not None else told_end or now_ticks()
     if chosen is not None and end_at is None:
         begin, end = min(begin, end), max(begin, end)  # a clock that was set back meanwhile
     if end <= begin or (name is not None and begin_at is not None):
@@ -223,7 +223,7 @@ def _at(line: Path, at: str | None) -> dict[str, str]:
     from gateway.cli.tables import instant_of
     from gateway.entries.ticks import rfc3339
 
-    return {} if at is None else {"at": rfc3339(instant_of(line, at))}
+    return {} if at is None else {"at": rfc3339(instant_of(line, at, with_time=True))}
 
 
 def _led(told: dict[str, Any], verb: str = "are") -> str:

@@ -266,6 +266,9 @@ def test_a_second_begin_an_end_of_nothing_and_times_that_can_not_be_are_refused_
         assert "viewer" in refused("begin", "--led-by", "manual", user=options("viewer", folder.parent))
         assert "is still to come" in refused("begin", "--led-by", "legacy", "--at", "2199-01-01T00:00:00Z")
         assert "is no time" in refused("begin", "--led-by", "legacy", "--at", "yesterday")
+        assert "2026-10-25T02:30 happened twice" in refused("begin", "--led-by", "legacy", "--at", "2026-10-25T02:30")
+        assert "2026-03-29T02:30 never was" in refused("begin", "--led-by", "legacy", "--at", "2026-03-29T02:30")
+        assert "2026-11-30 is a day" in refused("begin", "--led-by", "legacy", "--at", "2026-11-30")
         assert "the line has no equipment mixer" in refused("begin", "--led-by", "legacy", "--equipment", "mixer")
         assert audits(folder, "fallback-begun") == []
         begun = called("fallback", "begin", folder, "--led-by", "legacy", "--reason", WHY, *me)
