@@ -1,16 +1,17 @@
 """Defines the command that takes into the record what people wrote by hand during a fallback: whole or not at all, and each value once."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.access import Actor, stated
+from gateway.context.records import led_elsewhere
 from gateway.entries.fallback import ENTERED, IMPORTED
 from gateway.intake.drafts import EventDraft
 from gateway.operation.command import Command, Declined, needed
-from gateway.operation.manual_entries import MOST_ROWS, Entry, Known, NotTaken, entries_of, sifted
+from gateway.operation.manual_entries import MOST_ROWS, RUN, Entry, Known, NotTaken, entries_of, sifted
 from gateway.operation.parts import Parts
 
 _TAKEN = "manual:"
@@ -23,9 +24,13 @@ def manual_import(parts: Parts) -> dict[str, Command]:
     async def take(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         name, text = PurePath(needed(arguments, "name")).name[:120], str(arguments.get("text", ""))
         marks = parts.journal.watermark("gateway")
+
+        def taken(key: str) -> Any:
+            return marks.get(f"{_TAKEN}{key}")
+
         try:
-            read = entries_of(name, text, _known(parts))
-            fresh = sifted(name, read, lambda key: marks.get(f"{_TAKEN}{key}"))
+            read = entries_of(name, text, _known(parts, taken))
+            fresh = sifted(name, read, taken)
         except NotTaken as error:
             raise Declined(str(error)) from error
         if len(fresh) > MOST_ROWS:
@@ -33,15 +38,23 @@ def manual_import(parts: Parts) -> dict[str, Command]:
         file = {"file": name, "file_sha256": hashlib.sha256(text.encode()).hexdigest()}
         if fresh:
             drafts = [EventDraft(event) for event in _events(parts, fresh, len(read) - len(fresh), file, by)]
-            await parts.intake.append(drafts, ("gateway", {f"{_TAKEN}{one.key}": one.content for one in fresh}), urgent=True)
+            await parts.intake.append(drafts, ("gateway", _marks(fresh)), urgent=True)
         return {**file, "imported": len(fresh), "before": len(read) - len(fresh), "batches": _batches(read)}
 
     return {"fallback-import": take}
 
 
-def _known(parts: Parts) -> Known:
+def _marks(fresh: Sequence[Entry]) -> dict[str, str]:
+    """Give what the journal remembers of entries: that each was imported, and with which run."""
+    runs = {f"{_TAKEN}{RUN}{one.bare}": one.told["run"] for one in fresh if one.told["run"] is not None}
+    return {**runs, **{f"{_TAKEN}{one.key}": one.content for one in fresh}}
+
+
+def _known(parts: Parts, taken: Callable[[str], Any]) -> Known:
     steps = {unit.name: [row.step for row in parts.line.steps if row.equipment == unit.name] for unit in parts.line.equipment}
-    return Known(steps, parts.fold.state.fallbacks, parts.clock.stamp().ticks, ZoneInfo(parts.line.line.timezone))
+    held = parts.fold.state.fallbacks
+    since = min(one.begin for one in held) if len(held) >= led_elsewhere.MOST_REMEMBERED else 0
+    return Known(steps, held, parts.clock.stamp().ticks, ZoneInfo(parts.line.line.timezone), taken, since)
 
 
 def _batches(entries: Sequence[Entry]) -> list[str]:
