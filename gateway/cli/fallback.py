@@ -111,11 +111,13 @@ def export(
 @fallback.command(name="import", short_help="Take in what was written by hand meanwhile")
 @line_folder
 @click.argument("file", type=PATH, metavar="FILE", help="CSV of the values, each by two persons")
+@click.option("--accept-unknown", is_flag=True, help="take rows as they stand whose batch or field is not known here")
 @by_person
-def import_(line: Path, file: Path, reason: str, user: str | None, password_file: Path | None) -> None:
+def import_(line: Path, file: Path, accept_unknown: bool, reason: str, user: str | None, password_file: Path | None) -> None:
     """Take into the record what people wrote by hand during a fallback: each value as an entry of origin manual, never as a reading.
 
-    The whole file or nothing of it; what was imported before is not imported twice. Asked of the running gateway.
+    The whole file or nothing of it; what was imported before is not imported twice. A batch or a field that is not known here is told
+    before it is taken. Asked of the running gateway.
     """
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -124,7 +126,7 @@ def import_(line: Path, file: Path, reason: str, user: str | None, password_file
         fail(f"{file}:{at}: is no UTF-8: export it as CSV UTF-8; nothing of it was imported", WRONG_INPUT)
     except OSError as error:
         fail(f"{file}: {error.strerror}", WRONG_INPUT)
-    answer = told(line, "fallback-import", user, password_file, reason=reason, name=file.name, text=text)
+    answer = told(line, "fallback-import", user, password_file, reason=reason, name=file.name, text=text, accept_unknown=accept_unknown)
     before = f"; {answer['before']} were there before" if answer["before"] else ""
     click.echo(f"{file}: {answer['imported']} entries by hand imported{before}; batches {', '.join(answer['batches'])}")
 

@@ -165,7 +165,12 @@ def test_what_was_written_by_hand_comes_in_whole_and_once_as_no_reading_and_reac
         refused = called("fallback", "import", line, bad, "--reason", WHY, *me)
         assert (refused.returncode, "bad.csv:3: entered_by and second_person are one person" in refused.stderr) == (2, True), refused.stderr
         assert audits(line, "manual-entry") == []
-        first = called("fallback", "import", line, good, "--reason", WHY, *me)
+        doubted = called("fallback", "import", line, good, "--reason", WHY, *me)
+        assert (doubted.returncode, audits(line, "manual-entry")) == (2, [])
+        told = doubted.stderr.splitlines()
+        assert "hand.csv:2: no parameter, and no row of ebr-fields.csv, has the field PM-7" in told[0]
+        assert told[-1].endswith("have it taken as it stands with --accept-unknown")
+        first = called("fallback", "import", line, good, "--accept-unknown", "--reason", WHY, *me)
         assert (first.returncode, "2 entries by hand imported" in first.stdout) == (0, True), first.stderr
         again = called("fallback", "import", line, good, "--reason", WHY, *me)
         assert (again.returncode, "0 entries by hand imported; 2 were there before" in again.stdout) == (0, True), again.stderr
@@ -180,6 +185,8 @@ def test_what_was_written_by_hand_comes_in_whole_and_once_as_no_reading_and_reac
         ]
         assert len({one["record"] for one in entered}) == 2
         (whole,) = audits(line, "manual-entries-imported")
+        assert len(whole["what"]["accepted_unknown"]) == 2
+        assert all("accepted_unknown" not in one["what"] for one in entered)
         assert (whole["what"]["imported"], whole["what"]["file_sha256"]) == (2, hashlib.sha256(good.read_bytes()).hexdigest())
         assert called("log", line, "--format", "csv").stdout.count("\n") == before, "none of it is a reading"
         until(lambda: all(one["entries"] == 0 for one in ask(line / "data")["uplinks"]))
