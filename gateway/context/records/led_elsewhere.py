@@ -40,6 +40,29 @@ def take(state: State, event: Mapping[str, Any], zone: ZoneInfo, emit: event_bod
     for batch in state.batches.values():
         if batch.revision and any(_is_of(known, member) for member in batch.members):
             batch.revise(state.now, REASON)
+    if (through := _beyond(state, known)) is not None:
+        left = f"batches that left {place_text(known.equipments)} from {wall_clock(span(known.begin, known.end)[0], zone)}"
+        what = (
+            f"{left} to {wall_clock(through, zone)} may be among those that are no longer remembered: their ends were not made again, and"
+        )
+        text = (
+            f"{what} do not say that their records were led by {LED_BY_TEXT[known.led_by]} (fallback {known.id}): name it in their reviews"
+        )
+        emit(event_bodies.finding("fallback-not-revised", "warning", text, {"name": known.id}))
+
+
+def _beyond(state: State, fallback: Fallback) -> int | None:
+    """Give the ticks through which batches lasted that this may be of, and that are not remembered; None: there is none."""
+    of = fallback.equipments or list(state.forgotten)
+    through = max((state.forgotten[name] for name in of if name in state.forgotten), default=0)
+    return through if through > span(fallback.begin, fallback.end)[0] else None
+
+
+def forget(state: State, members: Sequence[Member]) -> None:
+    """A batch is no longer remembered: note through when its equipments had it. What is reported later of that time reaches it no more."""
+    for member in members:
+        if member.end is not None:
+            state.forgotten[member.equipment] = max(state.forgotten.get(member.equipment, 0), member.end.ticks)
 
 
 def _begun(state: State, edge: Edge) -> Fallback:
