@@ -1,5 +1,6 @@
 """Defines the commands of a fallback: records are led elsewhere from now on, and here again; which there were, what was captured."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from gateway.evidence.fallbacks import Fallback
 
+SPARE_BYTES = 64 * 1024
+"""Of a command, for what comes with a file: person, password, reason."""
 at_instant = click.option("--at", help="when it was, if that is over: what you report; without an offset the line's wall clock")
 
 
@@ -119,16 +122,31 @@ def import_(line: Path, file: Path, accept_unknown: bool, reason: str, user: str
     The whole file or nothing of it; what was imported before is not imported twice. A batch or a field that is not known here is told
     before it is taken. Asked of the running gateway.
     """
+    given = {"name": file.name, "text": _hand_written(file), "accept_unknown": accept_unknown}
+    answer = told(line, "fallback-import", user, password_file, reason=reason, **given)
+    before = f"; {answer['before']} were there before" if answer["before"] else ""
+    click.echo(f"{file}: {answer['imported']} entries by hand imported{before}; batches {', '.join(answer['batches'])}")
+
+
+def _hand_written(file: Path) -> str:
+    """Read a file that fits into a command. Ends the program for any other."""
+    from gateway.operation.control import MOST_COMMAND_BYTES
+
+    most = MOST_COMMAND_BYTES // 2  # the other half is for who asks, and for letters that are longer on their way than in the file
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as opened:
+            held = opened.read(most + 1)
+        text = held[:most].decode("utf-8-sig") if len(held) <= most else ""
     except UnicodeDecodeError as error:
         at = error.object[: error.start].count(b"\n") + 1
         fail(f"{file}:{at}: is no UTF-8: export it as CSV UTF-8; nothing of it was imported", WRONG_INPUT)
     except OSError as error:
         fail(f"{file}: {error.strerror}", WRONG_INPUT)
-    answer = told(line, "fallback-import", user, password_file, reason=reason, name=file.name, text=text, accept_unknown=accept_unknown)
-    before = f"; {answer['before']} were there before" if answer["before"] else ""
-    click.echo(f"{file}: {answer['imported']} entries by hand imported{before}; batches {', '.join(answer['batches'])}")
+    if len(held) > most or len(json.dumps(text)) > MOST_COMMAND_BYTES - SPARE_BYTES:
+        what = "cut it, with the header over each part, and import one after the other"
+        size = f"{most:,} bytes (fewer where letters are not ASCII) and 1,000 values"
+        fail(f"{file}: is more than an import takes, {size}: {what}; nothing of it was imported", WRONG_INPUT)
+    return text
 
 
 @fallback.command(short_help="Judge a drill against its plan, as a document")

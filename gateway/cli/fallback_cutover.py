@@ -42,7 +42,7 @@ def cut_over(line: Path, plan: Path, folder: Path | None, given: dict[str, Any])
         trend, wrong = (None, []) if folder is None else _trend(line, site, folder)
     except (JournalError, OSError) as error:
         fail(f"{data_of(line)}: {error}", NOT_REACHED)
-    listed = checks(told, first, site.transition, trend, _day(now_ticks(), zone), _day(told.at, zone))
+    listed = checks(told, first, site.transition, trend, _day(now_ticks(), zone), _day(told.at, zone), zone.key)
     draft = drafted(told, first, trend, listed, zone.key, wrong)
     for one in listed:
         click.echo(f"{one.verdict:12} {one.what}: {one.found} (expected: {one.expected})")

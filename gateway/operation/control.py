@@ -14,6 +14,7 @@ CONTROL_SOCKET = "control.sock"
 ANSWER_WITHIN_S = 30.0
 READS_JOURNAL_WITHIN_S = 1_800.0
 """For commands by which the gateway reads its journal from the beginning."""
+MOST_COMMAND_BYTES = 2 * 1024 * 1024
 READS_JOURNAL = frozenset({"/audit-review"})
 
 

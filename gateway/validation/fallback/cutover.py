@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from config import did_you_mean
 from config.sections import Transition
 from gateway.alarms.transition import phase_at, phase_text
-from gateway.entries.ticks import rfc3339
+from gateway.documents import local_time
 from gateway.validation.fallback import plan_problems
 from gateway.validation.fallback.drill import FINDING, PASSED, UNKNOWN, Check
 from gateway.validation.fallback.plan_problems import NotAPlan, Problem, instant_problems, text_problems, ticks_in
@@ -91,17 +91,17 @@ def _problems(told: Mapping[str, Any], zone: ZoneInfo, now: int) -> Iterator[Pro
 
 
 def checks(
-    told: CutOver, first: First | None, transition: Transition | None, trend: Mapping[str, Any] | None, today: date, day: date
+    told: CutOver, first: First | None, transition: Transition | None, trend: Mapping[str, Any] | None, today: date, day: date, zone: str
 ) -> list[Check]:
-    """List every check. day: of the cut-over. trend: of the comparisons, None: none was given."""
+    """List every check. day: of the cut-over. zone: of the times. trend: of the comparisons, None: none was given."""
     go = told.decision == "go"
     late = told.decided_at > told.at
     return [
         Check("the decision", "go", f"{told.decision}, by {told.decided_by}: {told.why}", PASSED if go else FINDING),
-        Check("when it was decided", "before the cut-over", rfc3339(told.decided_at), FINDING if late else PASSED),
+        Check("when it was decided", "before the cut-over", local_time(told.decided_at, zone), FINDING if late else PASSED),
         _phase(transition, day),
-        _last(told),
-        _first(first),
+        _last(told, zone),
+        _first(first, zone),
         _overlap(trend),
         *(_open(point, today) for point in told.open),
     ]
@@ -115,17 +115,19 @@ def _phase(transition: Transition | None, day: date) -> Check:
     return Check("the phase that is declared", expected, phase_text(transition, day), FINDING if phase.legacy == "leading" else PASSED)
 
 
-def _last(told: CutOver) -> Check:
+def _last(told: CutOver, zone: str) -> Check:
     late = told.last_legacy_at > told.at
-    found = f"{told.last_legacy_record}, {rfc3339(told.last_legacy_at)}"
+    found = f"{told.last_legacy_record}, {local_time(told.last_legacy_at, zone)}"
     return Check("the last record of the legacy system", "not after the cut-over", found, FINDING if late else PASSED)
 
 
-def _first(first: First | None) -> Check:
+def _first(first: First | None, zone: str) -> Check:
     expected = "a batch that began at the cut-over or after it"
     if first is None:
         return Check("the first record of the gateway", expected, "none is held", UNKNOWN)
-    return Check("the first record of the gateway", expected, f"{first.record}, {rfc3339(first.start)}, entry {first.entry}", PASSED)
+    return Check(
+        "the first record of the gateway", expected, f"{first.record}, {local_time(first.start, zone)}, entry {first.entry}", PASSED
+    )
 
 
 def _overlap(trend: Mapping[str, Any] | None) -> Check:

@@ -260,6 +260,19 @@ def test_a_cut_over_names_the_first_record_of_the_journal_and_what_nobody_compar
 
 
 @pytest.mark.urs("URS-OBS-07", "URS-SEC-01")
+def test_a_file_that_is_longer_than_an_import_takes_is_refused_with_its_name_the_limit_and_what_to_do(folder: Path) -> None:
+    rows = f"{HAND_HEAD}\n" + "2026-12-01T01:17,B1,mixer,MIX,1,PM-7,7.1,Cel,O. Bediener,E. Bauer\n" * 20_000
+    long, widened = folder.parent / "long.csv", folder.parent / "wide.csv"
+    long.write_text(rows)
+    widened.write_text(f"{HAND_HEAD}\n" + "\N{CYRILLIC SMALL LETTER ZHE}" * 500_000)
+    for file in (long, widened):
+        done = called("fallback", "import", folder, file, "--reason", WHY, *options("engineer", folder.parent))
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+        assert done.stderr.startswith(f"{file}: is more than an import takes, 1,048,576 bytes (fewer where letters are not ASCII)")
+        assert "cut it, with the header over each part" in done.stderr
+
+
+@pytest.mark.urs("URS-OBS-07", "URS-SEC-01")
 def test_a_second_begin_an_end_of_nothing_and_times_that_can_not_be_are_refused_in_one_line(folder: Path) -> None:
     me = options("engineer", folder.parent)
 

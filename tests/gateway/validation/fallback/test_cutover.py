@@ -56,8 +56,11 @@ def told(tmp_path: Path) -> CutOver:
 
 
 def test_a_cut_over_that_was_decided_compared_and_begun_has_passed(told: CutOver) -> None:
-    listed = checks(told, FIRST, TRANSITION, TREND, TODAY, DAY)
+    listed = checks(told, FIRST, TRANSITION, TREND, TODAY, DAY, ZONE.key)
     assert ({one.verdict for one in listed}, result(listed)) == ({"passed"}, "passed")
+    found = {one.what: one.found for one in listed}
+    assert found["when it was decided"] == "2026-11-30T16:00:00.000+01:00", "as it was written, by the line's clock"
+    assert found["the first record of the gateway"] == "lyon/1/B2026-0417, 2026-12-01T07:00:00.000+01:00, entry 7/40"
     draft = drafted(told, FIRST, TREND, listed, ZONE.key, ["broken.json: is no document"])
     shown = str(content_of(draft)["body"])
     for text in ("MES report B2026-0416", "lyon/1/B2026-0417", "Archive the reports", "c.json", "not read: broken.json"):
@@ -82,7 +85,7 @@ def test_a_cut_over_that_was_decided_compared_and_begun_has_passed(told: CutOver
     ],
 )
 def test_what_is_wrong_or_not_known_is_the_one_check_that_says_so(told: CutOver, what: str, changed: dict[str, Any], verdict: str) -> None:
-    given = {"first": FIRST, "transition": TRANSITION, "trend": TREND, "today": TODAY, "day": DAY, **changed}
+    given = {"first": FIRST, "transition": TRANSITION, "trend": TREND, "today": TODAY, "day": DAY, "zone": ZONE.key, **changed}
     cut_over = replace(told, **given.pop("told", {}))
     listed = checks(cut_over, **given)
     assert [(one.what, one.verdict) for one in listed if one.verdict != "passed"] == [(what, verdict)]
