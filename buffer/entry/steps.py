@@ -205,7 +205,9 @@ class BatchConfiguration(Open):
 class LedElsewhere(Open):
     """A fallback in which records of equipments of the batch were led by the legacy system or by hand; this record went on meanwhile.
 
-    from_basis, until_basis: `commanded` at that instant by the gateway's clock, `commanded-clock-unverified`, or `reported` by a person.
+    from_basis, until_basis: `commanded` at that instant by the gateway's clock, `commanded-clock-unverified`, `commanded-clock-set-back`
+    (the clock showed an earlier time than at the begin, or at the end of the fallback before: `until` may lie before `from`), or `reported`
+    by a person.
     until null: it lasted when this revision was made. fallback: names it in the audit events `fallback-begun` and `fallback-ended`.
     """
 

@@ -1,5 +1,6 @@
 """Defines the commands of a fallback: records are led elsewhere from now on, and here again; which there were, what was captured."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from gateway.evidence.fallbacks import Fallback
 
+SPARE_BYTES = 64 * 1024
+"""Of a command, for what comes with a file: person, password, reason."""
 at_instant = click.option("--at", help="when it was, if that is over: what you report; without an offset the line's wall clock")
 
 
@@ -101,22 +104,39 @@ def export(
 @fallback.command(name="import", short_help="Take in what was written by hand meanwhile")
 @line_folder
 @click.argument("file", type=PATH, metavar="FILE", help="CSV of the values, each by two persons")
+@click.option("--accept-unknown", is_flag=True, help="take rows as they stand whose batch or field is not known here")
 @by_person
-def import_(line: Path, file: Path, reason: str, user: str | None, password_file: Path | None) -> None:
+def import_(line: Path, file: Path, accept_unknown: bool, reason: str, user: str | None, password_file: Path | None) -> None:
     """Take into the record what people wrote by hand during a fallback: each value as an entry of origin manual, never as a reading.
 
-    The whole file or nothing of it; what was imported before is not imported twice. Asked of the running gateway.
+    The whole file or nothing of it; what was imported before is not imported twice. A batch or a field that is not known here is told
+    before it is taken. Asked of the running gateway.
     """
+    given = {"name": file.name, "text": _hand_written(file), "accept_unknown": accept_unknown}
+    answer = told(line, "fallback-import", user, password_file, reason=reason, **given)
+    before = f"; {answer['before']} were there before" if answer["before"] else ""
+    click.echo(f"{file}: {answer['imported']} entries by hand imported{before}; batches {', '.join(answer['batches'])}")
+
+
+def _hand_written(file: Path) -> str:
+    """Read a file that fits into a command. Ends the program for any other."""
+    from gateway.operation.control import MOST_COMMAND_BYTES
+
+    most = MOST_COMMAND_BYTES // 2  # the other half is for who asks, and for letters that are longer on their way than in the file
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as opened:
+            held = opened.read(most + 1)
+        text = held[:most].decode("utf-8-sig") if len(held) <= most else ""
     except UnicodeDecodeError as error:
         at = error.object[: error.start].count(b"\n") + 1
         fail(f"{file}:{at}: is no UTF-8: export it as CSV UTF-8; nothing of it was imported", WRONG_INPUT)
     except OSError as error:
         fail(f"{file}: {error.strerror}", WRONG_INPUT)
-    answer = told(line, "fallback-import", user, password_file, reason=reason, name=file.name, text=text)
-    before = f"; {answer['before']} were there before" if answer["before"] else ""
-    click.echo(f"{file}: {answer['imported']} entries by hand imported{before}; batches {', '.join(answer['batches'])}")
+    if len(held) > most or len(json.dumps(text)) > MOST_COMMAND_BYTES - SPARE_BYTES:
+        what = "cut it, with the header over each part, and import one after the other"
+        size = f"{most:,} bytes (fewer where letters are not ASCII) and 1,000 values"
+        fail(f"{file}: is more than an import takes, {size}: {what}; nothing of it was imported", WRONG_INPUT)
+    return text
 
 
 @fallback.command(short_help="Judge a drill against its plan, as a document")
@@ -186,8 +206,8 @@ def held(line: Path) -> "list[Fallback]":
 
 def _row(one: "Fallback", zone: "ZoneInfo") -> dict[str, Any]:
     """Describe a fallback as JSON-able values."""
-    from gateway.documents import local_time
     from gateway.entries.ticks import rfc3339
+    from gateway.entries.wall_clock import local_text
 
     end, ended = one.end, one.ended
     return {
@@ -195,10 +215,10 @@ def _row(one: "Fallback", zone: "ZoneInfo") -> dict[str, Any]:
         "led_by": one.led_by,
         "equipments": one.equipments,
         "from": rfc3339(one.begin),
-        "local": local_time(one.begin, zone.key)[:19].replace("T", " "),
+        "local": local_text(one.begin, zone),
         "from_basis": one.began.basis,
         "until": None if end is None else rfc3339(end),
-        "until_local": None if end is None else local_time(end, zone.key)[:19].replace("T", " "),
+        "until_local": None if end is None else local_text(end, zone),
         "until_basis": None if ended is None else ended.basis,
         "by": one.began.by,
         "reason": one.began.reason,
@@ -213,7 +233,7 @@ def _at(line: Path, at: str | None) -> dict[str, str]:
     from gateway.cli.tables import instant_of
     from gateway.entries.ticks import rfc3339
 
-    return {} if at is None else {"at": rfc3339(instant_of(line, at))}
+    return {} if at is None else {"at": rfc3339(instant_of(line, at, with_time=True))}
 
 
 def _led(told: dict[str, Any], verb: str = "are") -> str:
@@ -224,8 +244,7 @@ def _led(told: dict[str, Any], verb: str = "are") -> str:
 
 def _instant(line: Path, answer: dict[str, Any], name: str) -> str:
     from gateway.cli.tables import zone_of
-    from gateway.documents import local_time
     from gateway.entries.ticks import from_rfc3339
+    from gateway.entries.wall_clock import wall_clock
 
-    zone = zone_of(line)
-    return f"{local_time(from_rfc3339(answer[name]), zone.key)[:19].replace('T', ' ')} ({zone.key}, {answer['basis']})"
+    return wall_clock(from_rfc3339(answer[name]), zone_of(line), answer["basis"])

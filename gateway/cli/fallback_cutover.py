@@ -27,12 +27,12 @@ def cut_over(line: Path, plan: Path, folder: Path | None, given: dict[str, Any])
     from gateway.cli.what_runs import line_for_records
     from gateway.validation.fallback.cutover import checks, cut_over_of, first_of
     from gateway.validation.fallback.cutover_document import drafted
-    from gateway.validation.fallback.drill_plan import NotAPlan
+    from gateway.validation.fallback.plan_problems import NotAPlan
 
     can_be_written(given["to"])
     zone, site = zone_of(line), line_for_records(line)
     try:
-        told = cut_over_of(plan, zone)
+        told = cut_over_of(plan, zone, now_ticks())
     except NotAPlan as error:
         fail(str(error), WRONG_INPUT)
     except OSError as error:
@@ -42,7 +42,7 @@ def cut_over(line: Path, plan: Path, folder: Path | None, given: dict[str, Any])
         trend, wrong = (None, []) if folder is None else _trend(line, site, folder)
     except (JournalError, OSError) as error:
         fail(f"{data_of(line)}: {error}", NOT_REACHED)
-    listed = checks(told, first, site.transition, trend, _day(now_ticks(), zone), _day(told.at, zone))
+    listed = checks(told, first, site.transition, trend, _day(now_ticks(), zone), _day(told.at, zone), zone.key)
     draft = drafted(told, first, trend, listed, zone.key, wrong)
     for one in listed:
         click.echo(f"{one.verdict:12} {one.what}: {one.found} (expected: {one.expected})")

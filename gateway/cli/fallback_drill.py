@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
 def drilled(line: Path, fallback: "Fallback", plan: Path, ebr: str | None, uplink: str | None, given: dict[str, Any]) -> None:
     """Judge a drill and write its document. given: options of the document. Exit 0: passed; 1: not, or not all is known."""
+    from buffer.times import now_ticks
     from gateway.cli.documents import can_be_written, publish
     from gateway.cli.tables import zone_of
     from gateway.validation.fallback.drill import checks
     from gateway.validation.fallback.drill_document import drafted
-    from gateway.validation.fallback.drill_plan import NotAPlan, plan_of
+    from gateway.validation.fallback.drill_plan import plan_of
+    from gateway.validation.fallback.plan_problems import NotAPlan
 
     can_be_written(given["to"])
     zone = zone_of(line)
     try:
-        planned = plan_of(plan, zone)
+        planned = plan_of(plan, zone, now_ticks())
     except NotAPlan as error:
         fail(str(error), WRONG_INPUT)
     except OSError as error:

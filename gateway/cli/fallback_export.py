@@ -83,9 +83,11 @@ def interval(line: Path, chosen: dict[str, Any] | None, begin_at: str | None, en
     from gateway.entries.ticks import from_rfc3339
 
     now, zone = now_ticks(), zone_of(line).key
-    begin = from_rfc3339(chosen["from"]) if chosen is not None else instant_of(line, str(begin_at))
+    begin = from_rfc3339(chosen["from"]) if chosen is not None else instant_of(line, str(begin_at), with_time=True)
     told_end = None if chosen is None or chosen["until"] is None else from_rfc3339(chosen["until"])
-    end = instant_of(line, end_at) if end_at is not None else told_end or now
+    end = instant_of(line, end_at, with_time=True) if end_at is not None else told_end or now
+    if chosen is not None and end_at is None:
+        begin, end = min(begin, end), max(begin, end)  # a clock that was set back meanwhile
     of = f"--from {begin_at}" if chosen is None else f"the begin of fallback {chosen['fallback']}"
     if begin >= now:
         fail(

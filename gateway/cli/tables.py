@@ -3,7 +3,7 @@
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +16,34 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the beginning of a formula, or skips before one."""
 
 
-def instant(text: str, zone: "ZoneInfo") -> int:
-    """Read a time in ISO 8601 as ticks; one without an offset is the line's wall clock, the earlier where that stood twice.
+def instant(text: str, zone: "ZoneInfo", *, with_time: bool = False) -> int:
+    """Read a time in ISO 8601 as ticks; one without an offset is the line's wall clock, and must name one instant.
 
-    Raises ValueError.
+    A day alone is its midnight, for where something begins or ends; with_time: it is refused. Raises ValueError.
     """
-    from drivers.local_time import ticks_of
+    from drivers.local_time import candidates, ticks_of
 
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        found = candidates(time, zone) if time.tzinfo is None else [ticks_of(time)]
+    except (ValueError, OverflowError):
         raise ValueError(f"{text[:60]} is no time: write 2026-11-22T08:15 or 2026-11-22T07:15:00Z") from None
-    return ticks_of(time if time.tzinfo is not None else time.replace(tzinfo=zone))
+    if with_time and _is_day(text):
+        raise ValueError(f"{text[:60]} is a day: write the time with it, as {text[:60]}T08:15")
+    if not found:
+        raise ValueError(f"{text[:60]} never was in {zone.key}, its clocks went forward then: write the time that they showed")
+    if len(found) > 1:
+        both = " or ".join(time.replace(fold=fold, tzinfo=zone).isoformat() for fold in (0, 1))
+        raise ValueError(f"{text[:60]} happened twice in {zone.key}: write it with its offset, {both}")
+    return found[0]
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def line_of(line: Path) -> "tuple[str, ZoneInfo]":
@@ -52,10 +68,10 @@ def zone_of(line: Path) -> "ZoneInfo":
         return ZoneInfo("UTC")
 
 
-def instant_of(line: Path, text: str) -> int:
-    """Read a time that somebody typed, as ticks. Ends the program if it is none."""
+def instant_of(line: Path, text: str, *, with_time: bool = False) -> int:
+    """Read a time that somebody typed, as ticks. with_time: as of `instant`. Ends the program if it is none."""
     try:
-        return instant(text, line_of(line)[1])
+        return instant(text, line_of(line)[1], with_time=with_time)
     except ValueError as error:
         fail(str(error), WRONG_INPUT)
 

@@ -387,6 +387,7 @@ class State:
     observation: Observed = field(default_factory=Observed)
     reviewed: dict[str, str] = field(default_factory=dict)  # batch that had ended -> id of the newest review of its audit trail
     fallbacks: list[Fallback] = field(default_factory=list)  # the one that lasts, and the newest that are over
+    forgotten: dict[str, int] = field(default_factory=dict)  # equipment -> ticks through which batches lasted that are not remembered
 
 
 __all__ = [

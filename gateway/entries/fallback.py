@@ -1,8 +1,8 @@
 """Defines the audit events of a fallback: records are led elsewhere from an instant on, until another one. Pure.
 
 A fallback is begun and ended by a person. `from` and `until` are instants of the gateway's clock at the command (`commanded`,
-`commanded-clock-unverified`), or what a person says afterwards (`reported`): never something that was observed. Events that waited for a
-start come from a file, and may be anything: what is no whole event of a fallback is none.
+`commanded-clock-unverified`, `commanded-clock-set-back`), or what a person says afterwards (`reported`): never something that was observed.
+Events that waited for a start come from a file, and may be anything: what is no whole event of a fallback is none.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ LedBy = Literal["legacy", "manual"]
 LED_BY: tuple[LedBy, ...] = get_args(LedBy)
 LED_BY_TEXT = {"legacy": "the legacy system", "manual": "manual recording"}
 COMMANDED, UNVERIFIED, REPORTED = "commanded", "commanded-clock-unverified", "reported"
+SET_BACK = "commanded-clock-set-back"
+"""That of a command by a clock which shows an earlier time than at the begin, or at the end before: it was set back in between."""
 MOST_EQUIPMENTS = 200
 
 
@@ -48,6 +50,16 @@ def edge_of(event: Mapping[str, Any]) -> Edge | None:
         return None
     told = (what["fallback"], at, str(what.get("basis")), str(event.get("reason") or ""), by_text(event.get("who")))
     return Edge(*told, str(what["led_by"]), tuple(map(str, equipments))) if is_begin else Edge(*told)
+
+
+def end_of(began: Edge, ended: Edge) -> int:
+    """Give the ticks of an end: never before the begin, unless the clock was set back in between."""
+    return ended.at if ended.basis == SET_BACK else max(ended.at, began.at)
+
+
+def span(begin: int, end: int | None) -> tuple[int, int | None]:
+    """Give the ticks from which and through which a fallback may have lasted: between both instants, whichever is the earlier."""
+    return (begin, None) if end is None else (min(begin, end), max(begin, end))
 
 
 def by_text(who: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.access import waiting
-from gateway.entries.fallback import BEGUN, Edge, edge_of
+from gateway.entries.fallback import BEGUN, Edge, edge_of, end_of
 from gateway.evidence.journal_events import events
 
 Place = tuple[int, int]
@@ -50,7 +50,7 @@ class Fallback:
     @property
     def end(self) -> int | None:
         """The instant from which on they are led here again; None: it lasts."""
-        return None if self.ended is None else max(self.ended.at, self.began.at)
+        return None if self.ended is None else end_of(self.began, self.ended)
 
 
 def fallbacks(data: Path) -> list[Fallback]:
@@ -72,6 +72,11 @@ def fallbacks(data: Path) -> list[Fallback]:
 def standing(told: list[Fallback]) -> Fallback | None:
     """Give the one that has not ended."""
     return next((one for one in reversed(told) if one.end is None), None)
+
+
+def through(told: list[Fallback]) -> int:
+    """Give the ticks at which the newest one that is over ended; 0: there was none."""
+    return next((one.end for one in reversed(told) if one.end is not None), 0)
 
 
 def _told(data: Path) -> Iterator[tuple[Mapping[str, Any], Place | None]]:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gateway.access import Actor
 from gateway.context.records import led_elsewhere
@@ -93,4 +94,5 @@ def _of_fallbacks(parts: Parts) -> Surroundings:
         held=lambda: parts.journal.last,
         record=parts.audit.record,
         verified=parts.clock.stamp().status not in UNVERIFIED,
+        zone=ZoneInfo(parts.line.line.timezone),
     )

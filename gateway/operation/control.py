@@ -12,6 +12,7 @@ from typing import Any
 
 CONTROL_SOCKET = "control.sock"
 ANSWER_WITHIN_S = 30.0
+MOST_COMMAND_BYTES = 2 * 1024 * 1024
 READS_JOURNAL_WITHIN_S = 1_800.0
 """For commands by which the gateway reads its journal, from the beginning or for as long as a document is old."""
 READS_JOURNAL = frozenset({"/audit-review", "/observation-end"})

@@ -1,14 +1,14 @@
 """Describes the fallback that has not ended, for the snapshot: since when, by whom the records are led, for which reason."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.context.records import led_elsewhere
 from gateway.context.state import State
-from gateway.entries.fallback import LED_BY_TEXT, REPORTED, UNVERIFIED, place_text
-from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.entries.fallback import LED_BY_TEXT, REPORTED, SET_BACK, UNVERIFIED, place_text
+from gateway.entries.ticks import rfc3339
+from gateway.entries.wall_clock import local_text
 
 
 def described(state: State, zone: ZoneInfo) -> dict[str, Any] | None:
@@ -23,7 +23,7 @@ def described(state: State, zone: ZoneInfo) -> dict[str, Any] | None:
         "equipments": stands.equipments,
         "of": place_text(stands.equipments),
         "from": rfc3339(stands.begin),
-        "local": f"{datetime.fromtimestamp(stands.begin / TICKS_PER_S, zone):%Y-%m-%d %H:%M:%S}",
+        "local": local_text(stands.begin, zone),
         "basis": stands.begin_basis,
         "reason": stands.reason,
         "by": stands.by,
@@ -35,7 +35,8 @@ def problems(now: Mapping[str, Any]) -> list[str]:
     told = now["fallback"]
     if told is None:
         return []
-    known = {REPORTED: ", as was reported", UNVERIFIED: ", by a clock that is not verified"}.get(told["basis"], "")
+    by_clock = {UNVERIFIED: ", by a clock that is not verified", SET_BACK: ", by a clock that had been set back"}
+    known = {REPORTED: ", as was reported", **by_clock}.get(told["basis"], "")
     since = f"{told['local']} ({now['timezone']}{known})"
     led = f"fallback: records of {told['of']} are led by {told['led_by_text']} since {since}, begun by {told['by']}"
     return [f"{led}: {told['reason']}; when it is over: ebr-gateway fallback end"]

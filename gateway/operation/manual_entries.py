@@ -16,8 +16,10 @@ import orjson
 
 from config import did_you_mean
 from drivers.local_time import candidates, ticks_of
+from gateway.entries.fallback import span
 from gateway.entries.printable import printable
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
+from gateway.entries.wall_clock import wall_clock
 
 NEEDED = ("time", "batch", "equipment", "ebr_field", "value", "entered_by", "second_person")
 MORE = ("step", "run", "unit", "transcribed_from", "remark")
@@ -29,6 +31,14 @@ _KEY = ("batch", "equipment", "step", "run", "ebr_field", "at")
 """What makes an entry the same one: a second value for it is another value of the same thing."""
 
 
+RUN = "run:"
+"""Before the key without a run, of an entry that has one or not: two that differ in nothing but that one names no run are told by it."""
+_SAID_OTHERWISE = (
+    "was imported before and said something else: what stands in the record is not changed; take this row out, and correct the value where "
+    "it is used, in the EBR, with a reason"
+)
+
+
 class Interval(Protocol):
     """A fallback in which people may have written. end None: it lasts."""
 
@@ -38,19 +48,32 @@ class Interval(Protocol):
     end: int | None
 
 
+def _nothing(_key: str) -> Any:
+    return None
+
+
 class Known(NamedTuple):
-    """What rows are held against. steps: by equipment. fallbacks: in which people wrote. now: ticks. zone: of times without an offset."""
+    """What rows are held against. steps: by equipment. fallbacks: in which people wrote. now: ticks. zone: of times without an offset.
+
+    taken: content of what was imported before, by key. since: ticks back to which fallbacks are remembered; 0: all are.
+    """
 
     steps: Mapping[str, Sequence[str]]
     fallbacks: Sequence[Interval]
     now: int
     zone: ZoneInfo
+    taken: Callable[[str], Any] = _nothing
+    since: int = 0
 
 
 class Entry(NamedTuple):
-    """One value that somebody wrote. key: what it is of; content: the digest of all that it says. place: its line."""
+    """One value that somebody wrote. key: what it is of; content: the digest of all that it says. place: its line.
+
+    bare: the key that it would have without a run.
+    """
 
     key: str
+    bare: str
     content: str
     place: int
     told: dict[str, Any]
@@ -67,17 +90,18 @@ def entries_of(name: str, text: str, known: Known) -> list[Entry]:
     for place, cells, wrong in _rows(name, text):
         told, more = ({}, [wrong]) if wrong else _read(cells, known)
         entry = None if more else _entry(told, place)
-        if entry is not None and (same := found.get(entry.key)) is not None:
-            more = [f"says the same thing as line {same.place}: one value for each batch, equipment, step, run, field and time"]
+        if entry is not None and (why := _doubled(entry, found)):
+            more = [why]
         problems += [f"{name}:{place}: {one}" for one in more]
         if entry is not None and not more:
             found[entry.key] = entry
+            found.setdefault(f"{RUN}{entry.bare}", entry)
     if not problems and not found:
         problems.append(f"{name}: has a header and no row")
     if problems:
         more_told = [f"and {len(problems) - MOST_TOLD} more"] if len(problems) > MOST_TOLD else []
         raise NotTaken("\n".join([*problems[:MOST_TOLD], *more_told, "nothing of it was imported"]))
-    return list(found.values())
+    return [entry for key, entry in found.items() if not key.startswith(RUN)]
 
 
 def _rows(name: str, text: str) -> Iterator[tuple[int, dict[str, str], str]]:
@@ -131,11 +155,12 @@ def _read(cells: Mapping[str, str], known: Known) -> tuple[dict[str, Any], list[
     wrong += [why] if why else []
     wrong += [told for told in (_persons(cells), _place(cells, known), _run(cells)) if told]
     fallback = None if wrong or at is None else _fallback(cells["equipment"], at, _width(cells["time"]), known.fallbacks)
-    if not wrong and fallback is None:
-        wrong.append(_outside(cells, known))
     told = {name: cells.get(name) or None for name in (*NEEDED, *MORE) if name != "time"}
+    told["run"] = str(int(cells["run"])) if told["run"] and not wrong else told["run"]
     told["at"] = None if at is None else rfc3339(at)
     told["origin"] = "transcribed" if cells.get("transcribed_from") else "manual"
+    if not wrong and fallback is None and known.taken(_key_of(told)) is None:
+        wrong.append(_outside(cells, known) if at is None or at >= known.since else _forgotten(cells, known))
     return {**told, "fallback": None if fallback is None else fallback.id}, wrong
 
 
@@ -195,19 +220,43 @@ def _run(cells: Mapping[str, str]) -> str:
 
 def _fallback(equipment: str, at: int, width: int, fallbacks: Iterable[Interval]) -> Interval | None:
     """Return the fallback in which somebody wrote: of this equipment, at an instant of at to at + width."""
-    mine = (one for one in fallbacks if not one.equipments or equipment in one.equipments)
-    return next((one for one in mine if one.begin < at + width and (one.end is None or at <= one.end)), None)
+    mine = ((one, *span(one.begin, one.end)) for one in fallbacks if not one.equipments or equipment in one.equipments)
+    return next((one for one, begin, end in mine if begin < at + width and (end is None or at <= end)), None)
 
 
 def _outside(cells: Mapping[str, str], known: Known) -> str:
-    held = [f"{rfc3339(one.begin)} to {'now' if one.end is None else rfc3339(one.end)}" for one in known.fallbacks[-3:]]
+    held = [f"{_local(one.begin, known)} to {'now' if one.end is None else _local(one.end, known)}" for one in known.fallbacks[-3:]]
     told = f"; the newest were {', '.join(held)}" if held else "; there was none"
     return f"at {cells['time']} the records of {cells['equipment']} were led here: no fallback was then{told}"
 
 
+def _forgotten(cells: Mapping[str, str], known: Known) -> str:
+    held = f"the newest {len(known.fallbacks)} fallbacks are remembered, back to {_local(known.since, known)}"
+    what = "keep the paper record, and name it in the review of the batch: ebr-gateway audit review"
+    return f"at {cells['time']} nobody knows any more who led the records of {cells['equipment']}: {held}; {what}"
+
+
+def _local(ticks: int, known: Known) -> str:
+    return wall_clock(ticks, known.zone)
+
+
 def _entry(told: dict[str, Any], place: int) -> Entry:
-    key = _digest({name: told[name] for name in _KEY})
-    return Entry(key, _digest(told), place, told)
+    """Make an entry. Which fallback it is of follows from its time, and may be forgotten: it is no content."""
+    content = {name: value for name, value in told.items() if name != "fallback"}
+    return Entry(_key_of(told), _key_of({**told, "run": None}), _digest(content), place, told)
+
+
+def _key_of(told: Mapping[str, Any]) -> str:
+    return _digest({name: told[name] for name in _KEY})
+
+
+def _doubled(entry: Entry, found: Mapping[str, Entry]) -> str:
+    """Say which row before says the same thing; "" where none does. One without a run may be of each."""
+    if (same := found.get(entry.key)) is not None:
+        return f"says the same thing as line {same.place}: one value for each batch, equipment, step, run, field and time"
+    if (near := found.get(f"{RUN}{entry.bare}" if entry.key == entry.bare else entry.bare)) is not None:
+        return f"says the same thing as line {near.place}, but one of them names no run: name it in both, or take one out"
+    return ""
 
 
 def _digest(value: Mapping[str, Any]) -> str:
@@ -219,11 +268,21 @@ def sifted(name: str, entries: Iterable[Entry], taken: Callable[[str], str | Non
     fresh, wrong = [], []
     for entry in entries:
         before = taken(entry.key)
-        if before is None:
+        if before is None and (why := _near(entry, taken)):
+            wrong.append(f"{name}:{entry.place}: {why}")
+        elif before is None:
             fresh.append(entry)
         elif before != entry.content:
-            wrong.append(f"{name}:{entry.place}: was imported before and said something else: what stands in the record is not changed")
+            wrong.append(f"{name}:{entry.place}: {_SAID_OTHERWISE}")
     if wrong:
         more = [f"and {len(wrong) - MOST_TOLD} more"] if len(wrong) > MOST_TOLD else []
         raise NotTaken("\n".join([*wrong[:MOST_TOLD], *more, "nothing of it was imported"]))
     return fresh
+
+
+def _near(entry: Entry, taken: Callable[[str], Any]) -> str:
+    """Say what was imported before that this may be the same as, but that one of them names no run; "" where nothing was."""
+    if entry.key == entry.bare:
+        before = taken(f"{RUN}{entry.bare}")
+        return "" if before is None else f"was imported before, with run {before}: name the run, or take this row out"
+    return "" if taken(entry.bare) is None else "was imported before without a run: take this row out"

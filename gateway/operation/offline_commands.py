@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import config
 from buffer import keys, read_journal
@@ -66,7 +67,7 @@ def done_offline(line: Identity, command: str, arguments: Mapping[str, Any], che
         **user_commands(access),
         **certificate_commands(offline.record),
         **explaining(offline.record),
-        **fallback_commands(lambda: _of_fallbacks(line.data, offline)),
+        **fallback_commands(lambda: _of_fallbacks(line.data, offline, ZoneInfo(line.line.timezone))),
         "restore": _restore(offline),
         "retire": _retire(line, offline),
         "sign-archive": _sign_archive(line, offline),
@@ -132,18 +133,19 @@ def _observation(line: Identity) -> Observation | None:
     return None if read is None else read.observation
 
 
-def _of_fallbacks(data: Path, offline: Offline) -> Fallbacks:
+def _of_fallbacks(data: Path, offline: Offline, zone: ZoneInfo) -> Fallbacks:
     """Give what the commands of a fallback need while no gateway runs: what the journal holds, and what waits for the next start."""
     told = fallbacks.fallbacks(data)
     held = position_of(data) if (data / "journal.db").exists() else (0, 0)
     return Fallbacks(
         standing=lambda: fallbacks.standing(told),
-        through=lambda: max((one.end for one in told if one.end is not None), default=0),
+        through=lambda: fallbacks.through(told),
         now=now_ticks,
         equipments=None,
         held=lambda: None if held == (0, 0) else held,
         record=offline.record,
         verified=None,
+        zone=zone,
     )
 
 

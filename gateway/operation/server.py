@@ -16,12 +16,11 @@ from aiohttp import web
 from gateway.access import Access, Refused, UsersUnreadable, peer_of
 from gateway.listening import answered, served
 from gateway.operation.command import Command, Declined
-from gateway.operation.control import socket_address
+from gateway.operation.control import MOST_COMMAND_BYTES, socket_address
 from gateway.operation.status import Status
 from gateway.operation.views import HEADERS, Made, views
 
 MOST_BODY_BYTES = 4096
-MOST_COMMAND_BYTES = 2 * 1024 * 1024
 LONG = frozenset({"audit-review", "document-record", "document-sign", "fallback-import", "observation-end", "qualification-dispose"})
 """Commands that hold a list, of at most so many bytes: the verdicts of a review, one for each item; a whole document; a file of rows."""
 

@@ -10,6 +10,7 @@ from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps import belonging
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import FIELDS, Plan, Unit
+from gateway.context.records import led_elsewhere
 from gateway.context.records.absent_steps import absent, unseen
 from gateway.context.records.batch_end import BatchEnd
 from gateway.context.records.run_edges import was_seen
@@ -267,7 +268,7 @@ class Batches:
         awaited = {run.identity.batch for run in self._state.awaiting.values()}
         final = [name for name, batch in self._state.batches.items() if self._final(name, batch) and name not in awaited]
         for name in final[: max(len(final) - MOST_CLOSED, 0)]:
-            del self._state.batches[name]
+            led_elsewhere.forget(self._state, self._state.batches.pop(name).members)
 
     def _final(self, name: str, batch: Batch) -> bool:
         closed = batch.revision > 0 and (batch.dirty is None or not batch.members) and batch.ended is not None

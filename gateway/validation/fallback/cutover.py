@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo
 from config import did_you_mean
 from config.sections import Transition
 from gateway.alarms.transition import phase_at, phase_text
-from gateway.entries.ticks import rfc3339
+from gateway.documents import local_time
+from gateway.validation.fallback import plan_problems
 from gateway.validation.fallback.drill import FINDING, PASSED, UNKNOWN, Check
-from gateway.validation.fallback.drill_plan import NotAPlan, instant_problem, text_problems, ticks_in
+from gateway.validation.fallback.plan_problems import NotAPlan, Problem, instant_problems, text_problems, ticks_in
 
 TEXTS = ("title", "decision", "decided_by", "why", "last_legacy_record")
 INSTANTS = ("decided_at", "at", "last_legacy_at")
+DONE = ("decided_at", "last_legacy_at")
 KEYS = (*TEXTS, *INSTANTS, "open")
 OPEN_KEYS = ("what", "who", "due")
 MOST_OPEN = 200
@@ -55,50 +57,51 @@ class First:
     entry: str
 
 
-def cut_over_of(path: Path, zone: ZoneInfo) -> CutOver:
-    """Read the file of a cut-over. zone: of times without an offset. Raises NotAPlan, OSError."""
+def cut_over_of(path: Path, zone: ZoneInfo, now: int) -> CutOver:
+    """Read the file of a cut-over. zone: of times without an offset. now: ticks; what was done lies before. Raises NotAPlan, OSError."""
     try:
-        told = tomllib.loads(path.read_text("utf-8"))
+        told = tomllib.loads(text := path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise NotAPlan(f"{path}: {error}") from None
-    if problems := list(_problems(told, zone)):
-        raise NotAPlan("\n".join(f"{path}: {one}" for one in problems[:20]))
+    if problems := list(_problems(told, zone, now)):
+        raise NotAPlan(plan_problems.told(path, text, "open", problems))
     instants: dict[str, Any] = {name: ticks_in(told[name], zone) for name in INSTANTS}
     points = [Open(one["what"], one["who"], one["due"]) for one in told.get("open", [])]
     return CutOver(**{name: told[name] for name in TEXTS}, **instants, open=points)
 
 
-def _problems(told: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
-    yield from (f"unknown key `{key[:60]}`{did_you_mean(key, KEYS)}" for key in told if key not in KEYS)
-    yield from text_problems(told, TEXTS, "")
+def _problems(told: Mapping[str, Any], zone: ZoneInfo, now: int) -> Iterator[Problem]:
+    yield from (Problem(f"unknown key `{key[:60]}`{did_you_mean(key, KEYS)}", key) for key in told if key not in KEYS)
+    yield from text_problems(told, TEXTS)
     if told.get("decision") not in {"go", "no-go"}:
-        yield "`decision` is go or no-go"
+        yield Problem("`decision` is go or no-go", "decision")
     for name in INSTANTS:
-        if (why := f"key `{name}` is missing" if name not in told else instant_problem(name, told[name], zone)) is not None:
-            yield why
+        if name not in told:
+            yield Problem(f"key `{name}` is missing")
+        yield from instant_problems(name, told.get(name), zone, now if name in DONE else None)
     points = told.get("open", [])
     if not isinstance(points, list) or not all(isinstance(one, dict) for one in points) or len(points) > MOST_OPEN:
-        yield f"`open` is a list of at most {MOST_OPEN} tables: [[open]]"
+        yield Problem(f"`open` is a list of at most {MOST_OPEN} tables: [[open]]")
         return
     for number, one in enumerate(points, 1):
-        yield from (f"open {number}: unknown key `{key[:60]}`{did_you_mean(key, OPEN_KEYS)}" for key in one if key not in OPEN_KEYS)
-        yield from text_problems(one, ("what", "who"), f"open {number}: ")
+        yield from (Problem(f"unknown key `{key[:60]}`{did_you_mean(key, OPEN_KEYS)}", key, number) for key in one if key not in OPEN_KEYS)
+        yield from text_problems(one, ("what", "who"), number)
         if type(one.get("due")) is not date:
-            yield f"open {number}: `due` is a day: 2027-01-31, without quotation marks"
+            yield Problem("`due` is a day: 2027-01-31, without quotation marks", "due", number)
 
 
 def checks(
-    told: CutOver, first: First | None, transition: Transition | None, trend: Mapping[str, Any] | None, today: date, day: date
+    told: CutOver, first: First | None, transition: Transition | None, trend: Mapping[str, Any] | None, today: date, day: date, zone: str
 ) -> list[Check]:
-    """List every check. day: of the cut-over. trend: of the comparisons, None: none was given."""
+    """List every check. day: of the cut-over. zone: of the times. trend: of the comparisons, None: none was given."""
     go = told.decision == "go"
     late = told.decided_at > told.at
     return [
         Check("the decision", "go", f"{told.decision}, by {told.decided_by}: {told.why}", PASSED if go else FINDING),
-        Check("when it was decided", "before the cut-over", rfc3339(told.decided_at), FINDING if late else PASSED),
+        Check("when it was decided", "before the cut-over", local_time(told.decided_at, zone), FINDING if late else PASSED),
         _phase(transition, day),
-        _last(told),
-        _first(first),
+        _last(told, zone),
+        _first(first, zone),
         _overlap(trend),
         *(_open(point, today) for point in told.open),
     ]
@@ -112,17 +115,19 @@ def _phase(transition: Transition | None, day: date) -> Check:
     return Check("the phase that is declared", expected, phase_text(transition, day), FINDING if phase.legacy == "leading" else PASSED)
 
 
-def _last(told: CutOver) -> Check:
+def _last(told: CutOver, zone: str) -> Check:
     late = told.last_legacy_at > told.at
-    found = f"{told.last_legacy_record}, {rfc3339(told.last_legacy_at)}"
+    found = f"{told.last_legacy_record}, {local_time(told.last_legacy_at, zone)}"
     return Check("the last record of the legacy system", "not after the cut-over", found, FINDING if late else PASSED)
 
 
-def _first(first: First | None) -> Check:
+def _first(first: First | None, zone: str) -> Check:
     expected = "a batch that began at the cut-over or after it"
     if first is None:
         return Check("the first record of the gateway", expected, "none is held", UNKNOWN)
-    return Check("the first record of the gateway", expected, f"{first.record}, {rfc3339(first.start)}, entry {first.entry}", PASSED)
+    return Check(
+        "the first record of the gateway", expected, f"{first.record}, {local_time(first.start, zone)}, entry {first.entry}", PASSED
+    )
 
 
 def _overlap(trend: Mapping[str, Any] | None) -> Check:

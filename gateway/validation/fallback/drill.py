@@ -6,12 +6,13 @@ What nobody knows is never good: it makes the drill not complete, as what is wro
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gateway.entries.fallback import COMMANDED
+from gateway.entries.fallback import COMMANDED, span
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.evidence.fallbacks import Fallback, Place
 from gateway.validation.fallback.drill_plan import Plan
 
 PASSED, FINDING, UNKNOWN = "passed", "finding", "not-complete"
+_MINUTE = 60 * TICKS_PER_S
 
 
 class Check(NamedTuple):
@@ -37,7 +38,7 @@ class Compared(NamedTuple):
 
 def checks(plan: Plan, fallback: Fallback, compared: Compared) -> list[Check]:
     """List every check of the drill."""
-    return [*_switch(plan, fallback), *_steps(plan), *_entries(fallback, compared)]
+    return [*_switch(plan, fallback), *_steps(plan, fallback), *_entries(fallback, compared)]
 
 
 def result(listed: Sequence[Check]) -> str:
@@ -70,12 +71,26 @@ def _within(what: str, called: int | None, done: int | None, limit: int | None) 
     return Check(what, expected, f"{took:g} s", PASSED if 0 <= took <= limit else FINDING)
 
 
-def _steps(plan: Plan) -> Iterator[Check]:
+def _steps(plan: Plan, fallback: Fallback) -> Iterator[Check]:
+    expected = "done between the call and the return, with its time"
     if not plan.steps:
         yield Check("the steps", "each with who did it and when", "none was planned", UNKNOWN)
     for step in plan.steps:
-        done = step.actual is not None
-        yield Check(f"step: {step.what}", "done, with its time", f"done by {step.who}" if done else "no time", PASSED if done else UNKNOWN)
+        if step.actual is None:
+            yield Check(f"step: {step.what}", expected, "no time", UNKNOWN)
+        else:
+            yield Check(f"step: {step.what}", expected, *_when(step.actual, step.who, plan.called, fallback))
+
+
+def _when(actual: int, who: str, called: int | None, fallback: Fallback) -> tuple[str, str]:
+    """Say whether a step was done in the drill. A time that was written to the minute stands for that minute."""
+    begin, end = span(fallback.begin, fallback.end)
+    last = actual + (_MINUTE if actual % _MINUTE == 0 else 1)
+    if end is not None and actual > end:
+        return f"done by {who} after the return", FINDING
+    if last <= (begin if called is None else called):
+        return f"done by {who} before {'the switch' if called is None else 'the call'}", UNKNOWN if called is None else FINDING
+    return f"done by {who}", PASSED
 
 
 def _entries(fallback: Fallback, compared: Compared) -> Iterator[Check]:

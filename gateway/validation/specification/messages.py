@@ -243,7 +243,7 @@ class FallbackNow(Open):
     of: str
     from_: str = Field(alias="from")
     local: str
-    basis: Literal["commanded", "commanded-clock-unverified", "reported"]
+    basis: Literal["commanded", "commanded-clock-unverified", "commanded-clock-set-back", "reported"]
     reason: str
     by: str
 

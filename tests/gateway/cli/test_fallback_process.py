@@ -238,7 +238,12 @@ def test_what_was_written_by_hand_comes_in_whole_and_once_as_no_reading_and_reac
         refused = called("fallback", "import", line, bad, "--reason", WHY, *me)
         assert (refused.returncode, "bad.csv:3: entered_by and second_person are one person" in refused.stderr) == (2, True), refused.stderr
         assert audits(line, "manual-entry") == []
-        first = called("fallback", "import", line, good, "--reason", WHY, *me)
+        doubted = called("fallback", "import", line, good, "--reason", WHY, *me)
+        assert (doubted.returncode, audits(line, "manual-entry")) == (2, [])
+        told = doubted.stderr.splitlines()
+        assert "hand.csv:2: no parameter, and no row of ebr-fields.csv, has the field PM-7" in told[0]
+        assert told[-1].endswith("have it taken as it stands with --accept-unknown")
+        first = called("fallback", "import", line, good, "--accept-unknown", "--reason", WHY, *me)
         assert (first.returncode, "2 entries by hand imported" in first.stdout) == (0, True), first.stderr
         again = called("fallback", "import", line, good, "--reason", WHY, *me)
         assert (again.returncode, "0 entries by hand imported; 2 were there before" in again.stdout) == (0, True), again.stderr
@@ -253,6 +258,8 @@ def test_what_was_written_by_hand_comes_in_whole_and_once_as_no_reading_and_reac
         ]
         assert len({one["record"] for one in entered}) == 2
         (whole,) = audits(line, "manual-entries-imported")
+        assert len(whole["what"]["accepted_unknown"]) == 2
+        assert all("accepted_unknown" not in one["what"] for one in entered)
         assert (whole["what"]["imported"], whole["what"]["file_sha256"]) == (2, hashlib.sha256(good.read_bytes()).hexdigest())
         assert called("log", line, "--format", "csv").stdout.count("\n") == before, "none of it is a reading"
         until(lambda: all(one["entries"] == 0 for one in ask(line / "data")["uplinks"]))
@@ -326,6 +333,19 @@ def test_a_cut_over_names_the_first_record_of_the_journal_and_what_nobody_compar
 
 
 @pytest.mark.urs("URS-OBS-07", "URS-SEC-01")
+def test_a_file_that_is_longer_than_an_import_takes_is_refused_with_its_name_the_limit_and_what_to_do(folder: Path) -> None:
+    rows = f"{HAND_HEAD}\n" + "2026-12-01T01:17,B1,mixer,MIX,1,PM-7,7.1,Cel,O. Bediener,E. Bauer\n" * 20_000
+    long, widened = folder.parent / "long.csv", folder.parent / "wide.csv"
+    long.write_text(rows)
+    widened.write_text(f"{HAND_HEAD}\n" + "\N{CYRILLIC SMALL LETTER ZHE}" * 500_000)
+    for file in (long, widened):
+        done = called("fallback", "import", folder, file, "--reason", WHY, *options("engineer", folder.parent))
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+        assert done.stderr.startswith(f"{file}: is more than an import takes, 1,048,576 bytes (fewer where letters are not ASCII)")
+        assert "cut it, with the header over each part" in done.stderr
+
+
+@pytest.mark.urs("URS-OBS-07", "URS-SEC-01")
 def test_a_second_begin_an_end_of_nothing_and_times_that_can_not_be_are_refused_in_one_line(folder: Path) -> None:
     me = options("engineer", folder.parent)
 
@@ -339,6 +359,9 @@ def test_a_second_begin_an_end_of_nothing_and_times_that_can_not_be_are_refused_
         assert "viewer" in refused("begin", "--led-by", "manual", user=options("viewer", folder.parent))
         assert "is still to come" in refused("begin", "--led-by", "legacy", "--at", "2199-01-01T00:00:00Z")
         assert "is no time" in refused("begin", "--led-by", "legacy", "--at", "yesterday")
+        assert "2026-10-25T02:30 happened twice" in refused("begin", "--led-by", "legacy", "--at", "2026-10-25T02:30")
+        assert "2026-03-29T02:30 never was" in refused("begin", "--led-by", "legacy", "--at", "2026-03-29T02:30")
+        assert "2026-11-30 is a day" in refused("begin", "--led-by", "legacy", "--at", "2026-11-30")
         assert "the line has no equipment mixer" in refused("begin", "--led-by", "legacy", "--equipment", "mixer")
         assert audits(folder, "fallback-begun") == []
         begun = called("fallback", "begin", folder, "--led-by", "legacy", "--reason", WHY, *me)

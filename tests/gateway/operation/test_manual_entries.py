@@ -7,6 +7,7 @@ import pytest
 
 from gateway.entries.ticks import from_rfc3339
 from gateway.operation.manual_entries import Entry, Known, NotTaken, entries_of, sifted
+from gateway.operation.manual_import import _marks
 
 pytestmark = pytest.mark.urs("URS-OBS-07")
 HEAD = "time,batch,equipment,step,run,ebr_field,value,unit,entered_by,second_person"
@@ -146,5 +147,54 @@ def test_what_was_imported_is_passed_over_and_another_value_for_it_is_refused_wi
     (first,), second = read(GOOD), GOOD.replace("PM-1", "PM-2")
     taken = {first.key: first.content}
     assert [one.told["ebr_field"] for one in sifted("hand.csv", read(GOOD, second), taken.get)] == ["PM-2"]
-    with pytest.raises(NotTaken, match=r"hand\.csv:3: was imported before and said something else"):
+    with pytest.raises(NotTaken, match=r"hand\.csv:3: was imported before and said something else.*take this row out, and correct"):
         sifted("hand.csv", read(second, GOOD.replace("72.5", "73.5")), taken.get)
+
+
+def test_a_fallback_that_ended_by_a_clock_set_back_takes_what_was_written_between_both_instants() -> None:
+    turned = KNOWN._replace(fallbacks=[Interval("F-9", ticks("2026-10-25T10:00:00Z"), ticks("2026-10-25T09:00:00Z"))])
+    (entry,) = entries_of("hand.csv", f"{HEAD}\n{GOOD}\n", turned)
+    assert entry.told["fallback"] == "F-9"
+
+
+NO_RUN = GOOD.replace(",1,", ",,")
+
+
+def test_the_run_of_a_value_is_a_number_and_one_written_without_it_is_not_a_third_value() -> None:
+    (told,) = refused(GOOD, GOOD.replace(",1,", ",01,"))
+    assert "says the same thing as line 2: one value" in told
+    for rows in ((GOOD, NO_RUN), (NO_RUN, GOOD)):
+        (told,) = refused(*rows)
+        assert told.startswith("hand.csv:3: says the same thing as line 2, but one of them names no run: name it in both")
+    assert [one.told["run"] for one in read(GOOD, GOOD.replace(",1,", ",02,"))] == ["1", "2"], "two runs within a minute are two"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "why"),
+    [
+        (GOOD, NO_RUN, "hand.csv:2: was imported before, with run 1: name the run"),
+        (NO_RUN, GOOD, "hand.csv:2: was imported before without a run: take this row out"),
+    ],
+)
+def test_a_value_that_was_imported_with_or_without_its_run_does_not_come_in_again_by_the_other(before: str, now: str, why: str) -> None:
+    marks = _marks(read(before))
+    taken = {key.removeprefix("manual:"): value for key, value in marks.items()}
+    assert sifted("hand.csv", read(before), taken.get) == []
+    with pytest.raises(NotTaken) as told:
+        sifted("hand.csv", read(now), taken.get)
+    assert str(told.value).startswith(why)
+
+
+def test_a_file_that_was_imported_is_known_after_its_fallback_is_not_remembered_and_another_is_told_so() -> None:
+    (first,) = read(GOOD)
+    later = [Interval(f"F-{day}", ticks(f"2026-10-26T{day:02}:00:00Z"), ticks(f"2026-10-26T{day:02}:30:00Z")) for day in range(3)]
+    known = KNOWN._replace(fallbacks=later, since=later[0].begin, taken={first.key: first.content}.get)
+    text = f"{HEAD}\n{GOOD}\n"
+    again = entries_of("hand.csv", text, known)
+    assert sifted("hand.csv", again, known.taken) == []
+    with pytest.raises(NotTaken) as told:
+        entries_of("hand.csv", text.replace("PM-1", "PM-9"), known)
+    assert "nobody knows any more who led the records of mixer: the newest 3 fallbacks are remembered, back to 2026-10-26 01:00:00" in str(
+        told.value
+    )
+    assert "no fallback was then" not in str(told.value)

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from kit.plant import RUNNING, Plant, begin, line_of, replayed, time
 
+from gateway.context.records import batches
+
 OTTO = {"user": "otto", "name": "Otto Bediener", "role": "operator", "kind": "person", "auth": "password"}
 REASON = "the network switch is being replaced"
 
@@ -22,8 +24,8 @@ def falls_back(plant: Plant, at_s: float, from_s: float | None = None, id_: str 
     plant.happen(at_s, type="audit", action="fallback-begun", who=OTTO, reason=REASON, what=what)
 
 
-def returns(plant: Plant, at_s: float, id_: str = "F-1") -> None:
-    what = {"fallback": id_, "until": time(at_s), "basis": "commanded"}
+def returns(plant: Plant, at_s: float, id_: str = "F-1", basis: str = "commanded") -> None:
+    what = {"fallback": id_, "until": time(at_s), "basis": basis}
     plant.happen(at_s, type="audit", action="fallback-ended", who=OTTO, reason="the switch works again", what=what)
 
 
@@ -147,4 +149,53 @@ def test_a_fallback_outlasts_a_start_as_what_stands() -> None:
     leaves(plant, 40)
     returns(plant, 120)
     plant.see(130, g_speed=0.0)
+    assert replayed(plant) == plant.events
+
+
+@pytest.mark.urs("URS-OBS-07")
+def test_a_fallback_that_ended_by_a_clock_set_back_is_of_what_lay_between_both_instants_and_says_them_as_told() -> None:
+    plant = plant_of()
+    mix(plant, 10)
+    leaves(plant, 40)
+    falls_back(plant, 200, 7_200)
+    returns(plant, 210, basis="commanded-clock-set-back")
+    assert findings(plant) == []
+    plant.order(220, "GRN-201", "B2", row_s=220)
+    mix(plant, 225)
+    leaves(plant, 250)
+    assert [end.get("led_elsewhere") for end in ends(plant, "B1")] == [None]
+    (told,) = ends(plant, "B2")[0]["led_elsewhere"]
+    assert (told["from"], told["until"], told["until_basis"]) == (time(7_200), time(210), "commanded-clock-set-back")
+    assert replayed(plant) == plant.events
+
+
+def not_revised(plant: Plant) -> list[str]:
+    return [one["text"] for one in plant.of("finding", code="fallback-not-revised")]
+
+
+@pytest.mark.urs("URS-OBS-07")
+def test_a_late_report_of_a_time_whose_batches_are_forgotten_says_which_time_was_not_revised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "MOST_CLOSED", 1)
+    plant = plant_of()
+    mix(plant, 10)
+    leaves(plant, 40)
+    for number, at in ((2, 120), (3, 320)):
+        plant.order(at, "GRN-201", f"B{number}", row_s=at)
+        mix(plant, at + 5)
+        leaves(plant, at + 30)
+    plant.see(450, g_speed=0.0)
+    assert set(plant.fold.state.batches) == {"B3"}
+    falls_back(plant, 500, 325, "F-late")
+    returns(plant, 505, "F-late")
+    assert not_revised(plant) == [], "all that it is of is remembered"
+    falls_back(plant, 510, 20, "F-later", "manual", "dryer")
+    returns(plant, 515, "F-later")
+    assert not_revised(plant) == [], "no batch that is forgotten was in that equipment"
+    falls_back(plant, 520, 20, "F-last")
+    plant.see(530, g_speed=0.0)
+    (told,) = not_revised(plant)
+    assert "no longer remembered: their ends were not made again" in told
+    assert "F-last" in told
+    assert [end["revision"] for end in ends(plant, "B2")] == [1]
+    assert ends(plant, "B3")[-1]["reason"] == "led-elsewhere"
     assert replayed(plant) == plant.events

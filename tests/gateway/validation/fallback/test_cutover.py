@@ -14,10 +14,11 @@ from gateway.entries.ticks import from_rfc3339
 from gateway.validation.fallback.cutover import CutOver, First, checks, cut_over_of, first_of
 from gateway.validation.fallback.cutover_document import drafted
 from gateway.validation.fallback.drill import result
-from gateway.validation.fallback.drill_plan import NotAPlan
+from gateway.validation.fallback.plan_problems import NotAPlan
 
 pytestmark = pytest.mark.urs("URS-OBS-07")
 ZONE = ZoneInfo("Europe/Paris")
+NOW = from_rfc3339("2026-12-02T12:00:00Z")
 DAY, TODAY = date(2026, 12, 1), date(2026, 12, 2)
 TEXT = """
 title = "Granulation 2"
@@ -51,12 +52,15 @@ TREND = {"needed": 3, "last": 3, "may_end": True, "batches": ROWS}
 def told(tmp_path: Path) -> CutOver:
     path = tmp_path / "cutover.toml"
     path.write_text(TEXT)
-    return cut_over_of(path, ZONE)
+    return cut_over_of(path, ZONE, NOW)
 
 
 def test_a_cut_over_that_was_decided_compared_and_begun_has_passed(told: CutOver) -> None:
-    listed = checks(told, FIRST, TRANSITION, TREND, TODAY, DAY)
+    listed = checks(told, FIRST, TRANSITION, TREND, TODAY, DAY, ZONE.key)
     assert ({one.verdict for one in listed}, result(listed)) == ({"passed"}, "passed")
+    found = {one.what: one.found for one in listed}
+    assert found["when it was decided"] == "2026-11-30T16:00:00.000+01:00", "as it was written, by the line's clock"
+    assert found["the first record of the gateway"] == "lyon/1/B2026-0417, 2026-12-01T07:00:00.000+01:00, entry 7/40"
     draft = drafted(told, FIRST, TREND, listed, ZONE.key, ["broken.json: is no document"])
     shown = str(content_of(draft)["body"])
     for text in ("MES report B2026-0416", "lyon/1/B2026-0417", "Archive the reports", "c.json", "not read: broken.json"):
@@ -81,7 +85,7 @@ def test_a_cut_over_that_was_decided_compared_and_begun_has_passed(told: CutOver
     ],
 )
 def test_what_is_wrong_or_not_known_is_the_one_check_that_says_so(told: CutOver, what: str, changed: dict[str, Any], verdict: str) -> None:
-    given = {"first": FIRST, "transition": TRANSITION, "trend": TREND, "today": TODAY, "day": DAY, **changed}
+    given = {"first": FIRST, "transition": TRANSITION, "trend": TREND, "today": TODAY, "day": DAY, "zone": ZONE.key, **changed}
     cut_over = replace(told, **given.pop("told", {}))
     listed = checks(cut_over, **given)
     assert [(one.what, one.verdict) for one in listed if one.verdict != "passed"] == [(what, verdict)]
@@ -99,14 +103,16 @@ def test_the_first_record_is_the_earliest_that_began_at_the_cut_over_or_after_it
     [
         ('decision = "go"', 'decision = "perhaps"', "`decision` is go or no-go"),
         ("at = 2026-12-01T06:00:00", "", "key `at` is missing"),
-        ("due = 2027-01-31", 'due = "soon"', "open 1: `due` is a day"),
+        ("due = 2027-01-31", 'due = "soon"', ":14: open 1: `due` is a day"),
         ("who =", "whom =", "open 1: unknown key `whom`"),
         ("[[open]]", "[open]", "`open` is a list"),
+        ("decided_at = 2026-11-30T16:00:00", "decided_at = 2030-11-30T16:00:00", ":6: `decided_at` 2030-11-30 16:00:00 is still to come"),
+        ("last_legacy_at = 2026-12-01", "last_legacy_at = 2030-12-01", ":10: `last_legacy_at` 2030-12-01 05:30:00 is still to come"),
     ],
 )
 def test_a_bad_file_is_told_with_its_place(tmp_path: Path, before: str, after: str, why: str) -> None:
     path = tmp_path / "cutover.toml"
     path.write_text(f"\n{TEXT}".replace(f"\n{before}", f"\n{after}", 1))
     with pytest.raises(NotAPlan) as told:
-        cut_over_of(path, ZONE)
+        cut_over_of(path, ZONE, NOW)
     assert why in str(told.value)

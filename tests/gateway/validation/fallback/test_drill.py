@@ -13,11 +13,13 @@ from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 from gateway.evidence.fallbacks import Fallback
 from gateway.validation.fallback.drill import Compared, checks, result
 from gateway.validation.fallback.drill_document import drafted
-from gateway.validation.fallback.drill_plan import NotAPlan, Plan, plan_of
+from gateway.validation.fallback.drill_plan import Plan, plan_of
+from gateway.validation.fallback.plan_problems import NotAPlan
 
 pytestmark = pytest.mark.urs("URS-OBS-07")
 ZONE = ZoneInfo("Europe/Paris")
 T0 = from_rfc3339("2026-12-01T07:00:00Z")
+NOW = from_rfc3339("2026-12-01T12:00:00Z")
 PLAN = """
 title = "Drill of December"
 planned_begin = 2026-12-01T08:00:00
@@ -55,7 +57,7 @@ EQUAL = Compared("passed", {"streams": [stream()]}, (7, 190))
 def plan(tmp_path: Path) -> Plan:
     path = tmp_path / "drill.toml"
     path.write_text(PLAN)
-    return plan_of(path, ZONE)
+    return plan_of(path, ZONE, NOW)
 
 
 def test_a_drill_in_which_everything_is_known_and_good_has_passed(plan: Plan) -> None:
@@ -104,6 +106,24 @@ def test_what_is_wrong_or_not_known_is_the_one_check_that_says_so(plan: Plan, wh
     assert result(listed) in {"finding", verdict}
 
 
+@pytest.mark.parametrize(
+    ("actual", "called", "verdict"),
+    [
+        ("1999-12-01T07:02:00Z", "2026-12-01T07:00:00Z", "finding"),
+        ("2026-12-01T08:00:01Z", "2026-12-01T07:00:00Z", "finding"),
+        ("2026-12-01T07:00:09Z", "2026-12-01T07:00:10Z", "finding"),
+        ("2026-12-01T07:00:00Z", "2026-12-01T07:00:10Z", "passed"),
+        ("2026-12-01T08:00:00Z", "2026-12-01T07:00:10Z", "passed"),
+        ("2026-12-01T07:01:01Z", None, "not-complete"),
+    ],
+)
+def test_a_step_outside_of_call_and_return_is_none_of_this_drill(plan: Plan, actual: str, called: str | None, verdict: str) -> None:
+    steps = [replace(plan.steps[0], actual=from_rfc3339(actual))]
+    changed = replace(plan, steps=steps, called=None if called is None else from_rfc3339(called))
+    said = {one.what: one.verdict for one in checks(changed, over(), EQUAL)}
+    assert said["step: Paper record opened"] == verdict
+
+
 def test_a_step_that_nobody_gave_a_time_is_not_done(plan: Plan) -> None:
     undone = replace(plan, steps=[replace(plan.steps[0], actual=None)])
     assert result(checks(undone, over(), EQUAL)) == "not-complete"
@@ -114,12 +134,18 @@ def test_a_step_that_nobody_gave_a_time_is_not_done(plan: Plan) -> None:
     [
         ('title = "Drill of December"', "", "`title` is a text of one line"),
         ("called =", "caled =", "unknown key `caled`"),
-        ("= 2026-12-01T07:00:00Z", '= "seven"', "`called` is a time"),
+        ("= 2026-12-01T07:00:00Z", '= "seven"', ":5: `called` is a time"),
         ("most_to_return_s = 300", "most_to_return_s = 0", "`most_to_return_s` is a number of seconds"),
-        ("actual = 2026-12-01T08:02:00", "actual = 2026-10-25T02:30:00", "step 1: `actual` 2026-10-25 02:30:00 names no single instant"),
+        (
+            "actual = 2026-12-01T08:02:00",
+            "actual = 2026-10-25T02:30:00",
+            ":13: step 1: `actual` 2026-10-25 02:30:00 names no single instant",
+        ),
         ('who = "O. Bediener"', 'whom = "O. Bediener"', "step 1: unknown key `whom`"),
         ("[[step]]", "[step]", "`step` is a list"),
         ("planned_end", "planned_end =", "drill.toml: "),
+        ("actual = 2026-12-01T08:02:00", "actual = 2031-01-01T08:02:00", ":13: step 1: `actual` 2031-01-01 08:02:00 is still to come"),
+        ("return_called = 2026-12-01T07:58:00Z", "return_called = 2030-12-01T07:58:00Z", ":6: `return_called` 2030-12-01"),
     ],
 )
 def test_a_bad_plan_is_told_with_file_and_place(tmp_path: Path, before: str, after: str, why: str) -> None:
@@ -127,6 +153,6 @@ def test_a_bad_plan_is_told_with_file_and_place(tmp_path: Path, before: str, aft
     assert before in PLAN
     path.write_text(PLAN.replace(before, after, 1))
     with pytest.raises(NotAPlan) as told:
-        plan_of(path, ZONE)
+        plan_of(path, ZONE, NOW)
     assert why in str(told.value)
     assert str(told.value).startswith(str(path))
