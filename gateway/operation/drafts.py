@@ -11,7 +11,7 @@ from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents import draft
 
 MOST_BYTES = 1_900_000
-"""A longer draft does not fit a message to the gateway (`server.MOST_COMMAND_BYTES`)."""
+"""A longer draft does not fit a message to the gateway (`control.MOST_COMMAND_BYTES`)."""
 
 
 class TooLong(Exception):
