@@ -43,9 +43,14 @@ class Retirement:
         """Note that a step is done, durably. Raises OSError."""
         self._write({**self.told, "done": {**self.told["done"], step: {"at": _now(), **facts}}})
 
+    @property
+    def is_erasing(self) -> bool:
+        """Whether a file may have been erased already: from here on there is no way back."""
+        return self.told.get("erasing", self.told["secrets"]) is not None
+
     def will_erase(self, secrets: Sequence[Mapping[str, Any]]) -> None:
-        """Note which files are going to be erased, before the first one is: who comes after a kill must know what was there."""
-        self._write({**self.told, "secrets": list(secrets)})
+        """Note which files are erased from now on, before the first one is: who comes after a kill must know what was there."""
+        self._write({**self.told, "secrets": list(secrets), "erasing": _now()})
 
     def erased(self, path: str, facts: Mapping[str, Any]) -> None:
         """Note of one of them what was done."""
@@ -58,15 +63,22 @@ class Retirement:
 
 
 def begin(
-    data: Path, gateway: str, to: str, accepted: Sequence[Mapping[str, str]], by: Actor, options: Mapping[str, Any] | None = None
+    data: Path,
+    gateway: str,
+    to: str,
+    accepted: Sequence[Mapping[str, str]],
+    by: Actor,
+    options: Mapping[str, Any] | None = None,
+    secrets: Sequence[Mapping[str, Any]] | None = None,
 ) -> Retirement:
     """Note that a person retires the line, or goes on with it; from here on it can not be started. Raises OSError.
 
-    options: what else was typed, for whoever goes on.
+    options: what else was typed, for whoever goes on. secrets: what the plan wants erased, fixed from here on.
     """
     before = read(data)
     who = {"at": _now(), "who": by.who, "where": by.where, "reason": by.reason}
-    told: dict[str, Any] = {"form": FORM, "gateway": gateway, "begun": who, "to": to, "accepted": [], "secrets": None, "done": {}}
+    told: dict[str, Any] = {"form": FORM, "gateway": gateway, "begun": who, "to": to, "accepted": [], "done": {}}
+    told |= {"secrets": None if secrets is None else list(secrets), "erasing": None}
     if before is not None:
         told = before.told
     new = [{**one, "at": who["at"], "by": by.who} for one in accepted]

@@ -22,7 +22,7 @@ class NotErased(Exception):
 def erased(path: Path) -> dict[str, Any]:
     """Erase a file and return what was done; one that is gone was erased by an earlier call. Raises NotErased."""
     if not os.path.lexists(path):
-        return {"erased": True, "how": "gone already when it was looked for: a run before this one had removed it", "bytes": None}
+        return {"erased": True, "how": "gone already when it was looked for", "bytes": None}
     real = path.resolve()
     file_system = _file_system(real)
     try:

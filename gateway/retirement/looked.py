@@ -42,11 +42,18 @@ class Looked(NamedTuple):
     compared: list[Compared]
     shown: list[Shown]
     secrets: list[secrets.Secret]
+    missing: list[secrets.Missing]
 
 
-def looked(line: Line, compared: Sequence[Compared], shown: Sequence[Shown], named: tuple[Path, ...]) -> Looked:
-    """Look at everything. compared: with each receiver. shown: archives that are there. named: secrets that the person named."""
-    batches, found, missing = batches_of(line.data), *secrets.found(line, named)
+def looked(
+    line: Line,
+    compared: Sequence[Compared],
+    shown: Sequence[Shown],
+    named: tuple[Path, ...],
+    read_later: tuple[tuple[str, Path], ...] = (),
+) -> Looked:
+    """Look at everything. compared: with each receiver. shown: archives that are there. named, read_later: as of `secrets.found`."""
+    batches, found, missing = batches_of(line.data), *secrets.found(line, named, read_later)
     obstacles = [
         *_journal(line.data),
         *(Obstacle(f"open-batch:{name}", "the journal holds no end of it: start the gateway, and let it end") for name in batches.open_),
@@ -56,7 +63,7 @@ def looked(line: Line, compared: Sequence[Compared], shown: Sequence[Shown], nam
         *(Obstacle(f"archive:{one.path.name}", one.why) for one in shown if one.why),
         *kept(found, missing),
     ]
-    return Looked(obstacles, batches, ranges_of(line.data), list(compared), list(shown), found)
+    return Looked(obstacles, batches, ranges_of(line.data), list(compared), list(shown), found, missing)
 
 
 def batches_of(data: Path) -> Batches:
@@ -135,7 +142,7 @@ def kept(found: Sequence[secrets.Secret], missing: Sequence[secrets.Missing]) ->
     """Say which secrets would stay: kept elsewhere, or not found."""
     for one in found:
         if one.kept_elsewhere:
-            yield Obstacle(f"secret:{one.path}", f"{one.what}: {one.kept_elsewhere}: name it with --secret-file to have it erased")
+            yield Obstacle(f"secret:{one.path}", f"{one.what}: {one.kept_elsewhere}")
     for lacking in missing:
         where = "no file of it is here: where systemd gives it (LoadCredential=), name its source with --secret-file"
         yield Obstacle(f"secret:{lacking.name}", f"{lacking.what}: {where}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import shutil
 import socket
 import time
@@ -26,6 +27,7 @@ from gateway.operation.document_state import stated_offline
 from gateway.operation.parts import Parts
 from gateway.retirement import archives, certificates, erasing, looked, record, secrets
 from gateway.retirement.compared import compared
+from gateway.retirement.places import Places, read_later
 from gateway.runtime import gateway
 from gateway.runtime.choosing import Chosen
 
@@ -65,6 +67,16 @@ class Act:
         accepted = {one["what"] for one in self.state.accepted}
         if left := looked.unaccepted(obstacles, dict.fromkeys(accepted)):
             raise NotRetired("\n".join(f"in the way: {one.what}: {one.found}" for one in left))
+
+    @property
+    def read_later(self) -> tuple[tuple[str, Path], ...]:
+        """The folders of which nothing is erased."""
+        return read_later(self.to, self.shown, tuple(self.asked.values()))
+
+    @property
+    def places(self) -> Places:
+        """Where the line's files lie."""
+        return Places.of(self.line.folder, self.line.data, self.read_later)
 
     @property
     def keys(self) -> str:
@@ -198,24 +210,39 @@ async def _handed_over(act: Act, parts: Parts) -> None:
 
 
 async def _erase(act: Act, _parts: Parts) -> dict[str, Any]:
-    """Erase what nothing needs any more. Which files, stands on disk before the first is touched."""
-    if act.state.told["secrets"] is None:
-        found, missing = await asyncio.to_thread(secrets.found, act.line, act.named)
-        act.stops_for([*looked.kept(found, missing)])
-        rows = [{"path": str(one.path), "what": one.what, "to_the_end": one.to_the_end, **_fate(one.kept_elsewhere)} for one in found]
-        lost = [{"path": one.name, "what": one.what, "to_the_end": False, **_fate("no file of it was found here")} for one in missing]
-        act.state.will_erase([*lost, *rows])
+    """Erase what nothing needs any more. Which files, stands on disk since it was begun, and is looked at once more before the first."""
+    if not act.state.is_erasing:
+        act.state.will_erase(await asyncio.to_thread(_settled, act))
     await asyncio.to_thread(_erase_those, act, to_the_end=False)
     return {}
 
 
-def _fate(kept: str) -> dict[str, Any]:
-    return {"erase": not kept, "erased": False, "how": f"not erased: {kept}" if kept else None, "at": None, "bytes": None}
+def _settled(act: Act) -> list[dict[str, Any]]:
+    """Return the list that was fixed, in the order in which it is erased, as its files are now. Raises NotRetired."""
+    found, missing = secrets.found(act.line, act.named, act.read_later)
+    fixed = {one["path"]: one for one in act.state.told["secrets"] or secrets.rows(found, missing)}
+    now = [_since(one, fixed, act) for one in found]
+    stay = {path for path, one in fixed.items() if not one["erase"]}
+    act.stops_for([*looked.kept([one for one in now if str(one.path) not in stay], [])])
+    rows = {one["path"]: one for one in secrets.rows(now, [])}
+    gone = [one for path, one in fixed.items() if path not in rows]
+    return [*gone, *(fixed[path] if path in stay else one for path, one in rows.items())]
+
+
+def _since(one: secrets.Secret, fixed: Mapping[str, Any], act: Act) -> secrets.Secret:
+    """Mark a file that came after the list was fixed; keys of the journal's folder may, when the start completes a change of them."""
+    if str(one.path) in fixed or one.kept_elsewhere or act.places.is_own(one.path.resolve()):
+        return one
+    return one._replace(
+        kept_elsewhere="came after the list of secrets was fixed, as this was begun: remove it, or --abandon and begin anew"
+    )
 
 
 def _erase_those(act: Act, *, to_the_end: bool) -> None:
     for one in act.state.told["secrets"]:
         if one["erase"] and not one["erased"] and one["to_the_end"] is to_the_end:
+            if why := act.places.objection(Path(one["path"])):
+                raise erasing.NotErased(f"{one['path']} is not erased: {why}")
             act.state.erased(one["path"], erasing.erased(Path(one["path"])))
 
 
@@ -308,4 +335,4 @@ AFTER: dict[str, Callable[[Act], dict[str, Any]]] = {"copied": _copy, "erased-la
 
 def left(state: Retirement) -> list[str]:
     """Look which of the files that were erased are there (again)."""
-    return [one["path"] for one in state.told["secrets"] or () if one["erase"] and Path(one["path"]).exists()]
+    return [one["path"] for one in state.told["secrets"] or () if one["erase"] and os.path.lexists(one["path"])]

@@ -228,3 +228,25 @@ def test_a_half_retired_line_can_be_put_back_until_something_is_erased(line: Pat
         assert child.wait(120) == -9, log.read_text()
     refused = called(*back)
     assert (refused.returncode, "secrets were erased already" in refused.stderr) == (2, True), refused.stderr
+
+
+@pytest.mark.urs("URS-OPS-07")
+def test_what_is_erased_was_fixed_when_it_was_begun(line: Path, tmp_path: Path) -> None:
+    """A secret that comes later, and a name that has come to lead to a record, end it before anything is erased."""
+    to, log, records = tmp_path / "to", tmp_path / "retire.log", line / "data" / "checkpoint-key.pub"
+    words: Words = ["retire", line, "--to", to, "--yes", *WHY, *options("qa", tmp_path)]
+    with forked(*words, log=log, before=partial(killed_at, "closed")) as child:
+        assert child.wait(120) == -9, log.read_text()
+    fixed = json.loads((line / "data" / "retirement.json").read_text())
+    assert ([one["path"] for one in fixed["secrets"]][-1], fixed["erasing"]) == (str(line / "data" / "checkpoint-key"), None)
+    (line / "credentials" / "old-plc").unlink()
+    (line / "credentials" / "old-plc").symlink_to(records)
+    (line / "credentials" / "later").write_text("kettle-of-the-plc-420")
+    before = records.read_bytes()
+    stopped = called(*words)
+    for name, says in (("old-plc", "is none of its secrets: it is read later"), ("later", "came after the list of secrets was fixed")):
+        (told,) = [row for row in stopped.stderr.splitlines() if f"in the way: secret:{line / 'credentials' / name}: " in row]
+        assert says in told
+    assert (stopped.returncode, records.read_bytes(), (line / "credentials" / "mes").exists()) == (1, before, True)
+    back = called("retire", line, "--abandon", "--reason", "the old line is needed again", *options("qa", tmp_path))
+    assert back.returncode == 0, back.stderr
