@@ -70,7 +70,7 @@ def retire(
     into = Path(where).absolute()
     if to is not None and to.absolute() != into:
         fail(f"--to {to}: it was begun with --to {into}: what was made lies there", WRONG_INPUT)
-    asked = _Asked(line, into, _remembered(state, ebr, archives, secrets), _accepted(accept))
+    asked = _Asked(line, into, _remembered(state, ebr, archives, secrets), _accepted(accept), is_begun=state is not None)
     if state is None or not state.is_erasing:
         asked.elsewhere(data)
     chosen = asked.chosen()
@@ -105,12 +105,14 @@ def _remembered(state: "Retirement | None", ebr: tuple[str, ...], archives: Path
 class _Asked:
     """What was typed."""
 
-    def __init__(self, line: Path, to: Path, options: dict[str, list[str]], accepted: dict[str, str]) -> None:
+    def __init__(self, line: Path, to: Path, options: dict[str, list[str]], accepted: dict[str, str], *, is_begun: bool) -> None:
         self.line, self.to, self.options, self.accepted = line, to, options, accepted
         self.secrets = tuple(map(Path, options["secrets"]))
         self.archives = next(map(Path, options["archives"]), None)
         if wrong := next((path for path in self.secrets if path.exists() and not path.is_file()), None):
             fail(f"--secret-file {wrong}: is no file", WRONG_INPUT)
+        if (gone := next((path for path in self.secrets if not path.exists()), None)) is not None and not is_begun:
+            fail(f"--secret-file {gone}: is not there: name the file itself", WRONG_INPUT)
         if self.archives is not None and not self.archives.is_dir():
             fail(f"--archives {self.archives}: is no folder", WRONG_INPUT)
 

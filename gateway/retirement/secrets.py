@@ -1,7 +1,7 @@
 """Finds what a line's retirement has to erase: credentials, private keys, the hashes of passwords. Places alone, never contents."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,10 +9,10 @@ from config import Credential, Line, Model
 from config.credentials import FOLDER_VARIABLE
 from gateway.access.store import NAME as USERS
 from gateway.evidence.keyring import KEY_NAME, key_place
+from gateway.retirement import erasable
 from gateway.retirement.places import CREDENTIALS, SIGNING_FILES, Places
 
 SIGNING = "key that signs checkpoints and documents"
-NAME_IT = ": name it with --secret-file to have it erased"
 
 
 class Secret(NamedTuple):
@@ -135,16 +135,28 @@ def _each_once(secrets: list[Secret], signing: Path) -> list[Secret]:
     for one in secrets:
         path = Path(os.path.normpath(one.path.absolute()))
         if os.path.lexists(path):
-            by_path.setdefault(path, one._replace(path=path, to_the_end=path.resolve() in late))
+            by_path.setdefault(path, one._replace(path=path, to_the_end=_is_needed(path, late)))
     return sorted(by_path.values(), key=lambda one: (one.to_the_end, one.path.resolve() == signing.resolve()))
 
 
+def _is_needed(path: Path, late: Collection[Path]) -> bool:
+    """Say whether a name leads to what is needed to the end, or to a folder of it."""
+    real = path.resolve()
+    return real in late or (path.is_symlink() and any(one.is_relative_to(real) for one in late))
+
+
 def _placed(one: Secret, of: Places, named: tuple[Path, ...]) -> Secret:
-    """Say of a file why it is not erased: what is read later lies there, or it lies where it may be another line's as well."""
-    if why := of.objection(one.path):
-        return one._replace(kept_elsewhere=why)
+    """Say of a file why it is not erased: it is read later, it may be another line's as well, or it can not be."""
+    return one._replace(kept_elsewhere=of.objection(one.path) or _foreign(one, of, named) or erasable.obstacle(one.path))
+
+
+def _foreign(one: Secret, of: Places, named: tuple[Path, ...]) -> str:
+    """Say of what lies outside of the line's folders that other lines may use it, unless the person named it."""
     real = one.path.resolve()
     inside = any(real.is_relative_to(folder) for folder in (of.line, of.data))
     if inside or one.path in {Path(os.path.normpath(path.absolute())) for path in named}:
-        return one
-    return one._replace(kept_elsewhere=f"{real} lies outside of the line's folders, where other lines may use it{NAME_IT}")
+        return ""
+    if erasable.is_bare_link(one.path):
+        what = "a folder" if real.is_dir() else "nothing that is there now"
+        return f"is a link to {real}, outside of the line's folders, which is {what}: erase what it leads to where it lies, and unlink it"
+    return f"{real} lies outside of the line's folders, where other lines may use it: name it with --secret-file to have it erased"
