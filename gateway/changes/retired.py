@@ -57,6 +57,23 @@ class Retirement:
         told = [{**one, **facts, "at": _now()} if one["path"] == path else one for one in self.told["secrets"]]
         self._write({**self.told, "secrets": told})
 
+    def stays(self, path: str, why: str) -> None:
+        """Note of one of them that it can not be erased, and that a person has accepted it."""
+        told = [
+            {**one, "erase": False, "how": f"not erased: {why}", "at": _now()} if one["path"] == path else one
+            for one in self.told["secrets"]
+        ]
+        self._write({**self.told, "secrets": told})
+
+    @property
+    def stopped(self) -> list[dict[str, Any]]:
+        """What the last run stopped for: `what`, `found`, `acceptable`. Nothing else can be accepted in going on."""
+        return list(self.told.get("stopped") or ())
+
+    def stops_for(self, obstacles: Sequence[Mapping[str, Any]]) -> None:
+        """Note what a run stops for, so that a person can accept just that."""
+        self._write({**self.told, "stopped": list(obstacles)})
+
     def _write(self, told: Mapping[str, Any]) -> None:
         write(self._path, json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n")
         self.told = dict(told)
@@ -84,7 +101,7 @@ def begin(
     new = [{**one, "at": who["at"], "by": by.who} for one in accepted]
     named = {one["what"] for one in new}
     kept = [one for one in told["accepted"] if one["what"] not in named]
-    its = Retirement(data, {**told, "accepted": [*kept, *new], "continued": who, "options": dict(options or {})})
+    its = Retirement(data, {**told, "accepted": [*kept, *new], "stopped": [], "continued": who, "options": dict(options or {})})
     its.completed("begun", {}) if before is None else its.completed("continued", {"who": by.who})
     return its
 

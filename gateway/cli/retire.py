@@ -77,10 +77,12 @@ def retire(
     if state is None or not state.is_erasing:
         asked.are_secrets(chosen)
     if state is not None and "recorded" in state.done:  # signed: what is left needs nobody's word
+        if late := [what for what in asked.accepted if what not in {one["what"] for one in state.accepted}]:
+            fail(f"--accept {late[0]}: the record is signed: nothing more can be accepted", WRONG_INPUT)
         if not yes:
             fail(f"{retired.in_the_way(data, line)} --yes", FINDING)
         _do(asked, chosen, state, None)
-    new, fixed = _planned(asked, chosen, as_json=as_json, yes=yes) if state is None else (_going_on(asked, chosen), None)
+    new, fixed = _planned(asked, chosen, as_json=as_json, yes=yes) if state is None else (_going_on(asked, chosen, state), None)
     if not yes:
         fail(f"{retired.in_the_way(data, line)} --yes", FINDING)
     _is_empty(into, state)
@@ -192,11 +194,17 @@ def _planned(asked: _Asked, chosen: "Chosen", *, as_json: bool, yes: bool) -> tu
     return accepted, rows(looked.secrets, looked.missing)
 
 
-def _going_on(asked: _Asked, chosen: "Chosen") -> list[dict[str, str]]:
-    """Return what is accepted in going on. What stands in the way now, the steps say: they deliver, and compare again."""
+def _going_on(asked: _Asked, chosen: "Chosen", state: "Retirement") -> list[dict[str, str]]:
+    """Return what is accepted in going on: of what the last run stopped for. The steps say whether more stands in the way now."""
     if _runs(chosen.line.data):
         fail(f"{chosen.line.data}: another process works on this journal", NOT_REACHED)
-    return [{"what": what, "found": "stood in the way of a step", "reason": why} for what, why in asked.accepted.items()]
+    stopped = {one["what"]: one for one in state.stopped if one["acceptable"]}
+    before = {one["what"]: one["reason"] for one in state.accepted}
+    new = {what: why for what, why in asked.accepted.items() if before.get(what) != why}
+    if typed := [what for what in new if what not in stopped]:
+        told = f"the last run did not stop for it, or nobody can accept it; it stopped for {', '.join(stopped) or 'nothing of that kind'}"
+        fail(f"--accept {typed[0]}: {told}: give the command without it first", WRONG_INPUT)
+    return [{"what": what, "found": stopped[what]["found"][:500], "reason": why} for what, why in new.items()]
 
 
 def _look(asked: _Asked, chosen: "Chosen") -> "Looked":

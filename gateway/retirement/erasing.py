@@ -1,6 +1,7 @@
 """Erases one file, as far as a program can: overwritten in place, unlinked, the folder made durable; and says just that."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ class NotErased(Exception):
     """A file stays; the text says why."""
 
 
-def erased(path: Path) -> dict[str, Any]:
+def erased(path: Path, objection: Callable[[Path], str] = lambda _: "") -> dict[str, Any]:
     """Erase a file and return what was done; one that is gone was erased by an earlier call. Raises NotErased.
 
-    A link that leads to no file goes alone.
+    A link that leads to no file goes alone. objection: says why a file must not be erased.
     """
     if not os.path.lexists(path):
         return {"erased": True, "how": "gone already when it was looked for", "bytes": None}
-    if why := obstacle(path):  # once more: since the plan somebody may have linked it
+    if why := objection(path) or obstacle(path):  # once more: since the plan somebody may have linked it
         raise NotErased(f"{path}: {why}")
     real = path.resolve()
     try:

@@ -104,7 +104,7 @@ def _journal(data: Path) -> Iterator[Obstacle]:
         yield Obstacle("journal", f"can not be verified: {error}")
         return
     if report.exit_code:
-        yield Obstacle("journal", f"not wholly verified: {_some([*report.problems, *report.missing])}")
+        yield Obstacle("journal", f"not wholly verified: {some([*report.problems, *report.missing])}")
 
 
 def _delivery(line: Line) -> Iterator[Obstacle]:
@@ -153,6 +153,7 @@ def unaccepted(obstacles: Sequence[Obstacle], accepted: Mapping[str, Any]) -> li
     return [one for one in obstacles if not one.acceptable or one.what not in accepted]
 
 
-def _some(texts: Sequence[str]) -> str:
+def some(texts: Sequence[str]) -> str:
+    """Name the first of many, and say how many more there are."""
     more = f"; and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
     return "; ".join(texts[:MOST_NAMED]) + more

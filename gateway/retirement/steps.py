@@ -66,6 +66,7 @@ class Act:
         """Raise NotRetired where something stands in the way that nobody has accepted."""
         accepted = {one["what"] for one in self.state.accepted}
         if left := looked.unaccepted(obstacles, dict.fromkeys(accepted)):
+            self.state.stops_for([one._asdict() for one in left])
             raise NotRetired("\n".join(f"in the way: {one.what}: {one.found}" for one in left))
 
     @property
@@ -108,7 +109,7 @@ async def _in_journal(act: Act, parts: Parts) -> Exception | None:
             if name not in act.state.done:
                 act.say(f"{name} ...")
                 act.state.completed(name, await step(act, parts))
-    except (NotRetired, Declined, OSError, erasing.NotErased) as error:
+    except (NotRetired, Declined, OSError) as error:
         return error if isinstance(error, NotRetired | OSError) else NotRetired(str(error))
     return None
 
@@ -241,9 +242,18 @@ def _since(one: secrets.Secret, fixed: Mapping[str, Any], act: Act) -> secrets.S
 def _erase_those(act: Act, *, to_the_end: bool) -> None:
     for one in act.state.told["secrets"]:
         if one["erase"] and not one["erased"] and one["to_the_end"] is to_the_end:
-            if why := act.places.objection(Path(one["path"])):
-                raise erasing.NotErased(f"{one['path']} is not erased: {why}")
-            act.state.erased(one["path"], erasing.erased(Path(one["path"])))
+            _erase_one(act, one["path"], to_the_end=to_the_end)
+
+
+def _erase_one(act: Act, path: str, *, to_the_end: bool) -> None:
+    """Erase a file, or note that it stays where a person has accepted just that. Raises NotRetired."""
+    try:
+        told = erasing.erased(Path(path), act.places.objection)
+    except erasing.NotErased as error:
+        act.stops_for([looked.Obstacle(f"secret:{path}", str(error), acceptable=not to_the_end)])
+        act.state.stays(path, str(error))
+        return
+    act.state.erased(path, told)
 
 
 async def _record(act: Act, parts: Parts) -> dict[str, Any]:
@@ -291,9 +301,7 @@ def _copy(act: Act) -> dict[str, Any]:
         shutil.rmtree(remains, ignore_errors=True)
     backups.backup(act.line.data, part)
     report = verify.verify(part, act.keys)
-    act.stops_for(
-        [looked.Obstacle("journal", f"the copy: {'; '.join([*report.problems, *report.missing][:3])}")] if report.exit_code else []
-    )
+    act.stops_for([] if not report.exit_code else [copy_obstacle(report, verify.verify(act.line.data, act.keys))])
     part.rename(target)
     keys.sync(act.to)
     sums = hashlib.sha256((target / SUMS).read_bytes()).hexdigest()
@@ -306,12 +314,18 @@ def _copy(act: Act) -> dict[str, Any]:
     }
 
 
+def copy_obstacle(copy: verify.Report, original: verify.Report) -> looked.Obstacle:
+    """Say what is wrong with a copy. Nobody can accept what the journal itself does not have: the copy is the last that is made of it."""
+    known = {*original.problems, *original.missing}
+    told = [text for text in (*copy.problems, *copy.missing) if text not in known]
+    if told:
+        return looked.Obstacle("copy", f"{looked.some(told)}: look at the medium of --to: the same command copies anew", acceptable=False)
+    return looked.Obstacle("journal", f"the copy is as the journal: {looked.some([*copy.problems, *copy.missing])}")
+
+
 def _erase_last(act: Act) -> dict[str, Any]:
     """Erase what was needed to the end, the key that signs last of all."""
-    try:
-        _erase_those(act, to_the_end=True)
-    except erasing.NotErased as error:
-        raise NotRetired(str(error)) from error
+    _erase_those(act, to_the_end=True)
     return {}
 
 
