@@ -134,11 +134,11 @@ class _Asked:
 
     def are_secrets(self, chosen: "Chosen") -> None:
         """Look whether what is named as a secret is one. Ends the program where not: what has to be read later would be erased."""
-        from gateway.retirement import secrets
+        from gateway.retirement import lines, secrets
         from gateway.retirement.places import Places
 
         line = chosen.line
-        known = {one.path.resolve() for one in secrets.found(line)[0]}
+        known = {one.path.resolve() for one in secrets.found(line, others=lines.others(chosen).lines)[0]}
         of = Places.of(line.folder, line.data, self.read_later(chosen))
         for path in self.secrets:
             if why := of.named_objection(path, known):
@@ -208,7 +208,7 @@ def _going_on(asked: _Asked, chosen: "Chosen", state: "Retirement") -> list[dict
 
 
 def _look(asked: _Asked, chosen: "Chosen") -> "Looked":
-    from gateway.retirement import archives, compared, looked
+    from gateway.retirement import archives, compared, lines, looked
 
     line = chosen.line
     whom = asked.whom(chosen)
@@ -216,7 +216,7 @@ def _look(asked: _Asked, chosen: "Chosen") -> "Looked":
         fail(f"{line.data}: no journal is here: nothing was ever recorded, so there is nothing to retire", WRONG_INPUT)
     found = asyncio.run(compared.compared(line, whom))
     shown = archives.shown(asked.archives, line.gateway, looked.keys_of(line.data))
-    told = looked.looked(line, found, shown, asked.secrets, asked.read_later(chosen))
+    told = looked.looked(line, found, shown, asked.secrets, asked.read_later(chosen), lines.others(chosen))
     running = [looked.Obstacle("running", RUNNING, acceptable=False)] if _runs(line.data) else []
     return told._replace(obstacles=[*running, *told.obstacles])
 

@@ -14,8 +14,10 @@ from gateway.evidence.keyring import key_place
 from gateway.retirement import secrets
 from gateway.retirement.archives import Shown
 from gateway.retirement.compared import Compared
+from gateway.retirement.lines import Others
 
 MOST_NAMED = 5
+NO_OTHERS = Others()
 
 
 class Obstacle(NamedTuple):
@@ -51,9 +53,13 @@ def looked(
     shown: Sequence[Shown],
     named: tuple[Path, ...],
     read_later: tuple[tuple[str, Path], ...] = (),
+    others: Others = NO_OTHERS,
 ) -> Looked:
-    """Look at everything. compared: with each receiver. shown: archives that are there. named, read_later: as of `secrets.found`."""
-    batches, found, missing = batches_of(line.data), *secrets.found(line, named, read_later)
+    """Look at everything. compared: with each receiver. shown: archives that are there. others: of `lines.others`.
+
+    named, read_later: as of `secrets.found`.
+    """
+    batches, found, missing = batches_of(line.data), *secrets.found(line, named, read_later, others.lines)
     obstacles = [
         *_journal(line.data),
         *(Obstacle(f"open-batch:{name}", "the journal holds no end of it: start the gateway, and let it end") for name in batches.open_),
@@ -62,6 +68,7 @@ def looked(
         *_pruned(line.data, shown),
         *(Obstacle(f"archive:{one.path.name}", one.why) for one in shown if one.why),
         *kept(found, missing),
+        *(Obstacle(f"secrets-of:{what}", f"can not be read, so which secrets it names is not known: {why}") for what, why in others.unread),
     ]
     return Looked(obstacles, batches, ranges_of(line.data), list(compared), list(shown), found, missing)
 

@@ -10,7 +10,7 @@ from config.credentials import FOLDER_VARIABLE
 from gateway.access.store import NAME as USERS
 from gateway.evidence.keyring import KEY_NAME, key_place
 from gateway.retirement import erasable
-from gateway.retirement.places import CREDENTIALS, SIGNING_FILES, Places
+from gateway.retirement.places import CREDENTIALS, SIGNING_FILES, Places, has_private_key
 
 SIGNING = "key that signs checkpoints and documents"
 
@@ -34,23 +34,40 @@ class Missing(NamedTuple):
     what: str
 
 
-def found(line: Line, named: tuple[Path, ...] = (), kept: tuple[tuple[str, Path], ...] = ()) -> tuple[list[Secret], list[Missing]]:
+def found(
+    line: Line,
+    named: tuple[Path, ...] = (),
+    kept: tuple[tuple[str, Path], ...] = (),
+    others: tuple[tuple[str, Line], ...] = (),
+) -> tuple[list[Secret], list[Missing]]:
     """Find the files, each once, in the order in which they are erased; and what is not found.
 
-    named: by the person, wherever they lie. kept: folders of which nothing is erased, as of `places.read_later`.
+    named: by the person, wherever they lie. kept: folders of which nothing is erased, as of `places.read_later`. others: of `lines.others`.
     """
     secrets, missing = list[Secret](), list[Missing]()
-    for what, to_the_end, name in _credentials(line):
-        there = _places(line.folder, name)
-        missing += [] if there or _is_named(name, named) else [Missing(name, what)]
-        secrets += [Secret(place, f"credential {name}: {what}", to_the_end) for place in there]
-    secrets += [Secret(path, f"private key: {what}", to_the_end) for what, to_the_end, path in _key_files(line)]
+    for of, each in (("", line), *((f" ({of})", one) for of, one in others)):
+        for what, to_the_end, name in _credentials(each):
+            there = _places(line.folder, name)
+            lost = not there and not _is_named(name, named) and name not in {one.name for one in missing}
+            missing += [Missing(name, what + of)] if lost else []
+            secrets += [Secret(place, f"credential {name}: {what}{of}", to_the_end) for place in there]
+        secrets += [Secret(path, f"private key: {what}{of}", to_the_end) for what, to_the_end, path in _key_files(each)]
     secrets += [Secret(path, "in the folder of credentials; line.toml does not name it") for path in _files(line.folder / CREDENTIALS)]
     secrets += [Secret(line.data / USERS, "users and the hashes of their passwords", to_the_end=True)]
     secrets += [Secret(place, SIGNING, to_the_end=True) for place in _signing(line.data)]
     secrets += [Secret(path, "named by the person who retires the line") for path in named]
-    of = Places.of(line.folder, line.data, kept)
-    return [_placed(one, of, named) for one in _each_once(secrets, key_place(line.data))], missing
+    places = Places.of(line.folder, line.data, kept)
+    planned = [_placed(one, places, named) for one in _each_once(secrets, key_place(line.data))]
+    return [*_strays(places, {one.path.resolve() for one in planned}), *planned], missing
+
+
+def _strays(of: Places, known: Collection[Path]) -> Iterator[Secret]:
+    """Yield private keys in the line folder that nothing names: of a source or an uplink that was removed before there were versions."""
+    for path in _files(of.line):
+        apart = path in known or path.is_symlink() or path.is_relative_to(of.credentials) or path.is_relative_to(of.data)
+        if not apart and has_private_key(path):
+            told = "no version of line.toml names it: name it with --secret-file to have it erased"
+            yield Secret(path, "private key", kept_elsewhere=told)
 
 
 def rows(secrets: list[Secret], missing: list[Missing]) -> list[dict[str, Any]]:

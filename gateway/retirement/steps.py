@@ -25,7 +25,7 @@ from gateway.operation.command import Declined
 from gateway.operation.document_commands import document_commands, of_parts
 from gateway.operation.document_state import stated_offline
 from gateway.operation.parts import Parts
-from gateway.retirement import archives, certificates, erasing, looked, record, secrets
+from gateway.retirement import archives, certificates, erasing, lines, looked, record, secrets
 from gateway.retirement.compared import compared
 from gateway.retirement.places import Places, read_later
 from gateway.runtime import gateway
@@ -132,14 +132,16 @@ async def _archive(act: Act, parts: Parts) -> dict[str, Any]:
     await parts.checkpoints.sign("retirement")  # so that the last batch is covered
     signer, made, rows = parts.keyring.signer, [], []
     batches = await asyncio.to_thread(looked.batches_of, act.line.data)
-    for batch in batches.names:
+    for batch, name in archives.file_names(batches.names).items():
         texts: list[str] = []
 
         def sign(text: str, texts: list[str] = texts) -> str:
             texts.append(text)
             return signer.note(text)
 
-        one = await asyncio.to_thread(archives.made, act.line.data, batch, act.to / archives.FOLDER, parts.line.gateway, act.keys, sign)
+        one = await asyncio.to_thread(
+            archives.made, act.line.data, batch, act.to / archives.FOLDER / name, parts.line.gateway, act.keys, sign
+        )
         made.append(one)
         for text in texts:
             await parts.audit.record("archive", archive_sums(text, parts.line.gateway), act.by, target=f"batch {batch}")
@@ -220,7 +222,7 @@ async def _erase(act: Act, _parts: Parts) -> dict[str, Any]:
 
 def _settled(act: Act) -> list[dict[str, Any]]:
     """Return the list that was fixed, in the order in which it is erased, as its files are now. Raises NotRetired."""
-    found, missing = secrets.found(act.line, act.named, act.read_later)
+    found, missing = secrets.found(act.line, act.named, act.read_later, lines.others(act.chosen).lines)
     fixed = {one["path"]: one for one in act.state.told["secrets"] or secrets.rows(found, missing)}
     now = [_since(one, fixed, act) for one in found]
     stay = {path for path, one in fixed.items() if not one["erase"]}

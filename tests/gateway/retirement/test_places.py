@@ -78,6 +78,7 @@ def test_a_record_is_not_taken_for_a_secret_though_it_is_named_as_one(line: Path
 
 @pytest.mark.urs("URS-OPS-07")
 def test_a_name_that_leads_to_a_record_or_to_the_signing_key_is_no_way_around(line: Path) -> None:
+    (line / "old.key").unlink()
     (line / "credentials" / "journal").symlink_to(line / "data" / "journal.db")
     (line / "credentials" / "a-key").symlink_to(line / "data" / "checkpoint-key")
     read, problems = config.read(line)
