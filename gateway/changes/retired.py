@@ -43,14 +43,36 @@ class Retirement:
         """Note that a step is done, durably. Raises OSError."""
         self._write({**self.told, "done": {**self.told["done"], step: {"at": _now(), **facts}}})
 
+    @property
+    def is_erasing(self) -> bool:
+        """Whether a file may have been erased already: from here on there is no way back."""
+        return self.told.get("erasing", self.told["secrets"]) is not None
+
     def will_erase(self, secrets: Sequence[Mapping[str, Any]]) -> None:
-        """Note which files are going to be erased, before the first one is: who comes after a kill must know what was there."""
-        self._write({**self.told, "secrets": list(secrets)})
+        """Note which files are erased from now on, before the first one is: who comes after a kill must know what was there."""
+        self._write({**self.told, "secrets": list(secrets), "erasing": _now()})
 
     def erased(self, path: str, facts: Mapping[str, Any]) -> None:
         """Note of one of them what was done."""
         told = [{**one, **facts, "at": _now()} if one["path"] == path else one for one in self.told["secrets"]]
         self._write({**self.told, "secrets": told})
+
+    def stays(self, path: str, why: str) -> None:
+        """Note of one of them that it can not be erased, and that a person has accepted it."""
+        told = [
+            {**one, "erase": False, "how": f"not erased: {why}", "at": _now()} if one["path"] == path else one
+            for one in self.told["secrets"]
+        ]
+        self._write({**self.told, "secrets": told})
+
+    @property
+    def stopped(self) -> list[dict[str, Any]]:
+        """What the last run stopped for: `what`, `found`, `acceptable`. Nothing else can be accepted in going on."""
+        return list(self.told.get("stopped") or ())
+
+    def stops_for(self, obstacles: Sequence[Mapping[str, Any]]) -> None:
+        """Note what a run stops for, so that a person can accept just that."""
+        self._write({**self.told, "stopped": list(obstacles)})
 
     def _write(self, told: Mapping[str, Any]) -> None:
         write(self._path, json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n")
@@ -58,21 +80,28 @@ class Retirement:
 
 
 def begin(
-    data: Path, gateway: str, to: str, accepted: Sequence[Mapping[str, str]], by: Actor, options: Mapping[str, Any] | None = None
+    data: Path,
+    gateway: str,
+    to: str,
+    accepted: Sequence[Mapping[str, str]],
+    by: Actor,
+    options: Mapping[str, Any] | None = None,
+    secrets: Sequence[Mapping[str, Any]] | None = None,
 ) -> Retirement:
     """Note that a person retires the line, or goes on with it; from here on it can not be started. Raises OSError.
 
-    options: what else was typed, for whoever goes on.
+    options: what else was typed, for whoever goes on. secrets: what the plan wants erased, fixed from here on.
     """
     before = read(data)
     who = {"at": _now(), "who": by.who, "where": by.where, "reason": by.reason}
-    told: dict[str, Any] = {"form": FORM, "gateway": gateway, "begun": who, "to": to, "accepted": [], "secrets": None, "done": {}}
+    told: dict[str, Any] = {"form": FORM, "gateway": gateway, "begun": who, "to": to, "accepted": [], "done": {}}
+    told |= {"secrets": None if secrets is None else list(secrets), "erasing": None}
     if before is not None:
         told = before.told
     new = [{**one, "at": who["at"], "by": by.who} for one in accepted]
     named = {one["what"] for one in new}
     kept = [one for one in told["accepted"] if one["what"] not in named]
-    its = Retirement(data, {**told, "accepted": [*kept, *new], "continued": who, "options": dict(options or {})})
+    its = Retirement(data, {**told, "accepted": [*kept, *new], "stopped": [], "continued": who, "options": dict(options or {})})
     its.completed("begun", {}) if before is None else its.completed("continued", {"who": by.who})
     return its
 

@@ -70,17 +70,23 @@ def retire(
     into = Path(where).absolute()
     if to is not None and to.absolute() != into:
         fail(f"--to {to}: it was begun with --to {into}: what was made lies there", WRONG_INPUT)
-    asked = _Asked(line, into, _remembered(state, ebr, archives, secrets), _accepted(accept))
+    asked = _Asked(line, into, _remembered(state, ebr, archives, secrets), _accepted(accept), is_begun=state is not None)
+    if state is None or not state.is_erasing:
+        asked.elsewhere(data)
     chosen = asked.chosen()
+    if state is None or not state.is_erasing:
+        asked.are_secrets(chosen)
     if state is not None and "recorded" in state.done:  # signed: what is left needs nobody's word
+        if late := [what for what in asked.accepted if what not in {one["what"] for one in state.accepted}]:
+            fail(f"--accept {late[0]}: the record is signed: nothing more can be accepted", WRONG_INPUT)
         if not yes:
             fail(f"{retired.in_the_way(data, line)} --yes", FINDING)
         _do(asked, chosen, state, None)
-    new = _planned(asked, chosen, as_json=as_json, yes=yes) if state is None else _going_on(asked, chosen)
+    new, fixed = _planned(asked, chosen, as_json=as_json, yes=yes) if state is None else (_going_on(asked, chosen, state), None)
     if not yes:
         fail(f"{retired.in_the_way(data, line)} --yes", FINDING)
     _is_empty(into, state)
-    given = {"to": str(into), "accepted": new, "options": asked.options}
+    given = {"to": str(into), "accepted": new, "options": asked.options, "secrets": fixed}
     by = _offline(line, {**credentials(user, password_file), **said, **given})
     state = retired.read(data)
     assert state is not None
@@ -101,12 +107,14 @@ def _remembered(state: "Retirement | None", ebr: tuple[str, ...], archives: Path
 class _Asked:
     """What was typed."""
 
-    def __init__(self, line: Path, to: Path, options: dict[str, list[str]], accepted: dict[str, str]) -> None:
+    def __init__(self, line: Path, to: Path, options: dict[str, list[str]], accepted: dict[str, str], *, is_begun: bool) -> None:
         self.line, self.to, self.options, self.accepted = line, to, options, accepted
         self.secrets = tuple(map(Path, options["secrets"]))
         self.archives = next(map(Path, options["archives"]), None)
         if wrong := next((path for path in self.secrets if path.exists() and not path.is_file()), None):
             fail(f"--secret-file {wrong}: is no file", WRONG_INPUT)
+        if (gone := next((path for path in self.secrets if not path.exists()), None)) is not None and not is_begun:
+            fail(f"--secret-file {gone}: is not there: name the file itself", WRONG_INPUT)
         if self.archives is not None and not self.archives.is_dir():
             fail(f"--archives {self.archives}: is no folder", WRONG_INPUT)
 
@@ -115,6 +123,32 @@ class _Asked:
         from gateway.runtime import choosing
 
         return choosing.chosen(self.line)
+
+    def elsewhere(self, data: Path) -> None:
+        """Look whether the folders lie where nothing is erased. Ends the program where not."""
+        from gateway.retirement.places import folder_objection
+
+        for option, folder in (("--to", self.to), ("--archives", self.archives)):
+            if folder is not None and (why := folder_objection(folder, self.line, data)):
+                fail(f"{option} {folder}: {why}", WRONG_INPUT)
+
+    def are_secrets(self, chosen: "Chosen") -> None:
+        """Look whether what is named as a secret is one. Ends the program where not: what has to be read later would be erased."""
+        from gateway.retirement import lines, secrets
+        from gateway.retirement.places import Places
+
+        line = chosen.line
+        known = {one.path.resolve() for one in secrets.found(line, others=lines.others(chosen).lines)[0]}
+        of = Places.of(line.folder, line.data, self.read_later(chosen))
+        for path in self.secrets:
+            if why := of.named_objection(path, known):
+                fail(f"--secret-file {path}: {why}", WRONG_INPUT)
+
+    def read_later(self, chosen: "Chosen") -> tuple[tuple[str, Path], ...]:
+        """List the folders of which nothing is erased."""
+        from gateway.retirement.places import read_later
+
+        return read_later(self.to, self.archives, tuple(self.whom(chosen).values()))
 
     def whom(self, chosen: "Chosen") -> dict[str, str]:
         """Return whom to ask in the comparison, by uplink. Ends the program where that is not clear."""
@@ -139,9 +173,10 @@ def _accepted(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _planned(asked: _Asked, chosen: "Chosen", *, as_json: bool, yes: bool) -> list[dict[str, str]]:
-    """Look, and say what was found; return what is accepted. Ends the program where it is not to be done, or something is in the way."""
+def _planned(asked: _Asked, chosen: "Chosen", *, as_json: bool, yes: bool) -> tuple[list[dict[str, str]], list[dict[str, Any]]]:
+    """Look, and say what was found; return what is accepted, and the list of secrets. Ends the program where it is not to be done."""
     from gateway.retirement.looked import unaccepted
+    from gateway.retirement.secrets import rows
 
     looked = _look(asked, chosen)
     left, known = unaccepted(looked.obstacles, asked.accepted), {one.what: one for one in looked.obstacles}
@@ -155,18 +190,25 @@ def _planned(asked: _Asked, chosen: "Chosen", *, as_json: bool, yes: bool) -> li
         if not (left or as_json):
             click.echo("nothing is in the way: --yes --reason REASON --user USER does it, and can not be undone")
         sys.exit(FINDING if left else GOOD)
-    return [{"what": what, "found": known[what].found[:500], "reason": why} for what, why in asked.accepted.items()]
+    accepted = [{"what": what, "found": known[what].found[:500], "reason": why} for what, why in asked.accepted.items()]
+    return accepted, rows(looked.secrets, looked.missing)
 
 
-def _going_on(asked: _Asked, chosen: "Chosen") -> list[dict[str, str]]:
-    """Return what is accepted in going on. What stands in the way now, the steps say: they deliver, and compare again."""
+def _going_on(asked: _Asked, chosen: "Chosen", state: "Retirement") -> list[dict[str, str]]:
+    """Return what is accepted in going on: of what the last run stopped for. The steps say whether more stands in the way now."""
     if _runs(chosen.line.data):
         fail(f"{chosen.line.data}: another process works on this journal", NOT_REACHED)
-    return [{"what": what, "found": "stood in the way of a step", "reason": why} for what, why in asked.accepted.items()]
+    stopped = {one["what"]: one for one in state.stopped if one["acceptable"]}
+    before = {one["what"]: one["reason"] for one in state.accepted}
+    new = {what: why for what, why in asked.accepted.items() if before.get(what) != why}
+    if typed := [what for what in new if what not in stopped]:
+        told = f"the last run did not stop for it, or nobody can accept it; it stopped for {', '.join(stopped) or 'nothing of that kind'}"
+        fail(f"--accept {typed[0]}: {told}: give the command without it first", WRONG_INPUT)
+    return [{"what": what, "found": stopped[what]["found"][:500], "reason": why} for what, why in new.items()]
 
 
 def _look(asked: _Asked, chosen: "Chosen") -> "Looked":
-    from gateway.retirement import archives, compared, looked
+    from gateway.retirement import archives, compared, lines, looked
 
     line = chosen.line
     whom = asked.whom(chosen)
@@ -174,7 +216,7 @@ def _look(asked: _Asked, chosen: "Chosen") -> "Looked":
         fail(f"{line.data}: no journal is here: nothing was ever recorded, so there is nothing to retire", WRONG_INPUT)
     found = asyncio.run(compared.compared(line, whom))
     shown = archives.shown(asked.archives, line.gateway, looked.keys_of(line.data))
-    told = looked.looked(line, found, shown, asked.secrets)
+    told = looked.looked(line, found, shown, asked.secrets, asked.read_later(chosen), lines.others(chosen))
     running = [looked.Obstacle("running", RUNNING, acceptable=False)] if _runs(line.data) else []
     return told._replace(obstacles=[*running, *told.obstacles])
 

@@ -205,7 +205,7 @@ def _retire(line: Identity, offline: Offline) -> Command:
             await offline.record("retirement-accepted", one, by, target=one["what"], old="stands in the way", new="accepted")
         action, state = ("retirement-begun", "in service") if before is None else ("retirement-continued", "half retired")
         await offline.record(action, {"to": to}, by, target=f"line {line.gateway}", old=state, new="being retired")
-        retired.begin(line.data, line.gateway, to, accepted, by, arguments.get("options"))
+        retired.begin(line.data, line.gateway, to, accepted, by, arguments.get("options"), arguments.get("secrets"))
         return {"who": by.who, "where": by.where, "reason": by.reason, "user": by.user}
 
     return retire
@@ -214,7 +214,7 @@ def _retire(line: Identity, offline: Offline) -> Command:
 async def _abandon(line: Identity, offline: Offline, before: retired.Retirement | None, by: Actor) -> None:
     if before is None:
         raise Declined("nobody has begun to retire this line")
-    if before.told["secrets"] is not None:
+    if before.is_erasing:
         raise Declined("secrets were erased already: there is no way back, a line that is to run again is set up anew")
     await offline.record(
         "retirement-abandoned", {"to": before.told["to"]}, by, target=f"line {line.gateway}", old="half retired", new="in service"

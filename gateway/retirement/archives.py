@@ -4,7 +4,8 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,10 +47,9 @@ def looked_at(path: Path, gateway: str, keys: str) -> Shown:
     return Shown(path, told.get("batch"), _sha256(path), path.stat().st_size, why)
 
 
-def made(data: Path, batch: str, folder: Path, gateway: str, keys: str, sign: Callable[[str], str]) -> Shown:
+def made(data: Path, batch: str, target: Path, gateway: str, keys: str, sign: Callable[[str], str]) -> Shown:
     """Make the archive of a batch and verify it. What a run that was cut has left is made anew. Blocks."""
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / file_name(batch)
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     try:
         packing.make(data, batch, target, keys.split(), sign)
@@ -58,10 +58,18 @@ def made(data: Path, batch: str, folder: Path, gateway: str, keys: str, sign: Ca
     return looked_at(target, gateway, keys)
 
 
-def file_name(batch: str) -> str:
+def file_names(batches: Sequence[str]) -> dict[str, str]:
+    """Return the name of each batch's archive: two that a medium may take for one, since it knows no capitals, have a digest each."""
+    plain = {batch: file_name(batch) for batch in batches}
+    often = Counter(name.lower() for name in plain.values())
+    return {batch: name if often[name.lower()] == 1 else file_name(batch, is_alone=False) for batch, name in plain.items()}
+
+
+def file_name(batch: str, *, is_alone: bool = True) -> str:
     """Return the name of a batch's archive: the batch itself where that can be a file's name, else with a digest to tell two apart."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", batch)[:100].lstrip(".") or "_"
-    return f"{plain}.zip" if plain == batch else f"{plain}-{hashlib.sha256(batch.encode()).hexdigest()[:8]}.zip"
+    digest = hashlib.sha256(batch.encode()).hexdigest()[:8]
+    return f"{plain}.zip" if plain == batch and is_alone else f"{plain}-{digest}.zip"
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Erases one file, as far as a program can: overwritten in place, unlinked, the folder made durable; and says just that."""
 
 import os
-import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from gateway.retirement.erasable import is_bare_link, obstacle, several_names
 
 PIECE = b"\0" * 65_536
 MEANS = (
@@ -19,37 +21,47 @@ class NotErased(Exception):
     """A file stays; the text says why."""
 
 
-def erased(path: Path) -> dict[str, Any]:
-    """Erase a file and return what was done; one that is gone was erased by an earlier call. Raises NotErased."""
+def erased(path: Path, objection: Callable[[Path], str] = lambda _: "") -> dict[str, Any]:
+    """Erase a file and return what was done; one that is gone was erased by an earlier call. Raises NotErased.
+
+    A link that leads to no file goes alone. objection: says why a file must not be erased.
+    """
     if not os.path.lexists(path):
-        return {"erased": True, "how": "gone already when it was looked for: a run before this one had removed it", "bytes": None}
+        return {"erased": True, "how": "gone already when it was looked for", "bytes": None}
+    if why := objection(path) or obstacle(path):  # once more: since the plan somebody may have linked it
+        raise NotErased(f"{path}: {why}")
     real = path.resolve()
-    file_system = _file_system(real)
     try:
-        size, links = _overwritten(real)
+        if is_bare_link(path):
+            _unlinked(path)
+            return {"erased": True, "how": f"a link to {real}, which is no file: the link was removed", "bytes": None}
+        file_system = _file_system(real)
+        size = _overwritten(real)
         for name in dict.fromkeys((real, path)):
-            name.unlink(missing_ok=True)
-            _sync(name.parent)
+            _unlinked(name)
     except OSError as error:
-        raise NotErased(f"{error.filename or path}: {error.strerror}: erase it as the account that owns it, or as root") from error
-    other = f"; {links - 1} other names of it hold zeros now" if links > 1 else ""
-    how = f"overwritten with zeros and made durable, then unlinked, on {file_system}{other}"
-    return {"erased": True, "how": how, "bytes": size}
+        raise NotErased(f"{error.filename or path}: {error.strerror}: put right what keeps it from being erased") from error
+    return {"erased": True, "how": f"overwritten with zeros and made durable, then unlinked, on {file_system}", "bytes": size}
 
 
-def _overwritten(path: Path) -> tuple[int, int]:
-    """Overwrite a file in place; (bytes, number of names that it has)."""
-    told = path.stat()
-    if not stat.S_ISREG(told.st_mode):
-        raise OSError(0, "is no regular file", str(path))
+def _overwritten(path: Path) -> int:
+    """Overwrite a file in place; return its bytes."""
     if not os.access(path, os.W_OK):
         path.chmod(0o600)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CLOEXEC), "wb", buffering=0) as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "wb", buffering=0) as file:
+        told = os.fstat(file.fileno())
+        if why := several_names(told, path):
+            raise OSError(0, why, str(path))
         left = told.st_size
         while left > 0:
             left -= file.write(PIECE[: min(left, len(PIECE))])
         os.fsync(file.fileno())
-    return told.st_size, told.st_nlink
+    return told.st_size
+
+
+def _unlinked(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _sync(path.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -14,8 +14,10 @@ from gateway.evidence.keyring import key_place
 from gateway.retirement import secrets
 from gateway.retirement.archives import Shown
 from gateway.retirement.compared import Compared
+from gateway.retirement.lines import Others
 
 MOST_NAMED = 5
+NO_OTHERS = Others()
 
 
 class Obstacle(NamedTuple):
@@ -42,11 +44,22 @@ class Looked(NamedTuple):
     compared: list[Compared]
     shown: list[Shown]
     secrets: list[secrets.Secret]
+    missing: list[secrets.Missing]
 
 
-def looked(line: Line, compared: Sequence[Compared], shown: Sequence[Shown], named: tuple[Path, ...]) -> Looked:
-    """Look at everything. compared: with each receiver. shown: archives that are there. named: secrets that the person named."""
-    batches, found, missing = batches_of(line.data), *secrets.found(line, named)
+def looked(
+    line: Line,
+    compared: Sequence[Compared],
+    shown: Sequence[Shown],
+    named: tuple[Path, ...],
+    read_later: tuple[tuple[str, Path], ...] = (),
+    others: Others = NO_OTHERS,
+) -> Looked:
+    """Look at everything. compared: with each receiver. shown: archives that are there. others: of `lines.others`.
+
+    named, read_later: as of `secrets.found`.
+    """
+    batches, found, missing = batches_of(line.data), *secrets.found(line, named, read_later, others.lines)
     obstacles = [
         *_journal(line.data),
         *(Obstacle(f"open-batch:{name}", "the journal holds no end of it: start the gateway, and let it end") for name in batches.open_),
@@ -55,8 +68,9 @@ def looked(line: Line, compared: Sequence[Compared], shown: Sequence[Shown], nam
         *_pruned(line.data, shown),
         *(Obstacle(f"archive:{one.path.name}", one.why) for one in shown if one.why),
         *kept(found, missing),
+        *(Obstacle(f"secrets-of:{what}", f"can not be read, so which secrets it names is not known: {why}") for what, why in others.unread),
     ]
-    return Looked(obstacles, batches, ranges_of(line.data), list(compared), list(shown), found)
+    return Looked(obstacles, batches, ranges_of(line.data), list(compared), list(shown), found, missing)
 
 
 def batches_of(data: Path) -> Batches:
@@ -97,7 +111,7 @@ def _journal(data: Path) -> Iterator[Obstacle]:
         yield Obstacle("journal", f"can not be verified: {error}")
         return
     if report.exit_code:
-        yield Obstacle("journal", f"not wholly verified: {_some([*report.problems, *report.missing])}")
+        yield Obstacle("journal", f"not wholly verified: {some([*report.problems, *report.missing])}")
 
 
 def _delivery(line: Line) -> Iterator[Obstacle]:
@@ -135,7 +149,7 @@ def kept(found: Sequence[secrets.Secret], missing: Sequence[secrets.Missing]) ->
     """Say which secrets would stay: kept elsewhere, or not found."""
     for one in found:
         if one.kept_elsewhere:
-            yield Obstacle(f"secret:{one.path}", f"{one.what}: {one.kept_elsewhere}: name it with --secret-file to have it erased")
+            yield Obstacle(f"secret:{one.path}", f"{one.what}: {one.kept_elsewhere}")
     for lacking in missing:
         where = "no file of it is here: where systemd gives it (LoadCredential=), name its source with --secret-file"
         yield Obstacle(f"secret:{lacking.name}", f"{lacking.what}: {where}")
@@ -146,6 +160,7 @@ def unaccepted(obstacles: Sequence[Obstacle], accepted: Mapping[str, Any]) -> li
     return [one for one in obstacles if not one.acceptable or one.what not in accepted]
 
 
-def _some(texts: Sequence[str]) -> str:
+def some(texts: Sequence[str]) -> str:
+    """Name the first of many, and say how many more there are."""
     more = f"; and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
     return "; ".join(texts[:MOST_NAMED]) + more

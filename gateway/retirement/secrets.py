@@ -1,14 +1,16 @@
 """Finds what a line's retirement has to erase: credentials, private keys, the hashes of passwords. Places alone, never contents."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from config import Credential, Line, Model
 from config.credentials import FOLDER_VARIABLE
 from gateway.access.store import NAME as USERS
-from gateway.evidence.keyring import KEY_NAME, NEXT, PREVIOUS, key_place
+from gateway.evidence.keyring import KEY_NAME, key_place
+from gateway.retirement import erasable
+from gateway.retirement.places import CREDENTIALS, SIGNING_FILES, Places, has_private_key
 
 SIGNING = "key that signs checkpoints and documents"
 
@@ -32,19 +34,53 @@ class Missing(NamedTuple):
     what: str
 
 
-def found(line: Line, named: tuple[Path, ...] = ()) -> tuple[list[Secret], list[Missing]]:
-    """Find the files, each once, in the order in which they are erased; and what is not found. named: by the person, wherever they lie."""
+def found(
+    line: Line,
+    named: tuple[Path, ...] = (),
+    kept: tuple[tuple[str, Path], ...] = (),
+    others: tuple[tuple[str, Line], ...] = (),
+) -> tuple[list[Secret], list[Missing]]:
+    """Find the files, each once, in the order in which they are erased; and what is not found.
+
+    named: by the person, wherever they lie. kept: folders of which nothing is erased, as of `places.read_later`. others: of `lines.others`.
+    """
     secrets, missing = list[Secret](), list[Missing]()
-    for what, to_the_end, name in _credentials(line):
-        places = _places(line.folder, name)
-        missing += [] if places or _is_named(name, named) else [Missing(name, what)]
-        secrets += [Secret(place, f"credential {name}: {what}", to_the_end) for place in places]
-    secrets += [Secret(path, f"private key: {what}", to_the_end) for what, to_the_end, path in _key_files(line)]
-    secrets += [Secret(path, "in the folder of credentials; line.toml does not name it") for path in _files(line.folder / "credentials")]
-    secrets += [Secret(path, "named by the person who retires the line") for path in named]
+    for of, each in (("", line), *((f" ({of})", one) for of, one in others)):
+        for what, to_the_end, name in _credentials(each):
+            there = _places(line.folder, name)
+            lost = not there and not _is_named(name, named) and name not in {one.name for one in missing}
+            missing += [Missing(name, what + of)] if lost else []
+            secrets += [Secret(place, f"credential {name}: {what}{of}", to_the_end) for place in there]
+        secrets += [Secret(path, f"private key: {what}{of}", to_the_end) for what, to_the_end, path in _key_files(each)]
+    secrets += [Secret(path, "in the folder of credentials; line.toml does not name it") for path in _files(line.folder / CREDENTIALS)]
     secrets += [Secret(line.data / USERS, "users and the hashes of their passwords", to_the_end=True)]
     secrets += [Secret(place, SIGNING, to_the_end=True) for place in _signing(line.data)]
-    return [_placed(one, line, named) for one in _each_once(secrets)], missing
+    secrets += [Secret(path, "named by the person who retires the line") for path in named]
+    places = Places.of(line.folder, line.data, kept)
+    planned = [_placed(one, places, named) for one in _each_once(secrets, key_place(line.data))]
+    return [*_strays(places, {one.path.resolve() for one in planned}), *planned], missing
+
+
+def _strays(of: Places, known: Collection[Path]) -> Iterator[Secret]:
+    """Yield private keys in the line folder that nothing names: of a source or an uplink that was removed before there were versions."""
+    for path in _files(of.line):
+        apart = path in known or path.is_symlink() or path.is_relative_to(of.credentials) or path.is_relative_to(of.data)
+        if not apart and has_private_key(path):
+            told = "no version of line.toml names it: name it with --secret-file to have it erased"
+            yield Secret(path, "private key", kept_elsewhere=told)
+
+
+def rows(secrets: list[Secret], missing: list[Missing]) -> list[dict[str, Any]]:
+    """Write down what is going to be done with each, for the state of the retirement."""
+    lost = [{"path": one.name, "what": one.what, "to_the_end": False, **_fate("no file of it was found here")} for one in missing]
+    return [
+        *lost,
+        *({"path": str(one.path), "what": one.what, "to_the_end": one.to_the_end, **_fate(one.kept_elsewhere)} for one in secrets),
+    ]
+
+
+def _fate(kept: str) -> dict[str, Any]:
+    return {"erase": not kept, "erased": False, "how": f"not erased: {kept}" if kept else None, "at": None, "bytes": None}
 
 
 def _credentials(line: Line) -> Iterator[tuple[str, bool, str]]:
@@ -104,27 +140,40 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _signing(data: Path) -> list[Path]:
-    """Return the files of signing keys: one of a change that was cut, the one before; last of all the one that signs."""
-    names = (PREVIOUS, NEXT, f".{NEXT}.part", f".{KEY_NAME}.part")
-    first = [path for name in names if (path := data / name).exists()]
+    """Return the files of signing keys, last of all the one that signs."""
+    first = [path for name in SIGNING_FILES if name != KEY_NAME and (path := data / name).exists()]
     return [*first, *([key_place(data)] if key_place(data) != data / KEY_NAME else []), data / KEY_NAME]
 
 
-def _each_once(secrets: list[Secret]) -> list[Secret]:
-    """Keep the first of each file that is there; if any of its purposes needs it to the end, it goes at the end."""
+def _each_once(secrets: list[Secret], signing: Path) -> list[Secret]:
+    """Keep the first of each name that is there, the signing key last. What is needed to the end goes at the end, by whichever name."""
+    late = {one.path.resolve() for one in secrets if one.to_the_end}
     by_path: dict[Path, Secret] = {}
     for one in secrets:
         path = Path(os.path.normpath(one.path.absolute()))
         if os.path.lexists(path):
-            before = by_path.get(path)
-            by_path[path] = one._replace(path=path) if before is None else before._replace(to_the_end=before.to_the_end or one.to_the_end)
-    return sorted(by_path.values(), key=lambda one: one.to_the_end)
+            by_path.setdefault(path, one._replace(path=path, to_the_end=_is_needed(path, late)))
+    return sorted(by_path.values(), key=lambda one: (one.to_the_end, one.path.resolve() == signing.resolve()))
 
 
-def _placed(one: Secret, line: Line, named: tuple[Path, ...]) -> Secret:
-    """Say of a file whether it is this line's alone. What lies outside of its folders may be another line's as well."""
+def _is_needed(path: Path, late: Collection[Path]) -> bool:
+    """Say whether a name leads to what is needed to the end, or to a folder of it."""
+    real = path.resolve()
+    return real in late or (path.is_symlink() and any(one.is_relative_to(real) for one in late))
+
+
+def _placed(one: Secret, of: Places, named: tuple[Path, ...]) -> Secret:
+    """Say of a file why it is not erased: it is read later, it may be another line's as well, or it can not be."""
+    return one._replace(kept_elsewhere=of.objection(one.path) or _foreign(one, of, named) or erasable.obstacle(one.path))
+
+
+def _foreign(one: Secret, of: Places, named: tuple[Path, ...]) -> str:
+    """Say of what lies outside of the line's folders that other lines may use it, unless the person named it."""
     real = one.path.resolve()
-    inside = any(real.is_relative_to(folder.resolve()) for folder in (line.folder, line.data))
+    inside = any(real.is_relative_to(folder) for folder in (of.line, of.data))
     if inside or one.path in {Path(os.path.normpath(path.absolute())) for path in named}:
-        return one
-    return one._replace(kept_elsewhere=f"{real} lies outside of the line's folders, where other lines may use it")
+        return ""
+    if erasable.is_bare_link(one.path):
+        what = "a folder" if real.is_dir() else "nothing that is there now"
+        return f"is a link to {real}, outside of the line's folders, which is {what}: erase what it leads to where it lies, and unlink it"
+    return f"{real} lies outside of the line's folders, where other lines may use it: name it with --secret-file to have it erased"

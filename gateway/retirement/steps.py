@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import shutil
 import socket
 import time
@@ -24,8 +25,9 @@ from gateway.operation.command import Declined
 from gateway.operation.document_commands import document_commands, of_parts
 from gateway.operation.document_state import stated_offline
 from gateway.operation.parts import Parts
-from gateway.retirement import archives, certificates, erasing, looked, record, secrets
+from gateway.retirement import archives, certificates, erasing, lines, looked, record, secrets
 from gateway.retirement.compared import compared
+from gateway.retirement.places import Places, read_later
 from gateway.runtime import gateway
 from gateway.runtime.choosing import Chosen
 
@@ -64,7 +66,18 @@ class Act:
         """Raise NotRetired where something stands in the way that nobody has accepted."""
         accepted = {one["what"] for one in self.state.accepted}
         if left := looked.unaccepted(obstacles, dict.fromkeys(accepted)):
+            self.state.stops_for([one._asdict() for one in left])
             raise NotRetired("\n".join(f"in the way: {one.what}: {one.found}" for one in left))
+
+    @property
+    def read_later(self) -> tuple[tuple[str, Path], ...]:
+        """The folders of which nothing is erased."""
+        return read_later(self.to, self.shown, tuple(self.asked.values()))
+
+    @property
+    def places(self) -> Places:
+        """Where the line's files lie."""
+        return Places.of(self.line.folder, self.line.data, self.read_later)
 
     @property
     def keys(self) -> str:
@@ -96,7 +109,7 @@ async def _in_journal(act: Act, parts: Parts) -> Exception | None:
             if name not in act.state.done:
                 act.say(f"{name} ...")
                 act.state.completed(name, await step(act, parts))
-    except (NotRetired, Declined, OSError, erasing.NotErased) as error:
+    except (NotRetired, Declined, OSError) as error:
         return error if isinstance(error, NotRetired | OSError) else NotRetired(str(error))
     return None
 
@@ -119,14 +132,16 @@ async def _archive(act: Act, parts: Parts) -> dict[str, Any]:
     await parts.checkpoints.sign("retirement")  # so that the last batch is covered
     signer, made, rows = parts.keyring.signer, [], []
     batches = await asyncio.to_thread(looked.batches_of, act.line.data)
-    for batch in batches.names:
+    for batch, name in archives.file_names(batches.names).items():
         texts: list[str] = []
 
         def sign(text: str, texts: list[str] = texts) -> str:
             texts.append(text)
             return signer.note(text)
 
-        one = await asyncio.to_thread(archives.made, act.line.data, batch, act.to / archives.FOLDER, parts.line.gateway, act.keys, sign)
+        one = await asyncio.to_thread(
+            archives.made, act.line.data, batch, act.to / archives.FOLDER / name, parts.line.gateway, act.keys, sign
+        )
         made.append(one)
         for text in texts:
             await parts.audit.record("archive", archive_sums(text, parts.line.gateway), act.by, target=f"batch {batch}")
@@ -198,25 +213,49 @@ async def _handed_over(act: Act, parts: Parts) -> None:
 
 
 async def _erase(act: Act, _parts: Parts) -> dict[str, Any]:
-    """Erase what nothing needs any more. Which files, stands on disk before the first is touched."""
-    if act.state.told["secrets"] is None:
-        found, missing = await asyncio.to_thread(secrets.found, act.line, act.named)
-        act.stops_for([*looked.kept(found, missing)])
-        rows = [{"path": str(one.path), "what": one.what, "to_the_end": one.to_the_end, **_fate(one.kept_elsewhere)} for one in found]
-        lost = [{"path": one.name, "what": one.what, "to_the_end": False, **_fate("no file of it was found here")} for one in missing]
-        act.state.will_erase([*lost, *rows])
+    """Erase what nothing needs any more. Which files, stands on disk since it was begun, and is looked at once more before the first."""
+    if not act.state.is_erasing:
+        act.state.will_erase(await asyncio.to_thread(_settled, act))
     await asyncio.to_thread(_erase_those, act, to_the_end=False)
     return {}
 
 
-def _fate(kept: str) -> dict[str, Any]:
-    return {"erase": not kept, "erased": False, "how": f"not erased: {kept}" if kept else None, "at": None, "bytes": None}
+def _settled(act: Act) -> list[dict[str, Any]]:
+    """Return the list that was fixed, in the order in which it is erased, as its files are now. Raises NotRetired."""
+    found, missing = secrets.found(act.line, act.named, act.read_later, lines.others(act.chosen).lines)
+    fixed = {one["path"]: one for one in act.state.told["secrets"] or secrets.rows(found, missing)}
+    now = [_since(one, fixed, act) for one in found]
+    stay = {path for path, one in fixed.items() if not one["erase"]}
+    act.stops_for([*looked.kept([one for one in now if str(one.path) not in stay], [])])
+    rows = {one["path"]: one for one in secrets.rows(now, [])}
+    gone = [one for path, one in fixed.items() if path not in rows]
+    return [*gone, *(fixed[path] if path in stay else one for path, one in rows.items())]
+
+
+def _since(one: secrets.Secret, fixed: Mapping[str, Any], act: Act) -> secrets.Secret:
+    """Mark a file that came after the list was fixed; keys of the journal's folder may, when the start completes a change of them."""
+    if str(one.path) in fixed or one.kept_elsewhere or act.places.is_own(one.path.resolve()):
+        return one
+    return one._replace(
+        kept_elsewhere="came after the list of secrets was fixed, as this was begun: remove it, or --abandon and begin anew"
+    )
 
 
 def _erase_those(act: Act, *, to_the_end: bool) -> None:
     for one in act.state.told["secrets"]:
         if one["erase"] and not one["erased"] and one["to_the_end"] is to_the_end:
-            act.state.erased(one["path"], erasing.erased(Path(one["path"])))
+            _erase_one(act, one["path"], to_the_end=to_the_end)
+
+
+def _erase_one(act: Act, path: str, *, to_the_end: bool) -> None:
+    """Erase a file, or note that it stays where a person has accepted just that. Raises NotRetired."""
+    try:
+        told = erasing.erased(Path(path), act.places.objection)
+    except erasing.NotErased as error:
+        act.stops_for([looked.Obstacle(f"secret:{path}", str(error), acceptable=not to_the_end)])
+        act.state.stays(path, str(error))
+        return
+    act.state.erased(path, told)
 
 
 async def _record(act: Act, parts: Parts) -> dict[str, Any]:
@@ -264,9 +303,7 @@ def _copy(act: Act) -> dict[str, Any]:
         shutil.rmtree(remains, ignore_errors=True)
     backups.backup(act.line.data, part)
     report = verify.verify(part, act.keys)
-    act.stops_for(
-        [looked.Obstacle("journal", f"the copy: {'; '.join([*report.problems, *report.missing][:3])}")] if report.exit_code else []
-    )
+    act.stops_for([] if not report.exit_code else [copy_obstacle(report, verify.verify(act.line.data, act.keys))])
     part.rename(target)
     keys.sync(act.to)
     sums = hashlib.sha256((target / SUMS).read_bytes()).hexdigest()
@@ -279,12 +316,18 @@ def _copy(act: Act) -> dict[str, Any]:
     }
 
 
+def copy_obstacle(copy: verify.Report, original: verify.Report) -> looked.Obstacle:
+    """Say what is wrong with a copy. Nobody can accept what the journal itself does not have: the copy is the last that is made of it."""
+    known = {*original.problems, *original.missing}
+    told = [text for text in (*copy.problems, *copy.missing) if text not in known]
+    if told:
+        return looked.Obstacle("copy", f"{looked.some(told)}: look at the medium of --to: the same command copies anew", acceptable=False)
+    return looked.Obstacle("journal", f"the copy is as the journal: {looked.some([*copy.problems, *copy.missing])}")
+
+
 def _erase_last(act: Act) -> dict[str, Any]:
     """Erase what was needed to the end, the key that signs last of all."""
-    try:
-        _erase_those(act, to_the_end=True)
-    except erasing.NotErased as error:
-        raise NotRetired(str(error)) from error
+    _erase_those(act, to_the_end=True)
     return {}
 
 
@@ -308,4 +351,4 @@ AFTER: dict[str, Callable[[Act], dict[str, Any]]] = {"copied": _copy, "erased-la
 
 def left(state: Retirement) -> list[str]:
     """Look which of the files that were erased are there (again)."""
-    return [one["path"] for one in state.told["secrets"] or () if one["erase"] and Path(one["path"]).exists()]
+    return [one["path"] for one in state.told["secrets"] or () if one["erase"] and os.path.lexists(one["path"])]

@@ -15,8 +15,11 @@ from kit.persons import options, people
 from kit.processes import command, forked, free_port, listens, process, running, until
 from kit.retired_line import PASSWORDS, killed_at, points, retired_line
 
+from buffer import verify
+from buffer.restore import backup as backups
 from buffer.verify import Key
 from gateway.operation.control import ask
+from gateway.retirement import looked, steps
 
 WHY = ["--reason", "the line is replaced by another"]
 Words = list[str | Path]
@@ -199,8 +202,6 @@ def test_a_retired_line_runs_no_more_and_its_records_are_read(line: Path, tmp_pa
 def test_a_witness_that_is_away_is_not_known_to_have_the_last_checkpoint(
     line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gateway.retirement import steps
-
     monkeypatch.setattr(steps, "HAND_OVER_S", 3.0)
     (tmp_path / "line-witness").rename(tmp_path / "taken-away")
     to = tmp_path / "to"
@@ -228,3 +229,103 @@ def test_a_half_retired_line_can_be_put_back_until_something_is_erased(line: Pat
         assert child.wait(120) == -9, log.read_text()
     refused = called(*back)
     assert (refused.returncode, "secrets were erased already" in refused.stderr) == (2, True), refused.stderr
+
+
+@pytest.mark.urs("URS-OPS-07")
+def test_what_is_erased_was_fixed_when_it_was_begun(line: Path, tmp_path: Path) -> None:
+    """A secret that comes later, and a name that has come to lead to a record, end it before anything is erased."""
+    to, log, records = tmp_path / "to", tmp_path / "retire.log", line / "data" / "checkpoint-key.pub"
+    words: Words = ["retire", line, "--to", to, "--yes", *WHY, *options("qa", tmp_path)]
+    with forked(*words, log=log, before=partial(killed_at, "closed")) as child:
+        assert child.wait(120) == -9, log.read_text()
+    fixed = json.loads((line / "data" / "retirement.json").read_text())
+    assert ([one["path"] for one in fixed["secrets"]][-1], fixed["erasing"]) == (str(line / "data" / "checkpoint-key"), None)
+    (line / "credentials" / "old-plc").unlink()
+    (line / "credentials" / "old-plc").symlink_to(records)
+    (line / "credentials" / "later").write_text("kettle-of-the-plc-420")
+    before = records.read_bytes()
+    stopped = called(*words)
+    for name, says in (("old-plc", "is none of its secrets: it is read later"), ("later", "came after the list of secrets was fixed")):
+        (told,) = [row for row in stopped.stderr.splitlines() if f"in the way: secret:{line / 'credentials' / name}: " in row]
+        assert says in told
+    assert (stopped.returncode, records.read_bytes(), (line / "credentials" / "mes").exists()) == (1, before, True)
+    back = called("retire", line, "--abandon", "--reason", "the old line is needed again", *options("qa", tmp_path))
+    assert back.returncode == 0, back.stderr
+
+
+@pytest.mark.urs("URS-OPS-07")
+def test_going_on_accepts_what_the_last_run_stopped_for_and_nothing_else(
+    line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody has looked at yet can not be accepted in advance, and stands with what was found in the signed record."""
+    to, secret = tmp_path / "to", line / "credentials" / "old-plc"
+    words: Words = ["retire", line, "--to", to, "--yes", *WHY, *options("qa", tmp_path)]
+    with monkeypatch.context() as patched:
+        patched.setattr(steps, "_settled", _linked_after(steps._settled, secret, tmp_path / "another"))
+        stopped = called(*words)
+    assert (stopped.returncode, f"in the way: secret:{secret}: {secret}: has 2 names" in stopped.stderr) == (1, True), stopped.stderr
+    for name in ("journal", "nonsense:x", "undelivered:ebr", "copy"):
+        ran = called(*words, "--accept", f"{name}=nobody has looked at it yet")
+        says = f"--accept {name}: the last run did not stop for it, or nobody can accept it; it stopped for secret:{secret}: "
+        assert (ran.returncode, says in ran.stderr) == (2, True), ran.stderr
+    done = called(*words, "--accept", f"secret:{secret}=it is the other line's as well, which changes it")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = to.glob("retirement-record-*.json")
+    record = json.loads(file.read_text())
+    (accepted,) = record["facts"]["accepted"]
+    assert (accepted["what"], "has 2 names (hard links)" in accepted["found"]) == (f"secret:{secret}", True)
+    assert (tmp_path / "another").read_text().strip() == PASSWORDS["old-plc"]
+    assert f"not erased: {secret}: not erased: {secret}: has 2 names" in done.stdout
+
+
+def _linked_after(call: Any, file: Path, other: Path) -> Any:
+    def linking(act: Any) -> Any:
+        rows = call(act)
+        other.hardlink_to(file)
+        return rows
+
+    return linking
+
+
+@pytest.mark.urs("URS-OPS-07")
+def test_a_copy_that_is_bad_keeps_the_key_whatever_was_accepted_of_the_journal(
+    line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to, real = tmp_path / "to", backups.backup
+    words: Words = ["retire", line, "--to", to, "--yes", *WHY, *options("qa", tmp_path)]
+
+    def spoilt(data: Path, into: Path) -> None:
+        real(data, into)
+        with sqlite3.connect(max((into / "segments").iterdir())) as db:
+            db.execute("DROP TRIGGER entries_are_not_changed")
+            db.execute("UPDATE entries SET digest = zeroblob(32) WHERE seq = (SELECT max(seq) - 2 FROM entries)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backups, "backup", spoilt)
+        for _ in range(2):
+            stopped = called(*words)
+            assert (stopped.returncode, "its bytes do not match its digest: look at the medium of --to" in stopped.stderr) == (1, True), (
+                stopped.stdout + stopped.stderr
+            )
+        for name in ("copy", "journal"):
+            ran = called(*words, "--accept", f"{name}=the journal was accepted as it is")
+            assert (ran.returncode, "the record is signed: nothing more can be accepted" in ran.stderr) == (2, True), ran.stderr
+    assert (line / "data" / "checkpoint-key").exists()
+    assert called(*words).returncode == 0
+    assert not (line / "data" / "checkpoint-key").exists()
+
+
+@pytest.mark.urs("URS-OPS-07")
+def test_of_a_copy_only_what_the_journal_itself_has_is_accepted_with_the_journal() -> None:
+    accepted = {"journal": "restored from a backup, DEV-12", "copy": "whatever it says"}
+    damaged, lost = "epoch 1, entry 7: digest", "epoch 1: entries 1 to 3 were lost, and declared as lost"
+    cases = [
+        ([], [lost], []),
+        ([damaged], [lost], []),
+        ([damaged, "epoch 1, entry 9: digest"], [lost], ["copy"]),
+        ([damaged], ["no key"], ["copy"]),
+    ]
+    for problems, missing, stops in cases:
+        copy = verify.Report("journal", "copy", problems=problems, missing=missing)
+        told = steps.copy_obstacle(copy, verify.Report("journal", "data", problems=[damaged], missing=[lost]))
+        assert [one.what for one in looked.unaccepted([told], accepted)] == stops, told
