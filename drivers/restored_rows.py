@@ -120,6 +120,11 @@ class RestoredRows:
         """Sum of each key -> sum of its row as it was read last, "" if it was deleted."""
         return dict(self._names[name][1]) if name in self._names else {}
 
+    def has(self, name: str, key: str) -> bool:
+        """Whether anything is known of this row."""
+        last = self.last(name)
+        return any(_sum(form) in last for form in forms(key))
+
     def forget(self, name: str) -> None:
         """Nothing more of it can be shown."""
         self._names.pop(name, None)

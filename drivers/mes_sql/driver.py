@@ -132,8 +132,8 @@ class MesSqlDriver(Driver):
         await self._works(reader, found, emit)
         await self._resume(reader, emit, asked_ns, received_ns)
         await self._hand_over(reader, found, emit, asked_ns, received_ns)
-        if found.alone and self._recalled.until_ns(reader.query.name) is not None:
-            await self._recalled_no_more(reader, emit)
+        if self._recalled.until_ns(reader.query.name) is not None and reader.has_seen_all(found):
+            await self._recalled_no_more(reader, found, emit)
         reader.handed_over(found)
         if found.complete:
             await self._count(database, reader, emit)
@@ -252,11 +252,15 @@ class MesSqlDriver(Driver):
         recalled = self._recalled.stored() if self._recalled.was else {}
         return {**reader.window.changes(), **recalled}
 
-    async def _recalled_no_more(self, reader: Reader, emit: Emit) -> None:
+    async def _recalled_no_more(self, reader: Reader, found: Found, emit: Emit) -> None:
         """Everything was read and handed over: what the journal had of it beyond the window is in the window now.
 
-        That is committed before it is forgotten, for a power cut may tear either.
+        A row that is there and can not be read was held against nothing: it is told once it can be. All that is committed before it is
+        forgotten, for a power cut may tear either.
         """
+        for key in found.unread:
+            if self._recalled.has(reader.query.name, key):
+                reader.window.doubt(key)
         await emit.room()
         await emit([], received_ns=time.monotonic_ns(), watermark=self._mark(reader), alive=())
         self._recalled.forget(reader.query.name)
