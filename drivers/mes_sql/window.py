@@ -210,6 +210,11 @@ class Window:
             known.digest, known.mark = UNSURE, b""
             self._pieces.put(key)
 
+    def doubt_all(self) -> None:
+        """Have every row that is known be told again. It is not stored with the rows: who asks for it asks again until all were read."""
+        for known in chain(self._rows.values(), self._below.values()):
+            known.digest, known.mark = UNSURE, b""
+
     def has_seen_all(self) -> bool:
         """Whether the look which has just ended gave every row that is known."""
         return all(known.look == self.look for known in chain(self._rows.values(), self._below.values()))
