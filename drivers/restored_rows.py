@@ -3,12 +3,12 @@
 A journal was restored with what its EBR had beyond the backup, or a power cut tore the watermark that was committed with rows. They are in
 the watermark under MARK until the source has shown them again, or can not any more: name -> {"until_ns": time of the newest, "rows":
 [[key's sum, row's sum or "" if it was deleted], ..] in the journal's order, "keys": [[key, its place in the order or null], ..] where it is
-known which rows those are}.
+known which rows those are, "unsure": true where there were more than are kept, so that it says of other rows something as well}.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -39,17 +39,25 @@ class Told(NamedTuple):
     order: Any = None
 
 
-def merged(watermark: Mapping[str, Any], told: Mapping[str, Mapping[str, Told]], until_ns: Mapping[str, int]) -> dict[str, Any]:
-    """Return what stands under MARK in a watermark with what was told by name and key's sum: of each row the last."""
+def merged(
+    watermark: Mapping[str, Any], told: Mapping[str, Mapping[str, Told]], until_ns: Mapping[str, int], unsure: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return what stands under MARK in a watermark with what was told by name and key's sum: of each row the last.
+
+    unsure: names of which more was told.
+    """
     names = dict(watermark.get(MARK, {}))
-    for name, rows in told.items():
+    for name in dict.fromkeys([*told, *unsure]):
+        rows = told.get(name, {})
         before = {"until_ns": 0, "rows": [], "keys": [], **names.get(name, {})}
         others = [[key, row] for key, row in before["rows"] if key not in rows]
         keys = [[key, order] for key, order in before["keys"] if _sum(key) not in rows]
+        is_unsure = name in unsure or before.get("unsure", False)
         names[name] = {
             "until_ns": max(before["until_ns"], until_ns.get(name, 0)),
             "rows": [*others, *([key, its.row] for key, its in rows.items())],
             "keys": [*keys, *([its.key, its.order] for its in rows.values() if its.row)],
+            **({"unsure": True} if is_unsure else {}),
         }
     return names
 
@@ -66,16 +74,25 @@ class RestoredRows:
             name: (known["until_ns"], [(key, row) for key, row in known["rows"]]) for name, known in watermark.get(MARK, {}).items()
         }
         self._keys: dict[str, list[list[Any]]] = {name: known.get("keys", []) for name, known in watermark.get(MARK, {}).items()}
+        self._unsure = {name for name, known in watermark.get(MARK, {}).items() if known.get("unsure")}
         self.was = bool(self._names)  # there were some: what is left is committed, also that nothing is
 
     def stored(self) -> dict[str, Any]:
         """As JSON, for the watermark; {MARK: {}} when there are none any more."""
-        names = {name: {"until_ns": until, "rows": rows} for name, (until, rows) in self._names.items()}
-        return {MARK: {name: {**its, "keys": self._keys[name]} if self._keys.get(name) else its for name, its in names.items()}}
+        names: dict[str, dict[str, Any]] = {name: {"until_ns": until, "rows": rows} for name, (until, rows) in self._names.items()}
+        for name, its in names.items():
+            names[name] = (
+                its | ({"keys": self._keys[name]} if self._keys.get(name) else {}) | ({"unsure": True} if name in self._unsure else {})
+            )
+        return {MARK: names}
 
     def until_ns(self, name: str) -> int | None:
         """When the newest row of this query or pattern was read, None if there are none."""
         return self._names[name][0] if name in self._names else None
+
+    def is_unsure(self, name: str) -> bool:
+        """Whether the journal has more rows of it than are known here: it may say of any row something else."""
+        return name in self._unsure
 
     def leading(self, name: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
         """How many of these rows, from the first on, stand in the journal; each that is there counts for one."""
@@ -120,7 +137,13 @@ class RestoredRows:
         """Sum of each key -> sum of its row as it was read last, "" if it was deleted."""
         return dict(self._names[name][1]) if name in self._names else {}
 
+    def has(self, name: str, key: str) -> bool:
+        """Whether anything is known of this row."""
+        last = self.last(name)
+        return any(_sum(form) in last for form in forms(key))
+
     def forget(self, name: str) -> None:
         """Nothing more of it can be shown."""
         self._names.pop(name, None)
         self._keys.pop(name, None)
+        self._unsure.discard(name)

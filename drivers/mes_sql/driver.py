@@ -132,8 +132,8 @@ class MesSqlDriver(Driver):
         await self._works(reader, found, emit)
         await self._resume(reader, emit, asked_ns, received_ns)
         await self._hand_over(reader, found, emit, asked_ns, received_ns)
-        if found.alone and self._recalled.until_ns(reader.query.name) is not None:
-            await self._recalled_no_more(reader, emit)
+        if self._recalled.until_ns(reader.query.name) is not None and reader.has_seen_all(found):
+            await self._recalled_no_more(reader, found, emit)
         reader.handed_over(found)
         if found.complete:
             await self._count(database, reader, emit)
@@ -252,11 +252,15 @@ class MesSqlDriver(Driver):
         recalled = self._recalled.stored() if self._recalled.was else {}
         return {**reader.window.changes(), **recalled}
 
-    async def _recalled_no_more(self, reader: Reader, emit: Emit) -> None:
+    async def _recalled_no_more(self, reader: Reader, found: Found, emit: Emit) -> None:
         """Everything was read and handed over: what the journal had of it beyond the window is in the window now.
 
-        That is committed before it is forgotten, for a power cut may tear either.
+        A row that is there and can not be read was held against nothing: it is told once it can be. All that is committed before it is
+        forgotten, for a power cut may tear either.
         """
+        for key in found.unread:
+            if self._recalled.has(reader.query.name, key) or self._recalled.is_unsure(reader.query.name):
+                reader.window.doubt(key)
         await emit.room()
         await emit([], received_ns=time.monotonic_ns(), watermark=self._mark(reader), alive=())
         self._recalled.forget(reader.query.name)
@@ -354,7 +358,9 @@ class MesSqlDriver(Driver):
     def _resumed(self, query: Query, watermark: Mapping[str, Any]) -> RowWindow:
         """The window as it was committed, with the rows that the journal has beyond it."""
         window = self._window(query, watermark)
-        window.expect(_expected(query, self._recalled.standing(query.name), window.newest))
+        window.expect(_expected(query, self._recalled.standing(query.name), window))
+        if self._recalled.is_unsure(query.name):
+            window.doubt_all()
         return window
 
     def _window(self, query: Query, watermark: Mapping[str, Any]) -> RowWindow:
@@ -391,16 +397,20 @@ class MesSqlDriver(Driver):
         return checks.row_columns(source, query)
 
 
-def _expected(query: Query, rows: Sequence[tuple[str, Any]], newest: Any) -> list[tuple[str, Any]]:
+def _expected(query: Query, rows: Sequence[tuple[str, Any]], window: RowWindow) -> list[tuple[str, Any]]:
     """List (key, value) of rows that stand in the journal, if it is sure that a look shows whether they are there.
 
-    Their place in the order must be known and of the type that the query has, and their key be the same in each form of it.
+    Their place in the order must be known and of the type that the query has, and their key be the same in each form of it. Where the very
+    first commit of a query is gone, nothing tells that type; a number that the journal has came from a column of numbers.
     """
     if len(query.keys) > 1:
         rows = [(key, order) for key, order in rows if "%" not in key and key.count("/") == len(query.keys) - 1]
     if query.watermark.kind == "snapshot":
         return [(key, None) for key, _ in rows]
-    return [(key, order) for key, order in rows if type(order) is type(newest) is int]
+    start, is_first = query.watermark.start, window.newest is None and window.floor is None
+    if type(window.newest) is not int and (not is_first or isinstance(start, str)):
+        return []
+    return [(key, order) for key, order in rows if type(order) is int and not (isinstance(start, int) and order <= start)]
 
 
 def _password_of(source: Source, settings: SqlSettings) -> str | None:

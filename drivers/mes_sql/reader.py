@@ -44,7 +44,8 @@ class Found:
     """What one statement found. recalled: rows that the journal has although the window does not know them, see `drivers.restored_rows`.
 
     last: the highest value; whole: the highest below it, so that all its rows were read. complete: the look is over; alone: it was one
-    statement. refused: rows that could not be read, by key or place, with the reason; keyless: of one it is not even known which it is.
+    statement. refused: rows that could not be read, by key or place, with the reason; unread: keys of those; keyless: of one it is not even
+    known which it is.
     """
 
     recalled: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Found:
     alone: bool = False
     from_base: bool = False
     refused: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
     keyless: bool = False
     gone: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
@@ -139,6 +141,14 @@ class Reader:
             raise BadReply(
                 f"query {self.query.name}: {found.rows} rows and more have one {self.query.watermark.column}, and can not be read"
             )
+
+    def has_seen_all(self, found: Found) -> bool:
+        """Whether what was found shows of each row that is known how it stands: it was read from the base, and none is missed as yet.
+
+        A row that can not be read stands there; nobody knows how.
+        """
+        is_whole = self.is_snapshot or self._from_base or self.window.base == self.window.floor
+        return found.alone and not found.keyless and is_whole and self.window.has_seen_all()
 
     def pieces(self, found: Found, rows: int) -> Iterator[tuple[list[Row], bool]]:
         """What was found, as lists of so many rows to hand over; with each, whether it is the last.
@@ -253,6 +263,7 @@ class Reader:
             found.keyless = True
         else:
             self.window.see(key)
+            found.unread.add(key)
         found.refused[f"row {key}" if key is not None else f"a row of unknown key, the {found.rows}. of its statement"] = why
 
     def _take_note(self, row: Row, found: Found) -> None:

@@ -204,6 +204,21 @@ class Window:
         if (known := self._rows.get(key) or self._below.get(key)) is not None:
             known.look, known.missed = self.look, 0
 
+    def doubt(self, key: str) -> None:
+        """Have a row that is known be told again once it can be read, or that it is gone: the journal may say of it something else."""
+        if (known := self._rows.get(key) or self._below.get(key)) is not None:
+            known.digest, known.mark = UNSURE, b""
+            self._pieces.put(key)
+
+    def doubt_all(self) -> None:
+        """Have every row that is known be told again. It is not stored with the rows: who asks for it asks again until all were read."""
+        for known in chain(self._rows.values(), self._below.values()):
+            known.digest, known.mark = UNSURE, b""
+
+    def has_seen_all(self) -> bool:
+        """Whether the look which has just ended gave every row that is known."""
+        return all(known.look == self.look for known in chain(self._rows.values(), self._below.values()))
+
     def leave_out(self, are_told: Callable[[str], bool]) -> None:
         """Forget rows that the look which has just ended did not give, and of which the journal says that they are gone."""
         for key in [key for key, known in self._rows.items() if known.look != self.look and are_told(key)]:
@@ -218,7 +233,8 @@ class Window:
         for _, known in missing:
             known.missed += 1
         for key in [key for key, known in self._below.items() if from_base and known.look != self.look]:
-            self._forget(self._below, key)
+            del self._below[key]
+            self._pieces.drop(key)  # else a start reads from its piece, which is above the base, that it stands there
         return [key for key, known in missing if known.missed >= looks]
 
     def forget(self, key: str) -> None:

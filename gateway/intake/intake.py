@@ -118,7 +118,7 @@ class Intake:
         asked = {source.name: row_tags(source, self.line.tags_of(source.name)) for source in self.line.sources}
         tags = {name: (self._tables[name][0], its) for name, its in asked.items() if its is not None}
         for name, tail in standing_rows(self.journal, tags).items():
-            self._rows[name] = merged(self.journal.watermark(name), tail.told, tail.until_ns)
+            self._rows[name] = merged(self.journal.watermark(name), tail.told, tail.until_ns, tail.unsure)
             event = {"type": "source", "source": name, "state": "watermark", "detail": told(tail.rows)}
             stored = self.append([EventDraft(event, name)], (name, {MARK: self._rows[name]}), urgent=True)
             asyncio.ensure_future(stored).add_done_callback(partial(self._taken_over, name))

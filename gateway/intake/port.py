@@ -131,7 +131,7 @@ class Port:
         before = self._asking.before(poll, io.middle, time.monotonic(), kept) if poll else IN_TIME
         drafts: list[Draft] = [*before.drafts]
         given, standing = len(readings), NO_ROWS
-        if self._retold is not None and kind == "change":
+        if self._retold is not None and kind == "change" and look is None:  # equal readings of rows may be of two rows
             readings, alive, windows, standing = self._retold.left(readings, alive, windows, resumed=resumed)
         self._unobserved(before.drafts)
         if resumed:

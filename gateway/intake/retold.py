@@ -5,8 +5,9 @@ salvage kept what was proved, because it may have been promised. Or the first ha
 the source is asked from the older watermark on, and tells once more what is stored.
 
 The same is only what can not be told apart: tag, source time, server time, status, value and raw value as they are stored; a reading
-without a source time never is. Each that stands takes out one. Nothing is taken out of a tag before its source has gone on where the
-watermark ended (`resumed`), and nothing after `MOST_LISTS` lists: then what is remembered is let go.
+without a source time never is, and none of rows of tables and files, where equal ones may be of two rows. Each that stands takes out one.
+Nothing is taken out of a tag before its source has gone on where the watermark ended (`resumed`), and nothing after `MOST_LISTS` lists:
+then what is remembered is let go.
 """
 
 import re

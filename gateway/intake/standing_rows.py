@@ -22,7 +22,7 @@ from gateway.intake.retold import newest
 MOST_ENTRIES = 4_096
 """The newest of the journal that are looked at: as many as one transaction holds at the most, for that is what a power cut tears."""
 MOST_ROWS = 5_000
-"""Rows that are taken over for a source, those that were told last: what is beyond is told again. They are one value of the watermark."""
+"""Rows that are taken over for a source, one value of its watermark: those told last. Of a query that told more every row is told again."""
 NS_PER_TICK = 100
 START = (0, 0)
 
@@ -72,6 +72,8 @@ class Tail:
         self._tagset, self._tags = tagset, tags
         self._told: dict[tuple[str, str], Told] = {}  # by query and key's sum, in the order in which the journal told them last
         self.until_ns: dict[str, int] = {}
+        self.unsure: set[str] = set()
+        """Queries of which it told more rows than it knows."""
         self._open: list[tuple[str, Told]] = []  # by query, rows of which readings are still to come
         self._due: Counter[int] = Counter()
         self._has_readings = False  # of those that are due some have come
@@ -148,4 +150,6 @@ class Tail:
         self._told.pop(place, None)
         self._told[place] = row
         if len(self._told) > MOST_ROWS:
-            del self._told[next(iter(self._told))]
+            oldest = next(iter(self._told))
+            self.unsure.add(oldest[0])
+            del self._told[oldest]

@@ -55,7 +55,7 @@ class OverMqtt:
         self._asker, base = secrets.token_hex(8), topics.base(uplink, gateway)
         self._questions, self._answers = f"{base}/questions", f"{base}/answers/{self._asker}"
         self._client: BoundedClient | None = None
-        self._closed = self._nobody = False
+        self._closed = self._nobody = self._subscribed = False
         self._waited_for: str | None = None  # the id of the question whose answer is waited for
         self._failure: NotAnswered | None = None
         self.unasked = 0
@@ -108,9 +108,13 @@ class OverMqtt:
                 return await self._came
         except TimeoutError as error:
             nobody = f"; the broker says that nobody has subscribed to {self._questions}" if self._nobody else ""
-            raise NotAnswered(f"no answer to a question on {self._questions} within {ATTEMPT_S:g} s{nobody}") from error
+            raise NotAnswered(f"no answer to a question on {self._questions} within {ATTEMPT_S:g} s{nobody or self._dropped()}") from error
         finally:
             self._waited_for = None
+
+    def _dropped(self) -> str:
+        """Say what else may have become of an answer: a broker drops what is longer than we said we take, and tells nobody (MQTT 5)."""
+        return f", or the broker dropped an answer longer than {MAX_PACKET_BYTES >> 20} MiB" if self._five else ""
 
     def _beside(self, name: str) -> Properties | None:
         """Return what MQTT 5 says beside the question: where the answer goes, what it bears, and when nobody waits for it any more."""
@@ -178,6 +182,12 @@ class OverMqtt:
             client.subscribe(self._answers, qos=1)
 
     def _on_subscribe(self, _: paho.Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
+        if self._subscribed:  # said once: what comes again answers no question
+            return
+        self._subscribed = True
+        if not reasons:
+            self._tell(NotAnswered(f"the broker confirmed the subscription to {self._answers} without saying whether it allows it"))
+            return
         refused = f"the broker refused the subscription to {self._answers}: {reasons[0]}; its access list has to allow it"
         self._tell(NotAnswered(refused) if reasons[0].is_failure else b"")
 

@@ -12,7 +12,7 @@ from kit.intake_line import Line, events_of, numeric, readings_of
 from buffer import JournalBusy
 from config import examples
 from drivers.columns import Columns
-from drivers.contract import GOOD, Reading
+from drivers.contract import GOOD, Look, Reading
 from gateway.entries.stored_rows import stored_rows
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.intake import retold
@@ -127,6 +127,18 @@ async def test_of_a_source_that_does_not_go_on_where_it_ended_everything_is_stor
 
     stored = await started.stored()
     assert [stored.count(reading) for reading in started.told] == [2, 2, 2]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_reading_of_a_row_is_stored_though_one_that_stands_is_equal(started: Started) -> None:
+    """It may be of another row: two lots of one quantity, finished in one second."""
+    await started.again(started.told)
+    await started.tell([], resumed=True)
+    await started.tell(started.told, watermark={"expected": 8}, look=Look("lots", None))
+
+    stored = await started.stored()
+    assert [stored.count(reading) for reading in started.told] == [2, 2, 2]
+    assert await started.said() == []
 
 
 @pytest.mark.urs("URS-DAQ-11")

@@ -11,7 +11,7 @@ from kit.intake_line import Line, events_of
 
 from config import examples
 from drivers.contract import BAD_DECODING, GOOD, Message, Reading
-from drivers.restored_rows import MARK, UNSURE, row_mark
+from drivers.restored_rows import MARK, UNSURE, RestoredRows, merged, row_mark
 from gateway.intake.standing_rows import Tail, standing_rows
 
 Row = dict[str, Any]
@@ -148,6 +148,27 @@ def said(*contents: dict[str, Any] | None) -> list[str]:
         tail.broken() if content is None else tail.take(content)
     tail.broken()
     return [{"": "gone", UNSURE: UNSURE}.get(row.row, "stands") for row in tail.told.get("q", {}).values()]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+def test_a_query_that_told_more_rows_than_are_taken_over_is_not_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.intake.standing_rows.MOST_ROWS", 2)
+    tail = Tail("t", {"q": []})
+    tail.take(message("1", "2"))
+    assert (list(tail.unsure), tail.rows) == ([], 2)
+    tail.take(message("3"))
+    assert [row.key for row in tail.told["q"].values()] == ["2", "3"]
+    known = merged({}, tail.told, tail.until_ns, tail.unsure)
+    recalled = RestoredRows({MARK: known})
+    assert recalled.is_unsure("q")
+    assert RestoredRows(merged_again(recalled)).is_unsure("q"), "until it is let go"
+    recalled.forget("q")
+    assert recalled.stored() == {MARK: {}}
+
+
+def merged_again(recalled: RestoredRows) -> dict[str, Any]:
+    """A start that takes over nothing of this query more."""
+    return {MARK: merged(recalled.stored(), {"q": {}}, {})}
 
 
 @pytest.mark.urs("URS-DAQ-11")

@@ -122,7 +122,7 @@ async def test_an_answer_larger_than_any_ends_the_question_and_nothing_else(
     monkeypatch.setattr(over_mqtt, "ATTEMPT_S", 2.0)
     site.script.reconcile_body = bytes(3_000_000)
     found = await compared(site, version=version)
-    expected = "no answer to a question" if version == "5" else "a message of 30000"
+    expected = "within 2 s, or the broker dropped an answer longer than 2 MiB" if version == "5" else "a message of 30000"
     assert (outcome(found), expected in str(found.why)) == ("not-complete", True), found.why
     site.append(5)
     await eventually(site.delivered)
@@ -138,6 +138,23 @@ async def test_a_receiver_that_does_not_serve_the_question_is_told_by_topic(site
     await asks.close()
     with pytest.raises(NotAnswered, match=r"^127\.0\.0\.1:"):
         await OverMqtt(uplink(site, endpoint=f"mqtt://127.0.0.1:{free_port()}"), GATEWAY, site.folder).open()
+
+
+async def test_a_subscription_that_is_confirmed_again_is_no_answer_and_one_without_reasons_is_told(site: Site) -> None:
+    await confirmed(site)
+    asks = OverMqtt(uplink(site), GATEWAY, site.folder)
+    await asks.open()
+    client: Any = asks._client
+    came = client.on_message
+    client.on_message = lambda *message: (asks._on_subscribe(client, None, 1, [], None), came(*message))
+    assert [one.entries for one in await asks.streams()] == [COUNT]
+    await asks.close()
+
+    other = OverMqtt(uplink(site), GATEWAY, site.folder)
+    confirmed_by = other._on_subscribe
+    other._on_subscribe = lambda client, told, number, _, beside: confirmed_by(client, told, number, [], beside)  # type: ignore[method-assign]
+    with pytest.raises(NotAnswered, match="without saying whether it allows it"):
+        await other.open()
 
 
 async def test_a_broker_whose_access_list_forbids_it_is_told_with_the_topic(site: Site) -> None:
