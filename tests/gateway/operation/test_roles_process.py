@@ -190,7 +190,8 @@ def test_what_is_no_command_is_answered_in_one_line_and_changes_nothing(line: Pa
     }
     for forged in ("seen\n2026-11-30 07:22  1/9  hold  release-hold", "seen \x1b[2J and cleared", "seen \u202ederaelc dna"):
         assert "one line of printable" in tell(line / "data", "release-hold", batch="B1", **says("qa", forged))["error"]
-    assert len(events(line, "audit")) == before, "none of it says a reason, so none of it came so far as to be refused"
+    came = [event["action"] for event in events(line, "audit")[before:]]
+    assert came == [], "none of it says a reason, so none of it came so far as to be refused"
 
 
 @pytest.mark.bar("S11")
