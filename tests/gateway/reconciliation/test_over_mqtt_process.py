@@ -146,13 +146,24 @@ async def test_a_subscription_that_is_confirmed_again_is_no_answer_and_one_witho
     await asks.open()
     client: Any = asks._client
     came = client.on_message
-    client.on_message = lambda *message: (asks._on_subscribe(client, None, 1, [], None), came(*message))
+
+    def confirmed_again(*message: Any) -> None:
+        asks._on_subscribe(client, None, 1, [], None)
+        came(*message)
+
+    client.on_message = confirmed_again
     assert [one.entries for one in await asks.streams()] == [COUNT]
     await asks.close()
 
     other = OverMqtt(uplink(site), GATEWAY, site.folder)
-    confirmed_by = other._on_subscribe
-    other._on_subscribe = lambda client, told, number, _, beside: confirmed_by(client, told, number, [], beside)  # type: ignore[method-assign]
+    made = other._made
+
+    def without_reasons() -> Any:
+        client: Any = made()
+        client.on_subscribe = lambda *_: other._on_subscribe(client, None, 1, [], None)
+        return client
+
+    other._made = without_reasons  # type: ignore[method-assign]
     with pytest.raises(NotAnswered, match="without saying whether it allows it"):
         await other.open()
 
