@@ -214,15 +214,15 @@ class Trouble:
         self._failed = self.is_over = False
         self._real = Session.rows
 
-    def patch(self) -> Callable[..., AsyncIterator[list[dict[str, Any]]]]:
+    def patch(self) -> Callable[..., AsyncIterator[list[Any]]]:
         """What stands in place of `Session.rows`."""
 
-        def rows(session: Session, sql: str, *how: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        def rows(session: Session, sql: str, *how: Any) -> AsyncIterator[list[Any]]:
             return self.rows(session, sql, *how)
 
         return rows
 
-    async def rows(self, session: Session, sql: str, *how: Any) -> AsyncIterator[list[dict[str, Any]]]:
+    async def rows(self, session: Session, sql: str, *how: Any) -> AsyncIterator[list[Any]]:
         is_ours = sql.startswith("SELECT id, k, v FROM t") and not self.is_over
         self._failed = is_ours and not self._failed and self._dice.random() < 0.5
         if self._failed:
