@@ -25,7 +25,7 @@ from drivers.mes_file import MesFileDriver
 from drivers.mes_file import reader as file_reader
 from drivers.mes_file import values as file_values
 from drivers.mes_sql import MesSqlDriver
-from drivers.mes_sql import driver as sql_driver
+from drivers.mes_sql import converting as sql_converting
 from drivers.mes_sql import values as sql_values
 from drivers.mes_sql.reader import Reader
 from drivers.modbus import ModbusDriver, decode, unit
@@ -94,7 +94,7 @@ async def test_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Bas
 @faults
 async def test_a_value_of_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
     orders(tmp_path)
-    failing(monkeypatch, sql_driver, "typed", lambda value, _: value == 20, fault)
+    failing(monkeypatch, sql_converting, "typed", lambda value, _: value == 20, fault)
     tag = Tag(tag="mes.v", source="mes", address="orders.v", type="int32")
     journal = Journal()
     async with running(MesSqlDriver(mes(tmp_path, [QUERY]), [tag]), journal) as task:
@@ -213,7 +213,7 @@ async def test_what_a_query_found_counts_as_read_only_when_it_is_handed_over(
     monkeypatch.setattr("drivers.mes_sql.failing.FAILED_WAIT_S", (0.0, 0.0))
     orders(tmp_path)
     armed = [1]
-    failing(monkeypatch, sql_driver, "exact_json", lambda _: bool(armed[0]) and not armed.__setitem__(0, armed[0] - 1), fault)
+    failing(monkeypatch, sql_converting, "exact_json", lambda _: bool(armed[0]) and not armed.__setitem__(0, armed[0] - 1), fault)
     journal = Journal()
     two = [QUERY, {**QUERY, "name": "others"}]
     async with running(MesSqlDriver(mes(tmp_path, two), []), journal) as task:
