@@ -2,7 +2,8 @@
 
 A look begins at the floor. One statement gives as many new rows as a poll takes; if there are more, the next statement of the same look
 goes on above the highest value of which all rows were read, so a long table is read through once and not over and over. Rows are found
-to be gone only by a look of one statement, because between two statements a row may have been moved from what was not yet read to what was.
+to be gone only by a look of one statement, because between two statements a row may have been moved from what was not yet read to what was,
+and only by one from the base: a row that is missing above the floor may lie below it, changed under a clock that was set back.
 """
 
 import time
@@ -22,6 +23,8 @@ from drivers.row_key import row_key
 
 BELOW_ROWS_PER_S = 200
 """What it may cost to look below the floor: a table that has so many rows below it is looked at from the base once a second."""
+MISSED_S = 5.0
+"""So soon a look from the base follows one that missed a row above the floor."""
 MOST_TIMES = 16
 """While all rows of a statement have one value, the next one takes twice as many, up to so many times poll_rows."""
 
@@ -103,10 +106,18 @@ class Reader:
         found.complete = found.rows < most
         found.alone = found.complete and self._since == (self.window.base if self._from_base else self.window.floor)
         if found.alone and not found.keyless:
-            if recalled:
-                self.window.leave_out(lambda key: recalled.get(row_mark(key, None)[0]) == "")
-            found.gone = self.window.unseen(1 if self._dialect in dialects.SNAPSHOTS else 2, from_base=self._from_base)
+            self._find_gone(found, recalled)
         return found
+
+    def _find_gone(self, found: Found, recalled: Mapping[str, str]) -> None:
+        """Say which rows are gone, where the look can tell that; else have one soon that can."""
+        if not (self.is_snapshot or self._from_base):
+            if self.window.misses:
+                self._below_due_s = min(self._below_due_s, self._clock() + MISSED_S)
+            return
+        if recalled:
+            self.window.leave_out(lambda key: recalled.get(row_mark(key, None)[0]) == "")
+        found.gone = self.window.unseen(1 if self._dialect in dialects.SNAPSHOTS else 2)
 
     def asked(self, since: Any, most: int) -> tuple[str, dict[str, Any]]:
         """The statement and its parameters for rows above a value, or for all."""

@@ -215,6 +215,11 @@ class Window:
         for known in chain(self._rows.values(), self._below.values()):
             known.digest, known.mark = UNSURE, b""
 
+    @property
+    def misses(self) -> bool:
+        """Whether the look which has just ended did not give a row above the floor."""
+        return any(known.look != self.look for known in self._rows.values())
+
     def has_seen_all(self) -> bool:
         """Whether the look which has just ended gave every row that is known."""
         return all(known.look == self.look for known in chain(self._rows.values(), self._below.values()))
@@ -224,15 +229,15 @@ class Window:
         for key in [key for key, known in self._rows.items() if known.look != self.look and are_told(key)]:
             self.forget(key)
 
-    def unseen(self, looks: int = 1, *, from_base: bool = False) -> list[str]:
-        """Known keys above the floor that the look which has just ended should have given, in one statement, but did not.
+    def unseen(self, looks: int = 1) -> list[str]:
+        """Known keys above the floor that the look from the base which has just ended should have given, in one statement, but did not.
 
-        looks: in how many such looks in a row they must be missing. from_base: it began below the floor; what is missing there is not told.
+        looks: in how many such looks in a row they must be missing. What is missing below the floor is forgotten, not told.
         """
         missing = [(key, known) for key, known in self._rows.items() if known.look != self.look]
         for _, known in missing:
             known.missed += 1
-        for key in [key for key, known in self._below.items() if from_base and known.look != self.look]:
+        for key in [key for key, known in self._below.items() if known.look != self.look]:
             del self._below[key]
             self._pieces.drop(key)  # else a start reads from its piece, which is above the base, that it stands there
         return [key for key, known in missing if known.missed >= looks]
@@ -247,13 +252,17 @@ class Window:
         self.watched_s += elapsed_s
 
     def rise(self, looked_s: float) -> None:
-        """A look at everything above the floor is over that began at looked_s (watched): the floor rises as far as that proves."""
+        """A look at everything above the floor is over that began at looked_s (watched): the floor rises as far as that proves.
+
+        It does not rise to a row that the look did not give: below the floor nobody would say that the row is gone.
+        """
         before_s = looked_s - self._overlap_s
         first = next(iter(self._rows.values()), None)
         if first is None or first.seen_s >= before_s:
             return
-        old = {known.value for known in self._rows.values() if known.seen_s < before_s and known.value is not None}
-        young = [known.value for known in self._rows.values() if known.seen_s >= before_s and known.value is not None]
+        valued = [known for known in self._rows.values() if known.value is not None]
+        old = {known.value for known in valued if known.seen_s < before_s}
+        young = [known.value for known in valued if known.seen_s >= before_s or known.look != self.look]
         cap = min([max(old), *young]) if old else None
         self._raise(max((value for value in old if value < cap), default=None))
 

@@ -30,7 +30,7 @@ KINDS = {
     "snapshot": ("SELECT id, k, v FROM t", {"kind": "snapshot"}),
 }
 LOW = (KINDS["sequence"][0], {"kind": "sequence", "column": "id", "overlap_s": 0})
-"""Most rows are below the floor at once: there only a look from the base finds them, and does not tell that one is gone."""
+"""Most rows are below the floor at once: there only a look from the base finds them, and does not tell that one of them is gone."""
 BESIDE = {"name": "beside", "sql": "SELECT 1 AS id", "key": "id", "watermark": {"kind": "snapshot"}}
 """A query that always works: one of several that fails stops itself alone."""
 State = tuple[str, Any]
