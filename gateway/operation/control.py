@@ -89,6 +89,8 @@ def _asked_at(path: Path, method: str, target: str, body: str | None) -> dict[st
         answered = connection.getresponse()
         if answered.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return {"error": "this is longer than a command may be"}
+        if answered.status == HTTPStatus.NOT_FOUND:
+            return {"error": f"the gateway that runs knows no {target}: its program may be of another version than this command's"}
         answer: dict[str, Any] = json.loads(answered.read())
     except PermissionError as error:
         raise NotRunning(f"{path}: no permission; people come over the socket of [users], as members of its group", barred=True) from error

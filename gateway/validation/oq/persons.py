@@ -15,7 +15,7 @@ from gateway.validation.oq.case import Told
 from gateway.validation.oq.stage import PEOPLE, Stage
 
 REASON = "operational qualification of roles"
-NOT_AT_A_SOCKET = ("restore",)
+NOT_AT_A_SOCKET = ("restore", "retire")
 """Of the table: given only where no gateway runs."""
 
 

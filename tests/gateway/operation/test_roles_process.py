@@ -21,6 +21,7 @@ from gateway.access import ROLES, RULES
 from gateway.operation.control import ask, tell
 from gateway.operation.offline_commands import done_offline
 from gateway.runtime import assembly
+from gateway.validation.oq.persons import NOT_AT_A_SOCKET
 
 HARMLESS: dict[str, dict[str, Any]] = {
     "release-hold": {"batch": "B1"},
@@ -76,6 +77,12 @@ def another(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     people(folder / "data")
     with running(folder, quick):
         yield folder
+
+
+@pytest.mark.urs("URS-SEC-01", "URS-VAL-04")
+def test_a_running_gateway_knows_each_command_of_the_table_but_those_that_are_given_without_one(line: Path) -> None:
+    unknown = {command for command in RULES if "knows no" in str(tell(line / "data", command).get("error"))}
+    assert unknown == set(NOT_AT_A_SOCKET)
 
 
 def refusals(folder: Path) -> list[dict[str, Any]]:

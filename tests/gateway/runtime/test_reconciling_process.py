@@ -13,6 +13,7 @@ from kit.mixing_line import BATCH, mixed, mixing_line
 from kit.processes import free_port, process, running, until
 from kit.reconciled import damage
 
+from buffer import read_cursors
 from gateway.evidence.reconciled import Reconciled
 from gateway.runtime import reconciling
 
@@ -63,6 +64,7 @@ def test_a_running_line_compares_each_day_and_each_batch_and_says_what_differs_u
             assert (documents[0]["document"], documents[0]["result"]) == ("reconciliation-of-batch", "passed")
             until(lambda: any(one["batch"] is None and one["result"] == "passed" for one in events(line, "document")), every_s=0.5)
             assert found(line, "reconcile-differs") == []
+            until(lambda: read_cursors(line / "data")["ebr"].at > (0, 0))  # on the disk up to a second later
             asked = called("reconcile", line)
             assert (asked.returncode, asked.stdout.endswith("equal\n")) == (0, True), f"a person asks beside it: {asked.stdout}{asked.stderr}"
             with closing(sqlite3.connect(store / "ebr.db")) as db:

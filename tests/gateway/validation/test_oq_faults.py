@@ -28,7 +28,7 @@ def test_every_case_is_played_and_passes_on_a_bundled_line(tmp_path: Path) -> No
         if step["verdict"] == "failed"
     ]
     assert left == []
-    assert counts["failed"] == 0
+    assert [f"{one['id']}: {one['why']}" for one in document["facts"]["cases"] if one["verdict"] == "failed"] == []
     assert counts["passed"] >= len(CASES) // 2, "on a machine with other work some steps find nothing to look at"
     assert document["result"] == "not-complete"
     assert problems(tmp_path / "oq", document) == []
