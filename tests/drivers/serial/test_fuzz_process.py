@@ -8,7 +8,7 @@ import asyncio
 import os
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -42,11 +42,14 @@ DIALECTS: dict[str, dict[str, Any]] = {
 
 
 class Judge(Collector):
-    """Counts Good weights, and those that were never said in full, with the act that began to say them."""
+    """Counts Good weights, and those that were never said in full, with the act that began to say them.
 
-    def __init__(self, said: set[str], begun: dict[str, str]) -> None:
+    wrote: what the instrument wrote last, each with how much of it the kernel took.
+    """
+
+    def __init__(self, said: set[str], begun: dict[str, str], wrote: deque[tuple[bytes, int]]) -> None:
         super().__init__()
-        self.said, self.begun, self.good, self.wrong = said, begun, 0, list[str]()
+        self.said, self.begun, self.wrote, self.good, self.wrong = said, begun, wrote, 0, list[str]()
         self.causes = Counter[str]()
 
     def __call__(self, readings, **_):
@@ -55,7 +58,7 @@ class Judge(Collector):
                 self.good += 1
                 if str(value) not in self.said:
                     whole = next((text for text in self.begun if text.endswith(str(value))), "no line")
-                    self.wrong.append(f"{value} of {whole} ({self.begun.get(whole)})")
+                    self.wrong.append(f"{value} of {whole} ({self.begun.get(whole)}), after {list(self.wrote)}")
         return self.done()
 
     def lost(self, loss):
@@ -69,11 +72,12 @@ class Judge(Collector):
 class Instrument:
     """Says weights of which no part is a weight that it says, whole or spoiled."""
 
-    def __init__(self, name: str, cable: Cable, rng: random.Random) -> None:
+    def __init__(self, name: str, cable: Cable, rng: random.Random, wrote: deque[tuple[bytes, int]]) -> None:
         self._name, self._cable, self._rng = name, cable, rng
         self.said: set[str] = set()
         self.begun: dict[str, str] = {}
         self.did = Counter[str]()
+        self.wrote = wrote
         self.reopen, self.reopened = asyncio.Event(), asyncio.Event()
         self.asks: asyncio.Queue[bytes] = asyncio.Queue()
         asyncio.get_running_loop().add_reader(cable.master, lambda: self.asks.put_nowait(os.read(cable.master, 200)))
@@ -100,10 +104,11 @@ class Instrument:
         """Write in pieces; returns False if bytes were lost."""
         cuts = sorted(self._rng.randrange(len(data) + 1) for _ in range(pieces - 1))
         for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True):
-            try:
-                if os.write(self._cable.master, data[a:b]) != b - a:
-                    return False
-            except BlockingIOError:
+            taken = 0
+            with suppress(BlockingIOError):
+                taken = os.write(self._cable.master, data[a:b])
+            self.wrote.append((data[a:b], taken))
+            if taken != b - a:
                 return False
             if pieces > 1:
                 await asyncio.sleep(0)
@@ -118,13 +123,15 @@ class Instrument:
         await self._write(bytes(self._rng.choices(NOISE + b"\r\n" * 9, k=self._rng.randrange(1, 20))))
 
     async def spoiled(self) -> None:
-        _, line = self._line()
+        text, line = self._line()
+        self.begun[text] = "spoiled"
         at = self._rng.randrange(1, len(line) - 2)
         await self._write(line[:at] + bytes(self._rng.choices(NOISE, k=self._rng.randrange(1, 5))) + line[at:])
 
     async def other(self) -> None:
         """Say a weight of another kind: gross, moving, in another unit, not at rest."""
-        _, line = self._line()
+        text, line = self._line()
+        self.begun[text] = "other"
         spoils: list[Callable[[bytes], bytes]] = [lambda its: its.replace(b" kg", b" lb"), lambda its: its.replace(b".", b",")]
         spoils += [lambda its: b"G     " + its[-16:]] if self._name == "sbi" else [lambda its: its.replace(b"S S", b"S D")]
         if self._name.startswith("line"):
@@ -196,8 +203,9 @@ class Instrument:
 async def test_no_good_value_that_the_instrument_did_not_say_in_full(name: str, seconds: float, figures: Any) -> None:
     seed = 31 if seconds <= 1 else random.SystemRandom().randrange(1 << 32)
     rng, cable = random.Random(seed), Cable()
-    instrument = Instrument(name, cable, rng)
-    judge = Judge(instrument.said, instrument.begun)
+    wrote = deque[tuple[bytes, int]](maxlen=200)
+    instrument = Instrument(name, cable, rng, wrote)
+    judge = Judge(instrument.said, instrument.begun, wrote)
     tag = Tag(tag="w", source="scale", address="weight", type="decimal", source_unit="kg")
     options = {"timeout_ms": round(TIMEOUT_S * 1000)} | DIALECTS[name]
     endpoint = f"serial://{os.ttyname(cable.slave)}"
