@@ -18,7 +18,7 @@ from buffer.restore.from_ebr import Import, Learner, RestoreRefused, extend
 from buffer.segment import name_of
 from buffer.store import SUMS, file_sha256
 
-PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE)
+PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE, verify.REVOCATION_BESIDE)
 """Files of the keys that anyone may have. The private one is never copied: a backup's owner could sign in the gateway's name."""
 
 VERSIONS = "changes"
