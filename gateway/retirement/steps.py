@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import config
-from buffer import keys, verify
+from buffer import durable, verify
 from buffer.restore import backup as backups
 from buffer.times import now_ticks, rfc3339
 from config import Line
@@ -294,14 +294,11 @@ def _withdraw(act: Act) -> None:
     for folder in (act.line.data, act.to):
         if (folder / REVOCATION).exists():
             (folder / REVOCATION).unlink()
-            keys.sync(folder)
+            durable.sync(folder)
 
 
 def _put(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, "utf-8")
-    part.replace(path)
-    keys.sync(path.parent)
+    durable.write(path, text.encode(), 0o644)
 
 
 def _copy(act: Act) -> dict[str, Any]:
@@ -312,8 +309,7 @@ def _copy(act: Act) -> dict[str, Any]:
     backups.backup(act.line.data, part)
     report = verify.verify(part, act.keys)
     act.stops_for([] if not report.exit_code else [copy_obstacle(report, verify.verify(act.line.data, act.keys))])
-    part.rename(target)
-    keys.sync(act.to)
+    durable.place(part, target)
     sums = hashlib.sha256((target / SUMS).read_bytes()).hexdigest()
     return {
         "place": str(target),

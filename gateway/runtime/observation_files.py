@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from buffer import StorageError, event_type, read_journal
+from buffer import StorageError, durable, event_type, read_journal
 from gateway.alarms.observation import KIND, Observed, days_of, take
 from gateway.documents import HEAD, file_name, unsigned, written
 from gateway.entries.findings import Severity, finding
@@ -99,7 +99,7 @@ def put(document: Mapping[str, Any], folder: Path, printed: int) -> None:
             continue
         part.unlink(missing_ok=True)
         written(document, folder, (form,), printed, f"{name}.part")
-        part.rename(path)
+        durable.place(part, path)
 
 
 def made_again(its: Observing, day: str, report: Mapping[str, Any]) -> dict[str, Any] | None:
