@@ -108,18 +108,18 @@ def _steps(line: Line, steps: Iterable[Happening]) -> Iterator[Item]:
     for one in steps:
         event = one.event
         run, record = str(event["run"]), f"{event['record']}#{event['revision']}"
-        where = {"equipment": str(event["equipment"]), "step": str(event["step"])}
-        place = f"{where['equipment']}/{where['step']}/{run}"
+        equipment, step = str(event["equipment"]), str(event["step"])
+        place = f"{equipment}/{step}/{run}"
         begin, end = (None if event.get(name) is None else from_rfc3339(event[name]["time"]) for name in ("start", "end"))
         for parameter in event["parameters"]:
             if parameter.get("ebr_field"):
-                yield _parameter(parameter, run, place, record)._replace(begin=begin, end=end, keyed="run", **where)
+                yield _parameter(parameter, run, place, record)._replace(begin=begin, end=end, keyed="run", equipment=equipment, step=step)
         for name in ("start", "end"):
             field, instant = f"{name}:{event['equipment']}/{event['step']}", event.get(name)
             if field in edges:
                 value, status = (None, "missing") if instant is None else (instant["time"], "present")
                 edge = Item(field, f"{name} of {event['step']}", run, place, value, None, status, None, record, begin, end)
-                yield edge._replace(instant=instant, keyed="run", **where)
+                yield edge._replace(instant=instant, keyed="run", equipment=equipment, step=step)
 
 
 def _parameter(told: Mapping[str, Any], key: str, place: str, record: str) -> Item:
