@@ -15,17 +15,24 @@ ELSEWHERE = {
     "gateway/validation/oq/basic.py": "takes a journal away on the stage, as the case asks for",
     "gateway/validation/oq/clock.py": "tells a played clock how far it is off",
     "gateway/validation/pq_stage.py": "turns of the truth that simulators have written, before they are copied into the evidence",
+    "gateway/access/gate.py": "no file by itself: the list of users is replaced by its own store",
     "gateway/context/records/final_records.py": "no file: runs of a step get another name",
 }
 
 
 def renames(path: Path) -> Iterator[int]:
-    """Yield the lines on which a file or folder gets a name: of `str.replace`, which takes two texts, none."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            of_os = isinstance(node.func.value, ast.Name) and node.func.value.id == "os"
-            names = ("replace", "rename", "renames", "link") if of_os else ("replace", "rename", "hardlink_to")
-            if node.func.attr in names and (of_os or (len(node.args) == 1 and not node.keywords)):
+    """Yield the lines on which a file or folder gets a name: of `str.replace`, which takes two texts, none.
+
+    A method that is handed over, for another thread to call, is one too.
+    """
+    tree = ast.parse(path.read_text("utf-8"))
+    called = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("replace", "rename", "renames", "link", "hardlink_to"):
+            of_os = isinstance(node.value, ast.Name) and node.value.id == "os"
+            call = called.get(id(node))
+            by_path = call is None or (len(call.args) == 1 and not call.keywords)
+            if of_os or (by_path and node.attr in ("replace", "rename", "hardlink_to")):
                 yield node.lineno
 
 
