@@ -55,7 +55,8 @@ signed. `repair` sets damage aside and writes anew what its own digest proves. I
 and its first entry declares what was lost.
 
 Doors: this module; `buffer.verify` (one file, shares no code with the rest); `buffer.chain` (digests and trees), `buffer.keys`,
-`buffer.times`; the sub-rooms `entry` (formats), `archive` and `restore`. Everything else is imported within the buffer only.
+`buffer.durable` (files that a power cut leaves whole), `buffer.times`; the sub-rooms `entry` (formats), `archive` and `restore`.
+Everything else is imported within the buffer only.
 """
 
 from importlib import import_module

@@ -10,6 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, load_pem_private_key
 
+from buffer import durable
 from buffer.verify import ROTATION
 
 ED25519 = b"\x01"
@@ -61,36 +62,12 @@ def create(path: Path, name: str) -> Signer:
     if path.exists():
         raise FileExistsError(f"{path}: exists already")
     signer = Signer(name, Ed25519PrivateKey.generate())
-    _put(path, signer.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    # Whole or not at all: half a key, after a power cut or on a full disk, would keep the gateway from starting.
+    durable.write(path, signer.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public = path.with_name(path.name + ".pub")
     held = public.read_text("ascii") if public.exists() else ""
-    _put(public, f"{held}{signer.public}\n".encode(), 0o644)
+    durable.write(public, f"{held}{signer.public}\n".encode(), 0o644)
     return signer
-
-
-def _put(path: Path, content: bytes, mode: int) -> None:
-    """Make a file durably, whole or not at all: half a key, after a power cut or on a full disk, would keep the gateway from starting."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Make a file's new name durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def load(path: Path, name: str) -> Signer:

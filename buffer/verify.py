@@ -2,10 +2,12 @@
 # ruff: noqa: T201 - it is a command
 """Prove that nothing in an EBR gateway's record was changed, removed, inserted or reordered; name the first bad entry.
 
-    python verify.py PATH [--key PUBLIC_KEY] [--checkpoint NOTE ...] [--unsigned-s SECONDS] [--json]
+    python verify.py PATH [--key PUBLIC_KEY] [--checkpoint NOTE ...] [--revocation NOTE ...] [--unsigned-s SECONDS] [--json]
 
 PATH is a journal's folder (stopped, copied or running), an archive of a batch (.zip), or the store of an EBR (a folder with ebr.db).
 NOTE is a checkpoint that somebody else kept, or a witness's folder of them: shows that PATH was set back to an earlier state.
+Of --revocation it is the key-revocation.txt of a line that was retired; one that lies in the journal's folder, in the archive, beside
+the archive or the store, or in the folder above these two, is found.
 SECONDS is the time that entries at the end may span of which no checkpoint is signed yet; the report says which these are.
 Exit 0: good. 1: bad, the first bad entry is named. 2: nothing bad was found, but evidence is missing (an archive or a store without a
 key, entries that were declared lost, ..), or nothing could be checked.
@@ -26,6 +28,7 @@ key, entries that were declared lost, ..), or nothing could be checked.
     a closed segment or a member of an archive changed    1  its SHA-256, which journal.db or SHA256SUMS holds
     .. or of a configuration for another content, twice   1  the note of the act, beside what its entry says
     a signature, a rotation of keys or a proof is false   1  the key (--key); without it 2, of a journal the key beside it and a note
+    a revoked key signed something afterwards             1  the note of its revocation (--revocation); what it signed before stays good
     something can not be read, unpacked or understood     1  the attempt: in whatever form it was written, the gateway wrote another
     .. for want of permission                             2  nothing was seen of it
     nothing is signed by the key that is given            2  no checkpoint is one of it (--key)
@@ -122,12 +125,37 @@ class Signed:
         return f"{text}; {entries} since {self.since} {'is' if self.unsigned == 1 else 'are'} not signed"
 
 
+@dataclass(frozen=True)
+class Revoked:
+    """What became of keys that were revoked. seq: the last entry of `epoch` that they may sign; keys: their ids. time: of the revocation.
+
+    good: checkpoints here that they signed before; late: what they signed afterwards. Both None if no key was there to check it with.
+    """
+
+    gateway: str
+    keys: list[str]
+    epoch: int
+    seq: int
+    time: str
+    good: int | None
+    late: int | None
+
+    def __str__(self) -> str:
+        """Say it to a person."""
+        keys = f"key {self.keys[0]}" if len(self.keys) == 1 else f"keys {', '.join(self.keys)}"
+        text = f"{self.gateway}: {keys} revoked on {self.time}, after entry {self.seq} of epoch {self.epoch}"
+        if self.good is None:
+            return f"{text}: this was not checked, no public key of {self.gateway} was given"
+        before = "1 signature of before is here, and stays good" if self.good == 1 else f"{self.good} signatures of before stay good"
+        return f"{text}: {before}" + (f"; {self.late} of afterwards are not" if self.late else "")
+
+
 @dataclass
 class Report:
     """Result of a verification. bad: the first bad entry as (epoch, seq), if one could be named. exit_code: 0 good, 1 bad, 2 incomplete.
 
-    signed: for each epoch, through which entry a signature proves it. problems: what is not as it was written. missing: evidence that is
-    not there. notes: what explains itself, and changes nothing.
+    signed: for each epoch, through which entry a signature proves it. revoked: keys that sign nothing any more. problems: what is not as
+    it was written. missing: evidence that is not there. notes: what explains itself, and changes nothing.
     """
 
     kind: str
@@ -137,6 +165,7 @@ class Report:
     signatures: int = 0
     bad: EntryId | None = None
     signed: list["Signed"] = field(default_factory=list)
+    revoked: list["Revoked"] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -162,6 +191,7 @@ class Report:
         if self.bad:
             yield f"first bad entry: epoch {self.bad[0]}, seq {self.bad[1]}"
         yield from (f"signed: {signed}" for signed in self.signed)
+        yield from (f"revoked: {revoked}" for revoked in self.revoked)
         yield from (f"bad: {text}" for text in self.problems[:50])
         if len(self.problems) > 50:
             yield f"bad: and {len(self.problems) - 50} more"
@@ -370,6 +400,10 @@ CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
 KEY_BESIDE = "checkpoint-key.pub"
 ROTATIONS_BESIDE = "key-rotations.txt"
 ROTATION = "ebr-gateway/key-rotation/1"
+REVOCATION_BESIDE = "key-revocation.txt"
+REVOKED = "ebr-gateway/key-revocation/1"
+_SIGN_NOTHING = re.compile(r"sign nothing after entry (\d{1,19}) of epoch (\d{1,19})")
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 ACT = "ebr-gateway/configuration-act/1"
 
 
@@ -386,6 +420,62 @@ def rotated(note: str) -> tuple[Key, Key] | None:
     except (ValueError, IndexError):
         return None
     return (old, new) if lines[0] == ROTATION and old.name == new.name and old.signed(note) and new.signed(note) else None
+
+
+def instant_of(text: Any) -> tuple[str, str]:
+    """Return what orders times as the gateway writes them: RFC 3339 in UTC, with any number of decimals. Raises ValueError."""
+    found = _INSTANT.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError(f"{text!r} is no time in UTC")
+    return found[1], (found[2] or "").ljust(9, "0")
+
+
+class Revocation(NamedTuple):
+    """A note by which keys of a gateway were revoked. last: (epoch, seq) of the last entry over which they may sign. time: of the note.
+
+    given: it was named by who verifies, and not found beside.
+    """
+
+    gateway: str
+    keys: tuple[Key, ...]
+    last: EntryId
+    time: str
+    note: str
+    given: bool
+
+    @classmethod
+    def parse(cls, note: str, *, given: bool = False) -> "Revocation":
+        """Read a note. Raises ValueError if it is none."""
+        head, _, rest = note.rpartition("\n\n")[0].partition("\n")
+        gateway, *keys, sentence, time_ = rest.split("\n") if rest.count("\n") > 2 else ["", "", ""]
+        end = _SIGN_NOTHING.fullmatch(sentence)
+        if head != REVOKED or end is None or CONTROL.search(note):
+            raise ValueError("no revocation of keys as `retire` writes it")
+        instant_of(time_)
+        named = tuple(map(Key.parse, keys))
+        if any(key.name != gateway for key in named):
+            raise ValueError("a revocation of keys of another gateway than it names")
+        return cls(gateway, named, (int(end[2]), int(end[1])), time_, note, given)
+
+    def ends(self, key: Key, at: EntryId) -> bool:
+        """Return True if the key may sign nothing over the entries through `at`."""
+        return key in self.keys and at > self.last
+
+    def is_before(self, pair: tuple[Key, Key], at: EntryId | None) -> bool:
+        """Return True if a rotation was made with a key that was revoked before. Of no known place it was, if it leads to another key."""
+        named = [key in self.keys for key in pair]
+        return any(named) and (at > self.last if at is not None else not all(named))
+
+
+def read_revocation(source: "str | Path", *, given: bool = True) -> Revocation:
+    """Read the note in a file. Raises ValueError with the file's name if it holds none, OSError."""
+    path = Path(source)
+    if path.stat().st_size > LARGEST_LIST:
+        raise ValueError(f"{path}: larger than {LARGEST_LIST} bytes")
+    try:
+        return Revocation.parse(path.read_text("utf-8"), given=given)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 class SignedAct(NamedTuple):
@@ -430,14 +520,18 @@ class Signatures:
     """Collects signatures, and judges them at the end.
 
     Trusted are the keys given, and every key that signed a rotation together with a trusted one: who trusts one of the two may trust both.
-    Judged at the end, because an entry's checkpoint may be signed by a key whose rotation is found later.
+    Judged at the end, because an entry's checkpoint may be signed by a key whose rotation is found later. A revocation counts if a trusted
+    key has signed it, itself revoked or not: it can only take trust away.
     """
 
     def __init__(self, report: Report, keys: list[Key]) -> None:
         self._report = report
         self._keys = list(keys)
         self._checkpoints: list[tuple[Checkpoint, EntryId | None, Chain | None]] = []
-        self._pairs: list[tuple[tuple[Key, Key], EntryId | None]] = []
+        self._pairs: dict[tuple[Key, Key], EntryId | None] = {}
+        self._revocations: list[Revocation] = []
+        self._settled: list[Revocation] = []  # those that count
+        self._late: dict[str, int] = {}  # by the note of a revocation: what its keys signed afterwards
         self._acts: list[tuple[SignedAct, EntryId]] = []
         self._audited: dict[str, EntryId] = {}
 
@@ -450,8 +544,13 @@ class Signatures:
         pair = rotated(note)
         if pair is None:
             self._report.problem("a key rotation that the old and the new key have not both signed", at)
-        elif not any(pair == taken for taken, _ in self._pairs):
-            self._pairs.append((pair, at))
+        elif self._pairs.get(pair) is None:
+            self._pairs[pair] = at
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Add a revocation of keys; `settle` judges it."""
+        if not any(revocation.note == taken.note for taken in self._revocations):
+            self._revocations.append(revocation)
 
     def check(self, checkpoint: Checkpoint, at: EntryId | None, proves: "Chain | None" = None) -> None:
         """Add a checkpoint, whose signature is judged by `settle`. proves: the chain whose root it is, if that was computed."""
@@ -470,32 +569,72 @@ class Signatures:
     def _settle_acts(self, keys: list[Key]) -> None:
         for signed, at in self._acts:
             own = [key for key in keys if key.name == signed.gateway]
-            if own and not any(key.signed(signed.note) for key in own):
+            signers = [key for key in own if key.signed(signed.note)]
+            if own and not signers:
                 self._report.problem("the signature on a configuration is not of the key", at)
+            elif own and (revocation := self._ended(signers, at)) is not None:
+                self.is_late("a signature on a configuration", revocation, at)
 
     def trusted(self) -> list[Key]:
-        """Return all keys that count."""
-        keys, before = list(self._keys), -1
+        """Return all keys that count. A rotation by a key that was revoked before hands no trust on."""
+        revocations = self._counting()
+        return self._linked([pair for pair, at in self._pairs.items() if not any(one.is_before(pair, at) for one in revocations)])
+
+    def _linked(self, pairs: Iterable[tuple[Key, Key]]) -> list[Key]:
+        keys, before, linked = list(self._keys), -1, list(pairs)
         while len(keys) != before:
             before = len(keys)
-            for pair, _ in self._pairs:
+            for pair in linked:
                 if any(key in keys for key in pair):
                     keys += [key for key in pair if key not in keys]
         return keys
 
+    def _counting(self) -> list[Revocation]:
+        """Return the revocations that a key has signed which would be trusted without them."""
+        keys = self._linked(self._pairs) if self._revocations else []
+        return [one for one in self._revocations if any(key.name == one.gateway and key.signed(one.note) for key in keys)]
+
+    def _ended(self, signers: list[Key], at: EntryId) -> Revocation | None:
+        """Return the revocation by which none of these keys might have signed this; None if one of them might."""
+        found = [next((one for one in self._settled if one.ends(key, at)), None) for key in signers]
+        return found[0] if found and all(found) else None
+
+    def ended_by(self, signers: list[Key], made: Any) -> Revocation | None:
+        """Return the revocation after which something was made that only these keys have signed. Raises ValueError."""
+        if not self._revocations or not signers:
+            return None
+        before = [one for one in self._counting() if instant_of(one.time) < instant_of(made)]
+        found = [next((one for one in before if key in one.keys), None) for key in signers]
+        return found[0] if all(found) else None
+
+    def is_late(self, what: str, revocation: Revocation, at: EntryId | None) -> None:
+        """Report what was signed with a key after its revocation."""
+        seq, epoch = revocation.last[1], revocation.last[0]
+        self._late[revocation.note] = self._late.get(revocation.note, 0) + 1
+        text = f"signed with a key that was revoked on {revocation.time}, after entry {seq} of epoch {epoch}"
+        self._report.problem(f"{what} was {text}", at)
+
     def settle(self) -> None:
         """Count the good signatures, and report the others."""
+        self._settled = self._counting()
         keys, gateways_without_key = self.trusted(), set()
         if not keys:
+            self._settle_revocations(keys, {})
             unchecked = self._report.notes if self._report.kind == "journal" else self._report.missing
             if self._checkpoints or self._report.kind != "journal":
                 unchecked.append("signatures were not checked: no public key was given (--key)")
             return
+        good: dict[Key, int] = {}
         for checkpoint, at, proves in self._checkpoints:
-            gateway = checkpoint.origin.rpartition("/")[0]
+            gateway, _, epoch = checkpoint.origin.rpartition("/")
             own = [key for key in keys if key.name == gateway]  # a key speaks for its own gateway alone
-            if any(key.signed(checkpoint.note) for key in own):
+            signers = [key for key in own if key.signed(checkpoint.note)]
+            through = int(epoch) if epoch.isdecimal() and len(epoch) < 20 else 0, checkpoint.size
+            if signers and (revocation := self._ended(signers, through)) is not None:
+                self.is_late(f"the checkpoint of {checkpoint.size} entries of epoch {epoch}", revocation, at)
+            elif signers:
                 self._report.signatures += 1
+                good[signers[0]] = good.get(signers[0], 0) + 1
                 if proves is not None:
                     proves.signed = max(proves.signed, checkpoint.size)
             elif own:
@@ -506,12 +645,30 @@ class Signatures:
             self._report.missing.append(no_key_of(gateway))
         self._settle_rotations(keys)
         self._settle_acts(keys)
+        self._settle_revocations(keys, good)
 
     def _settle_rotations(self, keys: list[Key]) -> None:
-        """Report a rotation to or from a trusted gateway's name that no trusted key takes part in."""
-        for pair, at in self._pairs:
-            if not any(key in keys for key in pair) and any(key.name == pair[0].name for key in keys):
+        """Report a rotation to or from a trusted gateway's name that no trusted key takes part in, and one by a key that was revoked."""
+        for pair, at in self._pairs.items():
+            late = next((one for one in self._settled if one.is_before(pair, at)), None)
+            if late is not None:
+                self.is_late("a rotation of keys", late, at)
+            elif not any(key in keys for key in pair) and any(key.name == pair[0].name for key in keys):
                 self._report.problem("a key rotation between keys of which none is trusted", at)
+
+    def _settle_revocations(self, keys: list[Key], good: dict[Key, int]) -> None:
+        """Say of each revocation what became of it; one of a gateway whose keys are here, and none of which has signed it, is false."""
+        for one in self._revocations:
+            ids, known = [key.id.hex() for key in one.keys], any(key.name == one.gateway for key in keys)
+            if one in self._settled:
+                before = sum(count for key, count in good.items() if key in one.keys)
+                self._report.revoked.append(Revoked(one.gateway, ids, *one.last, one.time, before, self._late.get(one.note, 0)))
+            elif known:
+                self._report.problem(f"a revocation of keys of {one.gateway} that no trusted key of it has signed")
+            else:
+                self._report.revoked.append(Revoked(one.gateway, ids, *one.last, one.time, None, None))
+                if one.given:
+                    self._report.missing.append(f"the revocation of keys of {one.gateway} could not be checked: {no_key_of(one.gateway)}")
 
 
 # ---------------------------------------------------------------------------------------------------------------- the chain of an epoch
@@ -1895,6 +2052,8 @@ class ArchiveCheck:
         self._keys = [key for key in keys if key.name == self._manifest["gateway"]]
         for note in read_rotations(self._read(ROTATIONS_BESIDE).decode()) if ROTATIONS_BESIDE in self._names else []:
             self._signatures.rotate(note, None)
+        if REVOCATION_BESIDE in self._names:
+            self._signatures.revoke(Revocation.parse(self._read(REVOCATION_BESIDE).decode()))
         self._check_sums_signed()
         self._batch_spellings, self._citations = names_of(self._manifest["batch"]), Citations(self._manifest["batch"])
         proofs = json.loads(self._read("proofs.json"))
@@ -1943,6 +2102,8 @@ class ArchiveCheck:
         once = note.rpartition("\n\n")[2].count("\n") == 1  # nothing may stand there that is not signed
         if not once or not any(key.signed(note) for key in self._keys) or (trusted and not any(key.signed(note) for key in trusted)):
             self._report.problem(f"{SUMS_NOTE} is not signed by the key")
+        elif (late := self._signatures.ended_by([key for key in trusted if key.signed(note)], self._manifest["made"])) is not None:
+            self._signatures.is_late(f"{SUMS_NOTE}, of an archive made {self._manifest['made']},", late, None)
 
     def _check_epoch(self, proof: dict[str, Any]) -> None:
         """Check one epoch's entries: chained within each range, and all of them proved against the checkpoint."""
@@ -2045,24 +2206,28 @@ def verify(
     key: "str | Path | None" = None,
     *,
     checkpoint: "str | Path | Iterable[str | Path] | None" = None,
+    revocation: "Iterable[str | Path]" = (),
     progress: Progress | None = None,
     max_unsigned_s: float = MAX_UNSIGNED_S,
 ) -> Report:
     """Check a journal's folder, an archive or an EBR's store.
 
     key: a file with public verifier keys, or the text of one. checkpoint: files with newer checkpoints from elsewhere, or a witness's
-    folder of them. progress(done, total) is called now and then. max_unsigned_s: time that entries may span which no checkpoint covers;
-    with the key that lies beside a journal what is not signed is a note, for that key proves little. Raises FileNotFoundError, ValueError
-    (a key or note that is none), MissingPackage.
+    folder of them. revocation: files with revocations of keys; those that lie where `retire` puts them are found. progress(done, total) is
+    called now and then. max_unsigned_s: time that entries may span which no checkpoint covers; with the key that lies beside a journal what
+    is not signed is a note, for that key proves little. Raises FileNotFoundError, ValueError (a key or note that is none), MissingPackage.
     """
     target = Path(path)
     elsewhere = Elsewhere.read([checkpoint] if isinstance(checkpoint, str | Path) else checkpoint or [])
     report_progress = progress or (lambda _done, _total: None)
     report = Report("journal", str(path))
     signatures = Signatures(report, read_keys(key))
+    for source in revocation:
+        signatures.revoke(read_revocation(source))
     check = _check_of(target, report, signatures, elsewhere, report_progress, key_given=key is not None)
     chains: list[Chain] = []
     try:
+        _take_revocations_beside(target, signatures, report)
         chains = check()
     except PermissionError as error:
         report.missing.append(f"{error.filename or path} was not looked at: {error.strerror}")
@@ -2128,6 +2293,21 @@ def _take_rotations_beside(folder: Path, signatures: Signatures) -> None:
         signatures.rotate(note, None)
 
 
+def _take_revocations_beside(target: Path, signatures: Signatures, report: Report) -> None:
+    """Add the revocations that lie where `retire` puts them: in the journal's folder, beside what is looked at, in the folder above."""
+    beside = target.absolute().parent
+    places = [target] if report.kind == "journal" else [beside, beside.parent, *([target] if target.is_dir() else [])]
+    for path in [place / REVOCATION_BESIDE for place in places]:
+        try:
+            signatures.revoke(read_revocation(path, given=False))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            report.missing.append(f"{path} was not looked at: {error.strerror}")
+        except ValueError as error:
+            report.problem(str(error))
+
+
 def _check_origins(report: Report, elsewhere: Elsewhere, origins: set[str]) -> None:
     """Report what a checkpoint from elsewhere covers and is not here. A witness's folder may hold those of other gateways too."""
     gateways = {origin.rpartition("/")[0] for origin in origins}
@@ -2155,6 +2335,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", action="append", help="a checkpoint that somebody else kept, or a witness's folder: shows a roll-back; repeatable"
     )
+    parser.add_argument("--revocation", action="append", default=[], help="the key-revocation.txt of a line that was retired; repeatable")
     parser.add_argument(
         "--unsigned-s",
         type=float,
@@ -2170,13 +2351,20 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\r{done / max(total, 1):4.0%}", end="\r", file=sys.stderr, flush=True)
 
     try:
-        report = verify(options.path, options.key, checkpoint=options.checkpoint, progress=progress, max_unsigned_s=options.unsigned_s)
+        report = verify(
+            options.path,
+            options.key,
+            checkpoint=options.checkpoint,
+            revocation=options.revocation,
+            progress=progress,
+            max_unsigned_s=options.unsigned_s,
+        )
     except (OSError, ValueError, MissingPackage) as error:
         print(f"verify: {error}", file=sys.stderr)
         return 2
     if options.json:
-        signed = [asdict(epoch) for epoch in report.signed]
-        print(json.dumps({**report.__dict__, "signed": signed, "exit_code": report.exit_code}, default=list))
+        told = {name: [asdict(one) for one in getattr(report, name)] for name in ("signed", "revoked")}
+        print(json.dumps({**report.__dict__, **told, "exit_code": report.exit_code}, default=list))
     else:
         print("\n".join(report.lines()))
     return report.exit_code

@@ -13,18 +13,25 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from kit.browser import SIZES, tab
-from kit.line_states import STATES, tags
+from kit.line_states import STATES, observed, tags
 from kit.served_pages import Shown, served
 
-PAGES = {"tags": "/tags?still", "trend": "/trend?tag=granulator.impeller_speed", "journal": "/journal?still", "clock": "/clock?still"}
+PAGES = {
+    "observation": "/observation",
+    "tags": "/tags?still",
+    "trend": "/trend?tag=granulator.impeller_speed",
+    "journal": "/journal?still",
+    "clock": "/clock?still",
+}
 
 
 async def main(folder: Path, names: list[str], profile: Path) -> None:
     """Save FOLDER/STATE-SIZE[-dark].png."""
     shown = Shown(STATES["good"][1](), tags())
-    async with served(shown) as address, tab(profile) as one:
+    period, shown.reports = observed(profile)
+    async with served(shown, data=profile) as address, tab(profile) as one:
         for name in names or [*STATES, *PAGES]:
-            shown.now = STATES.get(name, STATES["good"])[1]()
+            shown.now = {**STATES.get(name, STATES["good"])[1](), **({"observation": period} if name in PAGES else {})}
             for size, (width, height) in SIZES.items():
                 for dark in (False, True):
                     await one.show(width, height, dark=dark, touch=size == "phone")

@@ -272,8 +272,9 @@ def _beside(journal: Path, batch: str, held: list[_Held], trees: list[_Proved], 
     yield from _pages(batch, gateway, events, shown, str(manifest["made"]))
     yield "manifest.json", _json(manifest)
     yield "keys.txt", "".join(f"{key}\n" for key in keys).encode()
-    if (rotations := journal / verify.ROTATIONS_BESIDE).exists():
-        yield verify.ROTATIONS_BESIDE, rotations.read_bytes()
+    for name in (verify.ROTATIONS_BESIDE, verify.REVOCATION_BESIDE):
+        if (about_keys := journal / name).exists():
+            yield name, about_keys.read_bytes()
     for epoch, proved in zip(held, trees, strict=True):
         yield _checkpoint_of(epoch), proved.checkpoint.note.encode()
     yield "proofs.json", _json({"epochs": [_proof(epoch, proved) for epoch, proved in zip(held, trees, strict=True)]})
@@ -336,6 +337,7 @@ proofs.json       what connects the entries with the checkpoint.
 checkpoints/      for each epoch, the gateway's signed statement of its whole journal (C2SP tlog-checkpoint, Ed25519).
 keys.txt          the gateway's public keys. Compare them with those that you got another way: a forger would put in his own.
 key-rotations.txt if the key was ever changed: each change, signed by the old and by the new key. Who trusts one of them may trust both.
+key-revocation.txt if the line was retired before this was made: after which entry the keys sign nothing any more.
 verify.py         the verifier: python3 verify.py ARCHIVE.zip --key KEYFILE. Needs Python 3.11 or later and the package "cryptography".
                   Exit 0 good, 1 bad, 2 evidence is missing; without --key always 2 at best, for a forger would have signed himself.
 SHA256SUMS        sums of all files here: sha256sum -c SHA256SUMS.

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from buffer import sqlite
+from buffer import durable, sqlite
 
 MADE = (1980, 1, 1, 0, 0, 0)  # equal content gives an equal file
 _SUM_BYTES = 64
@@ -56,11 +56,10 @@ def write(target: Path, fill: Callable[[Members], None]) -> None:
             archive.comment = b"0" * _SUM_BYTES
         _seal(part)
         part.chmod(0o440)
-        part.replace(target)
+        durable.place(part, target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    sqlite.sync_directory(target.parent)
 
 
 def write_files(target: Path, files: Mapping[str, bytes]) -> None:

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from buffer import locking, sqlite, verify
+from buffer import durable, locking, sqlite, verify
 from buffer.catalogue import Catalogue
 from buffer.errors import JournalInUse
 from buffer.newer import newer_than_this
@@ -18,7 +18,7 @@ from buffer.restore.from_ebr import Import, Learner, RestoreRefused, extend
 from buffer.segment import name_of
 from buffer.store import SUMS, file_sha256
 
-PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE)
+PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE, verify.REVOCATION_BESIDE)
 """Files of the keys that anyone may have. The private one is never copied: a backup's owner could sign in the gateway's name."""
 
 VERSIONS = "changes"
@@ -46,7 +46,7 @@ def backup(journal: Path, target: Path) -> verify.Report:
     _copy_public(journal, target)
     _copy_versions(journal, target)
     _write_sums(target)
-    sqlite.sync_directory(target)
+    durable.sync_all(target)
     return verify.verify(target)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from buffer import keys
+from buffer import durable
 from buffer.times import now_ticks, rfc3339
 from gateway.access.actor import Actor, of_the_gateway
 from gateway.access.store import given_to_owner
@@ -83,7 +83,7 @@ class Offline:
             file.write(cut + line)
             file.flush()  # raises where a disk that is nearly full takes only a part
             os.fsync(file.fileno())
-        keys.sync(self._path.parent)
+        durable.sync(self._path.parent)
 
 
 def stated(actor: Actor, site_zone: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def waiting(data: Path) -> list[dict[str, Any]]:
 def forget(data: Path) -> None:
     """Remove what the journal has taken."""
     (data / NAME).unlink(missing_ok=True)
-    keys.sync(data)
+    durable.sync(data)
 
 
 def _event(line: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from buffer import keys
+from buffer import durable
 from gateway.access.users import Directory
 
 NAME = "users.json"
@@ -70,15 +70,7 @@ class Store:
 
 def write(path: Path, content: bytes) -> None:
     """Write a file for its owner alone, durably, whole or not at all; it belongs to whom its folder belongs to. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as file:
-        given_to_owner(file.fileno(), path.parent)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    keys.sync(path.parent)
+    durable.write(path, content, opened=lambda handle: given_to_owner(handle, path.parent))
 
 
 def given_to_owner(handle: int, folder: Path) -> None:

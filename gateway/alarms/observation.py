@@ -16,13 +16,18 @@ ENDED = "observation ended"
 """The meaning of the signature that ends a period; nothing else does."""
 MOST_DAYS = 366
 """A period has no more (config/checks/observation.py), and days of another one are not kept."""
+MOST_SIGNED = 20
+"""Signatures of one report that are kept."""
 BY_GATEWAY = "system:"
 State = Literal["to come", "runs", "over", "ended"]
 
 
 @dataclass(slots=True)
 class Observed:
-    """days: day -> its report: id, sha256, result, limits_sha256, made, through (epoch, entry). ended: `FROM/UNTIL` -> who ended it."""
+    """days: day -> its report: id, sha256, result, limits_sha256, made, through (epoch, entry), signed. ended: `FROM/UNTIL` -> who ended.
+
+    signed: who has signed the report, in order; not there of one that an earlier release kept: what it did not keep is not known.
+    """
 
     days: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -46,6 +51,8 @@ def take(kept: Observed, event: Mapping[str, Any]) -> None:
     made = event.get("made_at")
     if event.get("document") == KIND and is_own(event) and isinstance(made, Mapping):
         _keep(kept.days, str(about.get("day")), about, _report(event, about, made))
+    if event.get("document") == KIND and (report := kept.days.get(str(about.get("day")))) is not None:
+        _signed(report, event)
     if event.get("document") == SUMMARY:
         for one in event.get("signatures") or ():
             if isinstance(one, Mapping) and (one.get("role"), one.get("meaning")) == ("qa", ENDED):
@@ -64,6 +71,18 @@ def _keep(days: dict[str, dict[str, Any]], day: str, about: Mapping[str, Any], r
         del days[min(days)]
 
 
+def _signed(report: dict[str, Any], event: Mapping[str, Any]) -> None:
+    """Keep who has signed a report. Only signatures under this very document count, which the gateway looked at as it recorded them."""
+    if (event.get("id"), event.get("sha256")) != (report["id"], report["sha256"]):
+        return
+    for one in event.get("signatures") or ():
+        if isinstance(one, Mapping):
+            who = {name: one.get(name) for name in ("user", "name", "role", "meaning", "time", "local")}
+            held = report.setdefault("signed", [])
+            if who not in held and len(held) < MOST_SIGNED:
+                held.append(who)
+
+
 def is_own(event: Mapping[str, Any]) -> bool:
     """Return whether the gateway itself made a document, and recorded it: a file that a person records may say of itself what it likes."""
     named = (event.get("made_by"), event.get("who"))
@@ -74,7 +93,7 @@ def _report(event: Mapping[str, Any], about: Mapping[str, Any], made: Mapping[st
     ranges = event.get("journal") or [{}]
     told = {name: event.get(name) for name in ("id", "sha256", "result")}
     through = [ranges[-1].get("epoch", 0), ranges[-1].get("last", 0)]
-    return {**told, "limits_sha256": about.get("limits_sha256"), "made": made.get("time"), "through": through}
+    return {**told, "limits_sha256": about.get("limits_sha256"), "made": made.get("time"), "through": through, "signed": []}
 
 
 def days_of(told: Observation) -> list[date]:

@@ -5,11 +5,11 @@ is erased it has the place, never the content or a digest of it, by which a shor
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from buffer import durable
 from buffer.times import now_ticks, rfc3339
 from gateway.access import Actor
 from gateway.access.store import write
@@ -143,8 +143,4 @@ def _now() -> str:
 def abandon(data: Path) -> None:
     """Take the line back into service: nothing says any more that it is being retired. Raises OSError."""
     (data / NAME).unlink()
-    handle = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    durable.sync(data)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import config
-from buffer import keys, read_watermark
+from buffer import durable, read_watermark
 from buffer.verify import KEY_BESIDE, keys_in
 from gateway.access.store import given_to_owner
 from gateway.changes import acts
@@ -104,7 +104,7 @@ class Store:
             file.write(line)
             file.flush()  # raises where a disk that is nearly full takes only a part
             os.fsync(file.fileno())
-        keys.sync(self._folder)
+        durable.sync(self._folder)
 
     def keep(self, files: Mapping[str, bytes], sha256: str) -> None:
         """Keep a folder's content under its digest, whole or not at all. Raises OSError."""
@@ -118,8 +118,7 @@ class Store:
         for name, content in files.items():
             self._made((part / name).parent, within=part)
             self._put(part / name, content)
-        part.replace(target)
-        keys.sync(target.parent)
+        durable.place(part, target)
 
     def content(self, sha256: str) -> dict[str, bytes]:
         """Read a content, if it still has its digest. Raises NotAllowed."""
@@ -140,10 +139,7 @@ class Store:
         if not path.exists():
             self._made(self._folder)
             self._made(path.parent)
-            part = path.with_name(f".{sha256}.part")
-            self._put(part, text)
-            part.replace(path)
-            keys.sync(path.parent)
+            self._put(path, text)
         return sha256
 
     def keep_assessment(self, document: Mapping[str, Any]) -> None:
@@ -151,10 +147,7 @@ class Store:
         path = self._folder / "documents" / f"assessment-{document['sha256']}.json"
         self._made(self._folder)
         self._made(path.parent)
-        part = path.with_name(f".{path.name}.part")
-        self._put(part, json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n")
-        part.replace(path)
-        keys.sync(path.parent)
+        self._put(path, json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n")
 
     def assessment(self, number: int, impact: str | None) -> dict[str, Any] | None:
         """Find the document of a version's impact assessment; None if there is none. impact: the digest that the version's acts name."""
@@ -193,12 +186,7 @@ class Store:
             os.close(handle)
 
     def _put(self, path: Path, content: bytes) -> None:
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as file:
-            given_to_owner(file.fileno(), self.data)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        durable.write(path, content, opened=lambda handle: given_to_owner(handle, self.data))
 
 
 def _note_of(line: bytes) -> str:

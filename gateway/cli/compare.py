@@ -51,7 +51,7 @@ def compare() -> None:
 @line_folder
 @of_batch("the batch")
 @click.option("--legacy", metavar="FILE|SOURCE.QUERY", help="the legacy system's record: a CSV file, or a query of a source of the line")
-@click.option("--manual", type=PATH, help="a CSV file of entries by hand, each by two persons")
+@click.option("--manual", type=PATH, help="a CSV file of entries by hand, each by two persons; that of `fallback import` too")
 @click.option("--to", type=FOLDER, help="write it as a document into this folder")
 @click.option("--form", "forms", type=click.Choice(FORMS), multiple=True, default=FORMS, help="of the document: json, html, pdf; all")
 @as_json

@@ -221,6 +221,6 @@ def replace(file: Path, told: Mapping[str, Any]) -> None:
     """Put a document in the place of its file, whole or not at all."""
     import json
 
-    beside = file.with_name(f".{file.name}.new")
-    beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    beside.replace(file)
+    from buffer import durable
+
+    durable.write(file, json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n", file.stat().st_mode & 0o777)

@@ -139,8 +139,10 @@ def _show(one: dict[str, Any]) -> None:
 
 def _keep(line: Path, drafted: dict[str, Any], to: Path, said: dict[str, str]) -> None:
     """Put the list in place of the one before, form by form: at no instant is there none."""
+    from buffer import durable
+
     document = put_by(line, drafted, to / "next", said)
     for form in reversed(FORMS):  # that which counts is the last
-        (to / "next" / f"{NAME}.{form}").replace(to / f"{NAME}.{form}")
+        durable.place(to / "next" / f"{NAME}.{form}", to / f"{NAME}.{form}")
     (to / "next").rmdir()
     click.echo(f"{to}: {document['title']}: {document['result']}, SHA-256 {document['sha256']}")

@@ -46,6 +46,7 @@ def factors_of(text: str) -> list[float]:
 @click.option("--limits", "limits_file", type=PATH, help="the acceptance limits; pq.toml of the line folder unless told")
 @click.option("--from-journal", metavar="FROM..TO", help="measure the profile in the line's own journal, as 2026-11-01..2026-11-08")
 @click.option("--backup", type=FOLDER, help="restore this backup of the plant in the drill, not one of the run")
+@click.option("--comparison", "comparisons", type=PATH, multiple=True, help="a signed comparison of a batch in parallel run; three of them")
 @makes_evidence
 def pq(
     line: Path,
@@ -55,6 +56,7 @@ def pq(
     limits_file: Path | None,
     from_journal: str | None,
     backup: Path | None,
+    comparisons: tuple[Path, ...],
     making: Making,
 ) -> None:
     """Replay the site's load at 1x and 2x on a copy of the line, take the EBR away, restore a backup; unattended, on this machine alone.
@@ -72,12 +74,29 @@ def pq(
     site = assembly.load(line)
     if not site.uplinks:
         fail(f"{line}: the line has no uplink, and so no EBR that could be compared with", WRONG_INPUT)
+    compared = _comparisons(line, site.gateway, comparisons)
     limits, profile = _limits(line, limits_file), _profile(site, line, from_journal)
     said = credentials(making.user, making.password_file)  # now: nobody is there when a run of days ends
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended, in order
     given = None if backup is None else _backup(line, site, backup)
-    asked = Asked(hours * 3600, factors, outage_s, limits, profile, given, lambda text: click.echo(text, err=True))
+    asked = Asked(hours * 3600, factors, outage_s, limits, profile, given, lambda text: click.echo(text, err=True), compared)
     made(line, making, lambda bundle: qualification.qualified(site, bundle, asked, making.run), said)
+
+
+def _comparisons(line: Path, gateway: str, files: tuple[Path, ...]) -> list[Any]:
+    """Read the comparisons, and look at their signatures with the line's own keys. Ends the program for one that is none."""
+    from gateway.documents import NotADocument, read
+    from gateway.operation.document_commands import signature_problems
+    from gateway.validation.pq_parallel import Comparison, NoEvidence, accepted
+
+    publics = public_keys_from(line, None)
+    try:
+        given = [Comparison(file.name, file.read_bytes(), read(file)) for file in files]
+        return accepted(gateway, given, lambda document: signature_problems(document, publics))
+    except (NotADocument, NoEvidence) as error:
+        fail(str(error), WRONG_INPUT)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}", WRONG_INPUT)
 
 
 def _limits(line: Path, file: Path | None) -> Any:

@@ -86,12 +86,16 @@ def log(
 @click.argument("path", type=PATH, metavar="JOURNAL|ARCHIVE|STORE", help="a journal's folder, a line folder, an archive, an EBR's store")
 @click.option("--key", type=PATH, help="file with the gateway's public keys; an archive or a store is never good without (exit 2)")
 @click.option("--checkpoint", type=PATH, multiple=True, help="a signed checkpoint kept elsewhere, or a witness's folder of them")
+@click.option("--revocation", type=PATH, multiple=True, help="key-revocation.txt of a retired line, where it does not lie beside")
 @click.option("--unsigned-s", type=float, help="seconds that entries may span which no checkpoint covers yet; 600 unless told")
 @as_json
-def verify(path: Path, key: Path | None, checkpoint: tuple[Path, ...], unsigned_s: float | None, as_json: bool) -> None:
+def verify(
+    path: Path, key: Path | None, checkpoint: tuple[Path, ...], revocation: tuple[Path, ...], unsigned_s: float | None, as_json: bool
+) -> None:
     """Prove that nothing was changed, removed, inserted or reordered; name the first bad entry.
 
-    Exit 0 good, 1 bad, 2 incomplete evidence: entries declared lost, no key for an archive or a store, or nothing could be checked.
+    Exit 0 good, 1 bad (also what was signed with a key after its revocation), 2 incomplete evidence: entries declared lost, no key for an
+    archive or a store, or nothing could be checked.
     """
     from buffer import verify as verifier
 
@@ -102,6 +106,7 @@ def verify(path: Path, key: Path | None, checkpoint: tuple[Path, ...], unsigned_
                 str(target),
                 *(["--key", str(key)] if key else []),
                 *(word for note in checkpoint for word in ("--checkpoint", str(note))),
+                *(word for note in revocation for word in ("--revocation", str(note))),
                 *(["--unsigned-s", str(unsigned_s)] if unsigned_s is not None else []),
                 *(["--json"] if as_json else []),
             ]

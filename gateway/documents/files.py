@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from buffer import durable
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents.content import blocks_of, local_time
 
@@ -32,8 +33,7 @@ def written(document: Mapping[str, Any], folder: Path, forms: Iterable[str], pri
     made = []
     for form in forms:
         path = folder / f"{name or file_name(document)}.{form}"
-        with path.open("xb") as file:
-            file.write(FORMS[form](document, printed))
+        durable.create(path, FORMS[form](document, printed))
         made.append(path)
     return made
 

@@ -1,10 +1,10 @@
 """Which part of a period the journal still holds: where it begins, where entries are missing, where it ends. Pure."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.entries.ticks import TICKS_PER_S
@@ -42,6 +42,16 @@ def merged(spans: Iterable[Span]) -> list[Span]:
     return told
 
 
+def goes_on(before: tuple[int, int], event: Mapping[str, Any] | None) -> bool:
+    """Return whether an epoch follows the last entry of the one before without a loss. event: its first entry; None if that says nothing.
+
+    Only a salvage that found everything knows that nothing came after: a copy and a restore can not (docs/journal.md).
+    """
+    if event is None or event.get("tail") != "whole" or event.get("lost"):
+        return False
+    return (event.get("follows"), event.get("last_seq")) == before
+
+
 @dataclass(slots=True)
 class Held:
     """What of a period is held. Told of each entry in order: (epoch, seq, ticks)."""
@@ -55,14 +65,15 @@ class Held:
     began: bool = False
     _before: tuple[int, int, int] | None = None
 
-    def take(self, epoch: int, seq: int, ticks: int, *, created: bool = False) -> None:
-        """Take the place and the time of an entry. created: it is the first one of a journal that was new."""
+    def take(self, epoch: int, seq: int, ticks: int, begins: Mapping[str, Any] | None = None) -> None:
+        """Take the place and the time of an entry. begins: its event, if with that one an epoch begins (type `epoch`)."""
         before, self._before = self._before, (epoch, seq, ticks)
+        told = begins if seq == 1 else None
         if before is None:
-            self.began = created
-            if not created:
+            self.began = told is not None and told.get("reason") == "created"
+            if not self.began:
                 self._hole(min(self.period.begin, ticks), ticks)
-        elif (epoch, seq) != (before[0], before[1] + 1) and not (epoch > before[0] and seq == 1):
+        elif (epoch, seq) != (before[0], before[1] + 1) and not (epoch > before[0] and goes_on(before[:2], told)):
             self._hole(before[2], ticks)
         if self.period.begin <= ticks < self.period.end:
             self.entries += 1

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import config
+from buffer import durable
 from buffer.restore.backup import gateway_of, position_of
 from gateway.entries.findings import Announcer, Severity, finding
 
@@ -128,7 +129,7 @@ class Backups:
         finally:
             self._making = False
         try:
-            await asyncio.to_thread(part.rename, target)
+            await asyncio.to_thread(durable.place, part, target)
         except OSError as error:
             raise BackupFailed(str(error)) from error
         removed = await self._remove_old()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from buffer import keys
+from buffer import durable, keys
 from gateway.entries.findings import finding
 
 KEY_NAME = "checkpoint-key"
@@ -153,8 +153,7 @@ class Keyring:
     def _put_in_place(self, event: Mapping[str, Any]) -> None:
         """Put the next key, which the journal knows by now, in the place of the old one, which is gone for good."""
         _add(self._data / ROTATIONS, event["what"]["note"])
-        (self._data / NEXT).replace(self.place)
-        keys.sync(self._data)
+        durable.place(self._data / NEXT, self.place)
 
 
 def key_place(data: Path) -> Path:
@@ -173,9 +172,4 @@ def _add(path: Path, text: str) -> None:
     held = path.read_text("utf-8") if path.exists() else ""
     if text in held:
         return
-    whole = path.with_name(f".{path.name}.part")
-    whole.write_text(held + text, encoding="utf-8")
-    with whole.open("rb") as file:
-        os.fsync(file.fileno())
-    whole.replace(path)
-    keys.sync(path.parent)
+    durable.write(path, (held + text).encode(), 0o644)

@@ -6,8 +6,6 @@ in a thread that nobody waits for at the end: a share that hangs must not keep t
 
 import asyncio
 import base64
-import errno
-import os
 import threading
 import time
 from collections import deque
@@ -17,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import config
-from buffer.keys import sync
+from buffer import durable
 from config.sections import Tls
 from drivers.os_words import in_words
 from gateway.entries.findings import Announcer, Severity, finding
@@ -166,7 +164,7 @@ class Folder:
     def _write(self, note: Note) -> None:
         """Write the note's file whole or not at all; one that is there already must hold the same tree."""
         name = f"{note.origin.replace('/', '_')}_{note.size:012d}.txt"
-        path, part = self._folder / name, self._folder / f".{name}.part"
+        path = self._folder / name
         if path.exists():
             held = path.read_text("utf-8", "replace").split("\n")[:3]
             if held[:2] != note.text.split("\n")[:2]:  # damaged or replaced: it must not keep those that follow from being taken
@@ -174,15 +172,7 @@ class Folder:
             if held != note.text.split("\n")[:3]:
                 raise Contradiction(f"{path} holds another tree of {note.size} entries")
             return
-        part.write_text(note.text, "utf-8")
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-        try:
-            sync(self._folder)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some shares have no such call
-                raise
+        durable.write(path, note.text.encode(), 0o644)
 
 
 class Url:

@@ -67,8 +67,7 @@ class Gathered:
         self.read_to = max(self.read_to, ticks)
         is_readings = not kind
         event = None if is_readings or kind in _OTHERS - {"epoch"} else orjson.loads(payload)["event"]
-        created = kind == "epoch" and event is not None and event["reason"] == "created" and held.seq == 1
-        self.held.take(held.epoch, held.seq, ticks, created=created)
+        self.held.take(held.epoch, held.seq, ticks, event if kind == "epoch" else None)
         if day is not None:
             self._count(day, payload)
             if is_readings:

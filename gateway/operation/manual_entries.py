@@ -150,11 +150,8 @@ def _shape(cells: list[str], header: list[str], line: int) -> str:
 
 def _read(cells: Mapping[str, str], known: Known) -> tuple[dict[str, Any], list[str]]:
     """Return what a row tells, and what is wrong with it."""
-    wrong = [f"column `{name}` is empty" for name in NEEDED if not cells.get(name)]
-    at, why = _time(cells.get("time", ""), known)
-    wrong += [why] if why else []
-    wrong += [told for told in (_persons(cells), _place(cells, known), _run(cells)) if told]
-    fallback = None if wrong or at is None else _fallback(cells["equipment"], at, _width(cells["time"]), known.fallbacks)
+    at, width, wrong = looked_at(cells, known)
+    fallback = None if wrong or at is None else _fallback(cells["equipment"], at, width, known.fallbacks)
     told = {name: cells.get(name) or None for name in (*NEEDED, *MORE) if name != "time"}
     told["run"] = str(int(cells["run"])) if told["run"] and not wrong else told["run"]
     told["at"] = None if at is None else rfc3339(at)
@@ -162,6 +159,14 @@ def _read(cells: Mapping[str, str], known: Known) -> tuple[dict[str, Any], list[
     if not wrong and fallback is None and known.taken(_key_of(told)) is None:
         wrong.append(_outside(cells, known) if at is None or at >= known.since else _forgotten(cells, known))
     return {**told, "fallback": None if fallback is None else fallback.id}, wrong
+
+
+def looked_at(cells: Mapping[str, str], known: Known) -> tuple[int | None, int, list[str]]:
+    """Return when the value of a row was taken, for how many ticks that stands, and what is wrong with the row, whenever it was."""
+    wrong = [f"column `{name}` is empty" for name in NEEDED if not cells.get(name)]
+    at, why = _time(cells.get("time", ""), known)
+    wrong += [told for told in (why, _persons(cells), _place(cells, known), _run(cells)) if told]
+    return at, 0 if at is None else _width(cells["time"]), wrong
 
 
 def _time(text: str, known: Known) -> tuple[int | None, str]:

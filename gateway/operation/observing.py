@@ -119,3 +119,20 @@ def described(kept: Observed, told: Observation | None, ticks: int, zone: str) -
         "without_report": [str(day) for day in missing(told, kept, today)],
         "ended": kept.ended.get(period_name(told)),
     }
+
+
+def reports(kept: Observed, told: Observation | None, ticks: int, zone: str) -> list[dict[str, Any]]:
+    """List the days of a period that are over, the newest first: what each one's report came to, and who has signed it. JSON-able.
+
+    result None: it has no report. signed None: it is not known who has.
+    """
+    if told is None:
+        return []
+    today, found = _day(ticks, zone), []
+    for day in reversed(days_of(told)):
+        report = kept.days.get(str(day))
+        if report is not None:
+            found.append({"day": str(day), **{name: report.get(name) for name in ("id", "sha256", "result", "made", "signed")}})
+        elif day < today:
+            found.append({"day": str(day), "id": None, "sha256": None, "result": None, "made": None, "signed": None})
+    return found

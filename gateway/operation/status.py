@@ -116,6 +116,19 @@ class Status:
         """Return what is remembered of one tag; None if there is none of this name."""
         return trend(self._parts, tag)
 
+    def observation(self) -> dict[str, Any]:
+        """Return the period after go-live, and the reports of its days, as JSON-able values."""
+        parts, stamp = self._parts, self._parts.clock.stamp()
+        about = parts.fold.state.observation, parts.line.observation, stamp.ticks, self._zone.key
+        return {
+            "gateway": parts.line.gateway,
+            "time": rfc3339(stamp.ticks),
+            "local": f"{datetime.fromtimestamp(stamp.ticks / TICKS_PER_S, self._zone):%Y-%m-%d %H:%M:%S}",
+            "timezone": self._zone.key,
+            "period": observing.described(*about),
+            "reports": observing.reports(*about),
+        }
+
     def sample(self) -> None:
         """Sample the counts, about once a second, so that the first snapshot already has rates."""
         self._rates.per_s("entries", self._parts.intake.entries)

@@ -160,7 +160,7 @@ def evidence(now: Mapping[str, Any]) -> list[StatusLine]:
     facts += [_witness(witness) for witness in proofs["witnesses"]]
     if not proofs["witnesses"]:
         facts.append(StatusLine("Witness", "none is configured"))
-    return [*facts, _patrol(now), _backup(now["backup"]), *_observation(now.get("observation"))]
+    return [*facts, _patrol(now), _backup(now["backup"]), *observation(now.get("observation"))]
 
 
 def _newest(now: Mapping[str, Any]) -> StatusLine:
@@ -234,7 +234,7 @@ def _backup(backup: Mapping[str, Any] | None) -> StatusLine:
     return StatusLine("Backup", f"{age}, {rule}{'; the next is being made' if backup['making'] else ''}")
 
 
-def _observation(told: Mapping[str, Any] | None) -> list[StatusLine]:
+def observation(told: Mapping[str, Any] | None) -> list[StatusLine]:
     """Describe an observation period after go-live; nothing where none is declared."""
     if told is None:
         return []

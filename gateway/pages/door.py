@@ -87,7 +87,7 @@ class Door:
             request[SESSION] = session
             request[PERSON] = person_of(session)
             request[STAYS] = partial(self._stays, request)
-        elif request.path in PAGES or request.path == "/trend" or request.path in PERSONS_PAGES:
+        elif request.path in PAGES or request.path in ("/trend", "/observation", *PERSONS_PAGES):
             raise web.HTTPSeeOther("/login")
         elif not _is_open(request.path) and VOUCHED not in request:
             return web.json_response({"error": "log in first: /login"}, status=401, headers=HEADERS)

@@ -26,6 +26,7 @@ from gateway.pages import assets
 from gateway.pages.alarm import AlarmForms
 from gateway.pages.door import Door
 from gateway.pages.forms import Desk
+from gateway.pages.observation import Reports
 from gateway.pages.rendering import compile_templates
 from gateway.pages.review import Reviews
 from gateway.pages.streams import Streams
@@ -86,7 +87,8 @@ def _application(status: Status, line: Line, door: Door | None, forms: list[web.
     made = Made(MADE_PER_S)
     shown = Pages(status, line.gateway, len(line.tags), made)
     streams = Streams(shown)
-    application.add_routes([*views(status, made), *shown.routes(), *streams.routes(), *assets.routes()])
+    reports = Reports(status, line.data)
+    application.add_routes([*views(status, made), *shown.routes(), *streams.routes(), *assets.routes(), *reports.routes()])
     application.on_shutdown.append(streams.end)
     application.add_routes(forms)
     return application

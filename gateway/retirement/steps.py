@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import config
-from buffer import keys, verify
+from buffer import durable, verify
 from buffer.restore import backup as backups
 from buffer.times import now_ticks, rfc3339
 from config import Line
@@ -34,8 +34,7 @@ from gateway.runtime.choosing import Chosen
 HAND_OVER_S = 20.0
 """So long receivers and witnesses are given to confirm the last entries and checkpoints."""
 MEANING = "retirement approved"
-REVOCATION = "key-revocation.txt"
-REVOKED = "ebr-gateway/key-revocation/1"
+REVOCATION = verify.REVOCATION_BESIDE
 COPY = "journal"
 SUMS = "SHA256SUMS"
 """In the copy, as `backup` writes it."""
@@ -91,6 +90,8 @@ Step = Callable[[Act, Parts], Awaitable[dict[str, Any]]]
 def retire(act: Act) -> None:
     """Do every step that is not done yet. Raises NotRetired, JournalError, StorageFault, OSError."""
     writes = any(name not in act.state.done for name in IN_JOURNAL)
+    if writes:
+        _withdraw(act)
     if writes and (error := asyncio.run(gateway.once(act.line, act.chosen, lambda parts: _in_journal(act, parts)))) is not None:
         raise error
     with alone(act.line.data):
@@ -263,9 +264,8 @@ async def _record(act: Act, parts: Parts) -> dict[str, Any]:
     document = await _recorded(act, parts, record.of_retirement(parts.line.gateway, act.state.told), sign=True)
     told = await _signed_and_told(act, parts)
     epoch, seq = parts.journal.last
-    text = "\n".join(
-        [REVOKED, parts.line.gateway, *act.keys.split(), f"sign nothing after entry {seq} of epoch {epoch}", rfc3339(now_ticks()), ""]
-    )
+    last = f"sign nothing after entry {seq} of epoch {epoch}"
+    text = "\n".join([verify.REVOKED, parts.line.gateway, *act.keys.split(), last, rfc3339(now_ticks()), ""])
     note = parts.keyring.signer.note(text)
     for folder in (act.line.data, act.to):
         await asyncio.to_thread(_put, folder / REVOCATION, note)
@@ -289,11 +289,16 @@ def write(document: Mapping[str, Any], to: Path) -> list[Path]:
     return written(document, to, FORMS, now_ticks())
 
 
+def _withdraw(act: Act) -> None:
+    """Remove the revocation that a run wrote which was cut before its step was done: this run signs more, and revokes anew."""
+    for folder in (act.line.data, act.to):
+        if (folder / REVOCATION).exists():
+            (folder / REVOCATION).unlink()
+            durable.sync(folder)
+
+
 def _put(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, "utf-8")
-    part.replace(path)
-    keys.sync(path.parent)
+    durable.write(path, text.encode(), 0o644)
 
 
 def _copy(act: Act) -> dict[str, Any]:
@@ -304,8 +309,7 @@ def _copy(act: Act) -> dict[str, Any]:
     backups.backup(act.line.data, part)
     report = verify.verify(part, act.keys)
     act.stops_for([] if not report.exit_code else [copy_obstacle(report, verify.verify(act.line.data, act.keys))])
-    part.rename(target)
-    keys.sync(act.to)
+    durable.place(part, target)
     sums = hashlib.sha256((target / SUMS).read_bytes()).hexdigest()
     return {
         "place": str(target),

@@ -11,17 +11,15 @@ from typing import Any
 
 import orjson
 
-from buffer import StorageError, event_type, read_journal
-from gateway.alarms.observation import KIND, Observed, days_of, take
+from buffer import StorageError, durable, event_type, read_journal
+from gateway.alarms.observation import Observed, days_of, take
 from gateway.documents import HEAD, file_name, unsigned, written
 from gateway.entries.findings import Severity, finding
 from gateway.observation.document import day_draft
+from gateway.observation.files import FOLDER, FORMS, names
 from gateway.observation.judging import judged
 from gateway.observation.reading import gathered
 from gateway.runtime.observation_parts import Observing
-
-FORMS = ("json", "html")
-FOLDER = "observations"
 
 
 class ReportFiles:
@@ -49,8 +47,7 @@ class ReportFiles:
         return next((day for day in days if day in kept and day not in self._others and not self._is_there(kept[day])), None)
 
     def _is_there(self, report: Mapping[str, Any]) -> bool:
-        name = file_name({"document": KIND, "made_at": {"time": report["made"]}, "id": str(report["id"])})
-        return all((self._folder / f"{name}.{form}").exists() for form in FORMS)
+        return all((self._folder / name).exists() for name in names(report).values())
 
     async def _again(self, day: str) -> None:
         report = self._its.kept().days[day]
@@ -99,7 +96,7 @@ def put(document: Mapping[str, Any], folder: Path, printed: int) -> None:
             continue
         part.unlink(missing_ok=True)
         written(document, folder, (form,), printed, f"{name}.part")
-        part.rename(path)
+        durable.place(part, path)
 
 
 def made_again(its: Observing, day: str, report: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from buffer import durable
 from gateway.documents import NotADocument, read
 
 DOCUMENT = "document.json"
@@ -47,8 +48,7 @@ class Bundle:
         if not path.is_relative_to((self.folder / "evidence").resolve()):
             raise ValueError(f"{name} is no name of a file of evidence")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(content)
+        durable.create(path, content)
         told = f"evidence/{path.relative_to((self.folder / 'evidence').resolve())}"
         self.sums[told] = hashlib.sha256(content).hexdigest()
         return told
@@ -56,7 +56,7 @@ class Bundle:
     def facts(self) -> dict[str, str]:
         """Return what the document says of the evidence: name -> SHA-256. Writes SHA256SUMS."""
         ordered = dict(sorted(self.sums.items()))
-        (self.folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in ordered.items()), "utf-8")
+        durable.write(self.folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in ordered.items()).encode(), 0o644)
         return ordered
 
 

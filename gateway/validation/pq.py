@@ -10,7 +10,7 @@ from typing import Any
 
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from config import Line
-from gateway.validation import pq_cases
+from gateway.validation import pq_cases, pq_parallel
 from gateway.validation.bundle import RUNNING, Bundle
 from gateway.validation.cases import Case, Played, Subject, check_of, counted, drafted, left_out, now, play
 from gateway.validation.check import listed
@@ -26,10 +26,10 @@ KIND = "performance-qualification"
 MARGIN_S = 3_600.0
 NOT_EXECUTED = (
     (
-        "parallel-run",
+        pq_parallel.ID,
         "Three real batches in parallel run, compared field by field",
         ("URS-OBS-05",),
-        "needs real batches and the legacy system beside the gateway: `compare` and `compare trend` are asked for them",
+        "needs real batches and the legacy system beside the gateway: `compare` makes a document of each, --comparison takes it, signed",
     ),
     (
         "spare-machine",
@@ -54,16 +54,20 @@ def qualified(site: Line, bundle: Bundle, asked: Asked, run: Run) -> dict[str, A
     cases = pq_cases.cases(asked, results)
     played = list(_played(site, bundle, asked, cases, work))
     why = "the run was interrupted" if any(one.interrupted for one in played) else "was not asked for in this run"
-    missing, unplayed, times = [*left_out(cases, played, why), *NOT_EXECUTED], unserved(site), {"begun": begun, "ended": now()}
+    by_evidence = [*_by_evidence(bundle, asked)]
+    of_evidence = {one.case.id for one in by_evidence}
+    missing = [*left_out(cases, played, why), *(one for one in NOT_EXECUTED if one[0] not in of_evidence)]
+    played, unplayed, times = [*played, *by_evidence], unserved(site), {"begun": begun, "ended": now()}
     _keep(bundle, asked)
     head = [*_summary(site, asked, counted(played, missing), times, unplayed)]
     blocks = [*_limits(asked.limits), *_profile(site, asked.profile), *_figures(results)]
-    facts = {
+    facts: dict[str, Any] = {
         "asked": _asked(asked),
         "limits": {**asked.limits._asdict(), "content": None, "values": {name: f"{one:g}" for name, one in asked.limits.values.items()}},
         "profile": {"basis": asked.profile.basis, "sources": {name: dict(told) for name, told in asked.profile.sources.items()}},
         "figures": results.columns,
         "sources_without_a_device": unplayed,
+        "comparisons": pq_parallel.facts(asked.comparisons),
         **times,
     }
     found = Subject(KIND, f"Performance qualification of {site.gateway}", head, blocks, facts, [*_open(unplayed, asked.limits)])
@@ -88,6 +92,17 @@ def _played(site: Line, bundle: Bundle, asked: Asked, cases: Sequence[Case], wor
         yield one
         if one.interrupted:
             return
+
+
+def _by_evidence(bundle: Bundle, asked: Asked) -> Iterator[Played]:
+    """Yield the cases that are not played here, of which documents were given."""
+    for name, title, urs, _ in NOT_EXECUTED:
+        if name == pq_parallel.ID and asked.comparisons:
+            one = pq_parallel.case(asked.comparisons, title, urs)
+            for file, content in one.files.items():
+                bundle.keep(f"{name}/{file}", content)
+            asked.say(f"{name} {one.verdict}")
+            yield one
 
 
 def _open(unplayed: Mapping[str, str], limits: Limits) -> Iterator[dict[str, str]]:

@@ -15,6 +15,7 @@ from gateway.validation.check import listed
 from gateway.validation.line_copy import all_connected, end_of, proved, states
 from gateway.validation.pq_judge import Judge
 from gateway.validation.pq_limits import Limits
+from gateway.validation.pq_parallel import Comparison
 from gateway.validation.pq_profile import Profile
 from gateway.validation.pq_stage import Stage
 from gateway.validation.pq_watch import Sample, Watch, cpu_cores, growth, memory_slope
@@ -34,7 +35,10 @@ LESSER = {f"{name}_p{percent}_s": f"{name}_p99_s" for name in ("stored", "receip
 
 
 class Asked(NamedTuple):
-    """What was asked for. seconds: of load at each factor. factors: of the site's peak rate. backup: of the plant; None: one of the run."""
+    """What was asked for. seconds: of load at each factor. factors: of the site's peak rate. backup: of the plant; None: one of the run.
+
+    comparisons: signed ones of batches in parallel run, as evidence.
+    """
 
     seconds: float
     factors: Sequence[float]
@@ -43,6 +47,7 @@ class Asked(NamedTuple):
     profile: Profile
     backup: Given | None
     say: Callable[[str], None]
+    comparisons: Sequence[Comparison] = ()
 
 
 @dataclass

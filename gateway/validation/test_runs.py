@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from buffer import durable
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.verify import Key
 from gateway.documents import NotADocument, draft
@@ -53,8 +54,7 @@ def append(folder: Path, suite: str, run: Mapping[str, Any]) -> Path:
         found = records(folder)
         told = {"schema": FORM, "number": len(found) + 1, "previous": found[-1].sha256 if found else None, "suite": suite, "run": run}
         path = folder / _name(len(found) + 1)
-        with path.open("xb") as file:
-            file.write(json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n")
+        durable.create(path, json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n")
         return path
 
 

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kit.snapshots import ended, finding, item, snapshot, source, unit, uplink, value
+
+from gateway.observation.files import FOLDER, names
 
 REFUSED = "[Errno 111] Connection refused"
 FILE = "odd.csv: refused, nothing of it was read: line 1 has no column sample_id"
@@ -191,3 +194,22 @@ def tags() -> list[dict[str, Any]]:
         value("lims.lod", "lims", "1.25", "%", course=[1.2, 1.31, 1.25], in_gap=True, observed_s=95.0, type="decimal"),
         value("lims.new", "lims", None, quality="no value yet", severity=None, status=None, time=None, age_s=None, observed_s=None),
     ]
+
+
+def observed(data: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A period after go-live, and the reports of its days, the newest first; their files lie below `data`, but for those of one."""
+    results = ["passed", "finding", "passed", None, "not-complete", "passed"]
+    qa = {"user": "qa", "name": "Quentin Abel", "role": "qa", "meaning": "reviewed and approved", "local": "2026-11-21T09:12:00.000+01:00"}
+    reports = []
+    for number, result in enumerate(results):
+        day = f"2026-11-{21 - number}"
+        made = f"2026-11-{22 - number}T00:00:10Z"
+        told = {"day": day, "id": f"{number}b1c2d3e-0000", "sha256": f"{number}c" * 32, "result": result, "made": made}
+        reports.append({**told, "signed": [[], [qa, {**qa, "user": "ebauer", "name": "Edda Bauer", "role": "engineer"}], None][number % 3]})
+    (data / FOLDER).mkdir(parents=True)
+    for report in reports[1:]:
+        for name in names(report).values() if report["result"] is not None else ():
+            (data / FOLDER / name).write_text("{}")
+    bad = {"exceeded": ["2026-11-20"], "not_complete": ["2026-11-17"], "without_report": ["2026-11-18"]}
+    period = {"from": "2026-11-16", "until": "2026-12-15", "state": "runs", "day": 7, "days": 30, "reported": 5, "ended": None, **bad}
+    return period, reports

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from kit.processes import free_port
 from gateway.operation.status import Status
 from gateway.operation.views import Made, views
 from gateway.pages import alarm, assets
+from gateway.pages.observation import Reports
 from gateway.pages.rendering import Frame, Person, render
 from gateway.pages.streams import Streams
 from gateway.pages.views import Pages, html
@@ -20,6 +22,7 @@ class Shown:
 
     def __init__(self, now: dict[str, Any], tags: Sequence[dict[str, Any]] = ()) -> None:
         self.now, self.tags = now, list(tags)
+        self.reports: list[dict[str, Any]] = []
 
     def snapshot(self) -> dict[str, Any]:
         return self.now
@@ -34,6 +37,10 @@ class Shown:
         times = [1_795_330_800.0 + second for second in range(len(row["course"]))]
         return {**self.values(), "tag": name, "between": "linear", "row": row, "times": times, "values": row["course"]}
 
+    def observation(self) -> dict[str, Any]:
+        now = {name: self.now[name] for name in ("gateway", "time", "local", "timezone")}
+        return {**now, "period": self.now.get("observation"), "reports": self.reports}
+
     async def login(self, _: web.Request) -> web.Response:
         """The form by which people log in, with all that may stand there."""
         told = {"csrf": "c", "wrong": "user or password is wrong", "user": "qa", "must_change": True}
@@ -47,13 +54,15 @@ class Shown:
 
 
 @asynccontextmanager
-async def served(shown: Shown, port: int | None = None) -> AsyncIterator[str]:
-    """Serve it; yields the address without a path."""
+async def served(shown: Shown, port: int | None = None, data: Path = Path()) -> AsyncIterator[str]:
+    """Serve it; yields the address without a path. data: the journal's folder, where reports of days lie."""
     status = cast(Status, shown)
     application = web.Application()
     pages = Pages(status, shown.now["gateway"], len(shown.tags), Made(None))
     streams = Streams(pages)
-    application.add_routes([*views(status, Made(None)), *pages.routes(), *streams.routes(), *assets.routes()])
+    application.add_routes(
+        [*views(status, Made(None)), *pages.routes(), *streams.routes(), *assets.routes(), *Reports(status, data).routes()]
+    )
     application.on_shutdown.append(streams.end)
     application.add_routes([web.get("/login", shown.login), web.get("/alarm", shown.alarm)])
     runner = web.AppRunner(application)

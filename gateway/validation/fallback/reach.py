@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.entries.held import MOST_HOLES, Held, Span
+from gateway.entries.held import MOST_HOLES, Held, Span, goes_on
 from gateway.validation.fallback.rows import NOT_HELD, NOT_KNOWN, Row, gap_row
 
 _BEFORE = "the journal holds nothing of before this: not begun, or removed by retention"
@@ -31,9 +31,9 @@ class Reach:
     def take(self, epoch: int, seq: int, ticks: int, event: Mapping[str, Any] | None) -> None:
         """Take the place and the time of an entry. event: of the beginning of an epoch."""
         reason = "" if event is None else str(event.get("reason"))
-        self._held.take(epoch, seq, ticks, created=reason == "created" and seq == 1)
+        self._held.take(epoch, seq, ticks, event)
         before, self._before = self._before, (epoch, seq, ticks)
-        if before is not None and epoch != before[0] and not _goes_on(before, event):
+        if before is not None and epoch != before[0] and not goes_on(before[:2], event if seq == 1 else None):
             hole = Span(before[2], ticks).clipped(self._begin, self._end)
             self._epochs += [] if hole is None else [(hole, _EPOCHS.format(reason or "no word of why"))]
         self.first = ticks if self.first is None else min(self.first, ticks)
@@ -55,10 +55,3 @@ class Reach:
             yield gap_row(NOT_HELD, self._held.holes[-1].end, self._end, _MORE)
         if self.last is not None and self.last < self._end:
             yield gap_row(NOT_HELD, max(self.last, self._begin), self._end, _AFTER)
-
-
-def _goes_on(before: tuple[int, int, int], event: Mapping[str, Any] | None) -> bool:
-    """Return whether an epoch follows the last entry of the one before without a loss, as its first entry says."""
-    if event is None or event.get("tail") != "whole" or event.get("lost"):
-        return False
-    return (event.get("follows"), event.get("last_seq")) == before[:2]

@@ -74,7 +74,7 @@ def _rows(line: Line, sides: Comparable, section: ParallelRun, rules: Rules) -> 
     by_field: dict[str, list[Item]] = {}
     for item in sides.record.items:
         by_field.setdefault(item.field, []).append(item)
-    by_hand = values.of_manual(sides.manual)
+    by_hand = values.of_manual(sides.manual, line)
     declared = {row.ebr_field: row for row in line.comparisons}
     for row in line.comparisons:
         ours, typed = by_field.pop(row.ebr_field, []), by_hand.pop(row.ebr_field, [])
@@ -100,7 +100,31 @@ def _field(row: Comparison, ours: Sequence[Item], typed: Sequence[Value], legacy
     elif theirs or not typed:
         yield from _paired(row, ours, theirs, run, rules)
     if typed:
-        yield from _paired(row, ours, typed, "run", rules)
+        yield from _typed(row, ours, typed, rules)
+
+
+def _typed(row: Comparison, ours: Sequence[Item], typed: Sequence[Value], rules: Rules) -> Iterator[Json]:
+    """Yield the rows of what was entered by hand. What names its equipment and step is compared with the values of these alone."""
+    places = list(dict.fromkeys((value.equipment, value.step) for value in typed))
+    of_place = {place: [item for item in ours if _is_of(item, *place)] for place in places}
+    taken = [id(item) for items in of_place.values() for item in items]
+    if len(set(taken)) < len(taken):  # one names the step, another of the same equipment does not: nobody knows which value is left to it
+        of_place, places = {(None, None): list(ours)}, [(None, None)]
+    for place in places:
+        mine = [value for value in typed if place in ((None, None), (value.equipment, value.step))]
+        if of_place[place] or not ours:
+            yield from _paired(row, of_place[place], mine, "run", rules)
+        else:
+            had = ", ".join(sorted({item.place for item in ours})[:3])
+            wrong = f"the gateway has this field of {had}, and no value of {'/'.join(part for part in place if part)}"
+            pairs_ = [Pair(None, value, f"{value.place}: {value.wrong or wrong}") for value in mine]
+            yield from (_told(row, pair, judged(row, pair, rules)) for pair in pairs_)
+    left = [item for item in ours if id(item) not in taken] if (None, None) not in places else []
+    yield from _paired(row, left, [], "run", rules)
+
+
+def _is_of(item: Item, equipment: str | None, step: str | None) -> bool:
+    return equipment is None or (item.equipment == equipment and step in (None, item.step))
 
 
 def _paired(row: Comparison | None, ours: Sequence[Item], theirs: Sequence[Value], run: str | None, rules: Rules) -> Iterator[Json]:

@@ -36,6 +36,10 @@ class Rules(NamedTuple):
         """Return the instant that a time of a value names. Raises NoInstant."""
         return (self.by_hand if value.by_hand else self.times).ticks(text)
 
+    def taken(self, value: Value) -> int:
+        """Return when a value was taken, that has a time. Raises NoInstant."""
+        return self.ticks(value, value.time or "") if value.at is None else value.at
+
 
 class Judged(NamedTuple):
     """What comes of a pair. difference: gateway less legacy. converted: the legacy value in the gateway's unit, where it was converted."""
@@ -56,7 +60,8 @@ def judged(row: Comparison | None, pair: Pair, rules: Rules) -> Judged:
         assert item is not None
         return Judged(ONLY_GATEWAY, "the legacy record has no value" if row is not None else "compare.csv has no row for this field")
     if item is None or (item.value is None and item.status != "present"):
-        return Judged(ONLY_LEGACY, f"the gateway has no {'such record' if item is None else f'value: {item.status}'}")
+        also = "" if value.wrong is None else f"; {value.place}: {value.wrong}"
+        return Judged(ONLY_LEGACY, f"the gateway has no {'such record' if item is None else f'value: {item.status}'}{also}")
     if value.wrong is not None:
         return Judged(NOT_COMPARABLE, f"{value.place}: {value.wrong}")
     if row is None:
@@ -74,10 +79,10 @@ def _where_told(found: Judged, row: Comparison, item: Item, value: Value, rules:
     if row.rule == "time" or value.time is None or found.verdict != MATCH:
         return found
     try:
-        taken = rules.ticks(value, value.time)
+        taken = rules.taken(value)
     except NoInstant as error:
         return found._replace(verdict=NOT_COMPARABLE, reason=f"{value.place}: {error}")
-    if away := _outside(row, item, taken):
+    if away := _outside(row, item, taken, value.width):
         return found._replace(verdict=MISMATCH, reason=f"{value.place}: taken {away}")
     return found
 
@@ -97,17 +102,18 @@ def _uncovered(row: Comparison, item: Item) -> str | None:
 def inside(row: Comparison, item: Item, value: Value, rules: Rules) -> bool:
     """Return whether a legacy value was taken in the step of an item, give or take the declared tolerance."""
     try:
-        return value.time is not None and not _outside(row, item, rules.ticks(value, value.time))
+        return value.time is not None and not _outside(row, item, rules.taken(value), value.width)
     except NoInstant:
         return False
 
 
-def _outside(row: Comparison, item: Item, taken: int) -> str:
-    """Say how far outside of its step a value was taken; "" if it was taken inside."""
+def _outside(row: Comparison, item: Item, taken: int, width: int) -> str:
+    """Say how far outside of its step a value was taken; "" if it was, or may have been, inside. width: ticks for which its time stands."""
     allowed = _ticks(row.time_tolerance_s)
-    for edge, beyond, word in ((item.begin, -1, "before it began"), (item.end, 1, "after it ended")):
-        if edge is not None and (taken - edge) * beyond > allowed:
-            return f"{plain(Fraction(abs(taken - edge), TICKS_PER_S))} s {word} (tolerance {plain(Fraction(allowed, TICKS_PER_S))} s)"
+    last = taken + max(width - 1, 0)
+    for at, edge, beyond, word in ((last, item.begin, -1, "before it began"), (taken, item.end, 1, "after it ended")):
+        if edge is not None and (at - edge) * beyond > allowed:
+            return f"{plain(Fraction(abs(at - edge), TICKS_PER_S))} s {word} (tolerance {plain(Fraction(allowed, TICKS_PER_S))} s)"
     return ""
 
 

@@ -24,7 +24,7 @@ class Item(NamedTuple):
 
     field: of the EBR, or start:/end: of a step. key: tells several of one field apart: the run of a step, a lot, a sample. place: for
     people. instant: of start: and end: alone, as the record states it. begin, end: ticks of the step. keyed: what the key is: run, lot,
-    sample; "": it has none.
+    sample; "": it has none. equipment, step: "" where it is of none.
     """
 
     field: str
@@ -41,6 +41,8 @@ class Item(NamedTuple):
     statistic: str | None = None
     instant: Json | None = None
     keyed: str = ""
+    equipment: str = ""
+    step: str = ""
 
 
 class Record(NamedTuple):
@@ -106,17 +108,18 @@ def _steps(line: Line, steps: Iterable[Happening]) -> Iterator[Item]:
     for one in steps:
         event = one.event
         run, record = str(event["run"]), f"{event['record']}#{event['revision']}"
-        place = f"{event['equipment']}/{event['step']}/{run}"
+        equipment, step = str(event["equipment"]), str(event["step"])
+        place = f"{equipment}/{step}/{run}"
         begin, end = (None if event.get(name) is None else from_rfc3339(event[name]["time"]) for name in ("start", "end"))
         for parameter in event["parameters"]:
             if parameter.get("ebr_field"):
-                yield _parameter(parameter, run, place, record)._replace(begin=begin, end=end, keyed="run")
+                yield _parameter(parameter, run, place, record)._replace(begin=begin, end=end, keyed="run", equipment=equipment, step=step)
         for name in ("start", "end"):
             field, instant = f"{name}:{event['equipment']}/{event['step']}", event.get(name)
             if field in edges:
                 value, status = (None, "missing") if instant is None else (instant["time"], "present")
                 edge = Item(field, f"{name} of {event['step']}", run, place, value, None, status, None, record, begin, end)
-                yield edge._replace(instant=instant, keyed="run")
+                yield edge._replace(instant=instant, keyed="run", equipment=equipment, step=step)
 
 
 def _parameter(told: Mapping[str, Any], key: str, place: str, record: str) -> Item:
@@ -141,7 +144,8 @@ def _of_batch(end: Mapping[str, Any]) -> Iterator[Item]:
         begin, until = (None if stay.get(name) is None else from_rfc3339(stay[name]["time"]) for name in ("start", "end"))
         for told in stay.get("parameters") or ():
             if told.get("ebr_field"):
-                yield _parameter(told, "", str(stay.get("equipment")), record)._replace(begin=begin, end=until)
+                equipment = str(stay.get("equipment"))
+                yield _parameter(told, "", equipment, record)._replace(begin=begin, end=until, equipment=equipment)
 
 
 def _booked(mine: Iterable[Happening], gone: set[str]) -> Iterator[Item]:
@@ -171,7 +175,7 @@ def _booked(mine: Iterable[Happening], gone: set[str]) -> Iterator[Item]:
             None,
             record,
         )
-        yield made._replace(begin=ticks, end=ticks, keyed="sample" if of_sample else "lot")
+        yield made._replace(begin=ticks, end=ticks, keyed="sample" if of_sample else "lot", equipment=str(event.get("equipment") or ""))
 
 
 def _text(value: Any) -> str | None:

@@ -5,10 +5,14 @@ The two are never mixed: each value has its origin, who entered it, and its plac
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
+from config import Line
 from config.comparisons import Comparison
 from config.grammars import row_condition
 from config.sections import ParallelRun
+from gateway.entries.ticks import from_rfc3339
+from gateway.operation import manual_entries as imported
 from gateway.validation.parallel_run.legacy import LegacyRecord, Row, missing
 
 MANUAL = ("batch", "ebr_field", "value")
@@ -22,6 +26,8 @@ class Value(NamedTuple):
     """One value of the other side.
 
     unit: as written; None: none is told. wrong: why it can not be compared, whatever it says. by_hand: of a file of manual entries.
+    Of the file of `fallback import` alone: equipment, step: of which it is; at, width: ticks at which it was taken, and for how many that
+    stands, for 08:15 is any instant of that minute.
     """
 
     text: str
@@ -34,6 +40,10 @@ class Value(NamedTuple):
     second_person: str | None = None
     wrong: str | None = None
     by_hand: bool = False
+    equipment: str | None = None
+    step: str | None = None
+    at: int | None = None
+    width: int = 0
 
 
 def of_legacy(row: Comparison, run: str | None, record: LegacyRecord, section: ParallelRun) -> list[Value]:
@@ -69,25 +79,50 @@ def absent(row: Comparison, run: str | None, record: LegacyRecord) -> str | None
     return next((why for _, why in missing(record, [name for name in needed if name is not None])), None)
 
 
-def of_manual(record: LegacyRecord | None) -> dict[str, list[Value]]:
+def of_manual(record: LegacyRecord | None, line: Line) -> dict[str, list[Value]]:
     """Return the manual entries of the batch by field. The field of one that names none is its place."""
     found: dict[str, list[Value]] = {}
+    known = None if record is None or not is_imported(record) else _known(line)
     for each in () if record is None else record.rows:
-        cells = each.cells
-        made = Value(
-            text=cells.get("value", ""),
-            place=each.place,
-            origin="transcribed" if cells.get("transcribed_from") else "manual",
-            unit=cells.get("unit"),
-            key=cells.get("run"),
-            time=cells.get("time"),
-            entered_by=cells.get("entered_by"),
-            second_person=cells.get("second_person"),
-            wrong=_incomplete(cells),
-            by_hand=True,
-        )
-        found.setdefault(cells.get("ebr_field", each.place), []).append(made)
+        made = _typed(each) if known is None else _imported(each, known)
+        found.setdefault(each.cells.get("ebr_field", each.place), []).append(made)
     return found
+
+
+def _typed(each: Row) -> Value:
+    cells = each.cells
+    return Value(
+        text=cells.get("value", ""),
+        place=each.place,
+        origin="transcribed" if cells.get("transcribed_from") else "manual",
+        unit=cells.get("unit"),
+        key=cells.get("run"),
+        time=cells.get("time"),
+        entered_by=cells.get("entered_by"),
+        second_person=cells.get("second_person"),
+        wrong=_incomplete(cells),
+        by_hand=True,
+    )
+
+
+def is_imported(record: LegacyRecord) -> bool:
+    """Return whether a file of manual entries is one of `fallback import`: that one says of which equipment each is."""
+    return "equipment" in record.columns
+
+
+def _known(line: Line) -> imported.Known:
+    steps = {unit.name: [row.step for row in line.steps if row.equipment == unit.name] for unit in line.equipment}
+    return imported.Known(steps, (), from_rfc3339("9999-01-01T00:00:00Z"), ZoneInfo(line.line.timezone))
+
+
+def _imported(each: Row, known: imported.Known) -> Value:
+    """Make a value of a row as `fallback import` takes it; what that would refuse in it is said in the same words."""
+    at, width, wrong = imported.looked_at(each.cells, known)
+    run = each.cells.get("run")
+    made = _typed(each)._replace(wrong="; ".join(wrong) or None, at=at, width=width)
+    return made._replace(
+        key=str(int(run)) if run and not wrong else run, equipment=each.cells.get("equipment"), step=each.cells.get("step")
+    )
 
 
 def _incomplete(cells: Mapping[str, str]) -> str | None:
@@ -103,11 +138,16 @@ def _incomplete(cells: Mapping[str, str]) -> str | None:
 
 
 def manual_problem(record: LegacyRecord) -> str | None:
-    """Say why a file is no file of manual entries; None: it is one."""
-    if lacks := [name for name in MANUAL if name not in record.columns]:
-        return f"{record.origin}:1: no column `{lacks[0]}`: manual entries have {','.join((*MANUAL, *MANUAL_MORE))}"
-    if strange := [name for name in record.columns if name not in (*MANUAL, *MANUAL_MORE)]:
-        return f"{record.origin}:1: unknown column `{strange[0][:60]}`: manual entries have {','.join((*MANUAL, *MANUAL_MORE))}"
+    """Say why a file is no file of manual entries, in neither of the two forms; None: it is one."""
+    needed, more = (imported.NEEDED, imported.MORE) if is_imported(record) else (MANUAL, MANUAL_MORE)
+    whose = "a file of `fallback import` has" if is_imported(record) else "manual entries have"
+    those = f"{whose} {','.join((*needed, *more))}"
+    if lacks := [name for name in needed if name not in record.columns]:
+        return f"{record.origin}:1: no column `{lacks[0]}`: {those}"
+    if strange := [name for name in record.columns if name not in (*needed, *more)]:
+        return f"{record.origin}:1: unknown column `{strange[0][:60]}`: {those}"
+    if record.twice:
+        return f"{record.origin}:1: column `{min(record.twice)}` stands twice: {those}"
     return None
 
 

@@ -114,7 +114,7 @@ class Gathered:
         entry = orjson.loads(payload)
         event, text = entry["event"], str(entry["time"])
         ticks = from_rfc3339(text)
-        self.held.take(held.epoch, held.seq, ticks, created=kind == "epoch" and event["reason"] == "created" and held.seq == 1)
+        self.held.take(held.epoch, held.seq, ticks, event if kind == "epoch" else None)
         if kind == "document":
             take(self.kept, event, ticks)
             self._document(event, text, ticks)

@@ -46,3 +46,22 @@ def test_a_report_that_a_person_records_is_not_the_gateways_whatever_it_says_of_
     assert kept(report(date(2026, 10, 1), made_by={"user": "engineer"})).days == {}
     told = kept(report(date(2026, 10, 1)), report(date(2026, 10, 1), id="again"))
     assert told.days["2026-10-01"]["id"] == "of 2026-10-01"
+
+
+def signed(day: date, *who: str, sha256: str | None = "f" * 64, identity: str | None = None) -> dict[str, Any]:
+    """The entry of a report that persons have signed: it is theirs, and not the gateway's."""
+    person = {"name": "x", "role": "qa", "meaning": "reviewed", "time": "2026-10-02T06:00:00Z", "local": "2026-10-02T08:00:00+02:00"}
+    told = {**report(day, sha256=sha256), "who": {"user": "qa"}, "signatures": [{"user": user, **person, "note": "n"} for user in who]}
+    return told if identity is None else {**told, "id": identity}
+
+
+@pytest.mark.urs("URS-OBS-04")
+def test_who_signed_a_report_is_kept_once_and_only_of_that_very_report() -> None:
+    day = date(2026, 10, 1)
+    first = report(day, sha256="f" * 64)
+    assert kept(first).days[str(day)]["signed"] == []
+    told = kept(first, signed(day, "qa"), signed(day, "qa", "engineer")).days[str(day)]
+    assert [one["user"] for one in told["signed"]] == ["qa", "engineer"]
+    assert "note" not in told["signed"][0]
+    for other in (signed(day, "qa", sha256="0" * 64), signed(day, "qa", identity="another"), signed(day + timedelta(days=1), "qa")):
+        assert kept(first, other).days[str(day)]["signed"] == []

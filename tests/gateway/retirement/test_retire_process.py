@@ -149,6 +149,8 @@ def test_a_line_is_retired_on_the_whole_way_though_it_is_killed_at_every_point(l
     for place in (line, to / "journal", to / "archives" / f"{BATCH}.zip"):
         proved = called("verify", place, "--key", keys, "--checkpoint", tmp_path / "line-witness")
         assert (proved.returncode, proved.stdout.startswith("GOOD")) == (0, True), proved.stdout
+        assert "revoked: lyon/test-1: key " in proved.stdout, "also beside what was archived before"
+        assert "stay good" in proved.stdout or "stays good" in proved.stdout
     (witness,) = state["done"]["recorded"]["witnesses"]
     size = state["done"]["recorded"]["checkpoint"]["size"]
     assert (witness["holds"], max((tmp_path / "line-witness").iterdir()).name.endswith(f"_{size:012d}.txt")) == (True, True)

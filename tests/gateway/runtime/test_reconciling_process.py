@@ -66,9 +66,7 @@ def test_a_running_line_compares_each_day_and_each_batch_and_says_what_differs_u
             assert found(line, "reconcile-differs") == []
             until(lambda: read_cursors(line / "data")["ebr"].at > (0, 0))  # on the disk up to a second later
             asked = called("reconcile", line)
-            assert (asked.returncode, asked.stdout.endswith("equal\n")) == (0, True), (
-                f"a person asks beside it: {asked.stdout}{asked.stderr}"
-            )
+            assert (asked.returncode, asked.stdout.endswith("equal\n")) == (0, True), f"a person asks beside: {asked.stdout}{asked.stderr}"
             with closing(sqlite3.connect(store / "ebr.db")) as db:
                 kept = db.execute("SELECT * FROM entries WHERE seq = 3").fetchone()
             damage(store, "DELETE FROM entries WHERE seq = 3")

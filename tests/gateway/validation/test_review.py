@@ -105,16 +105,49 @@ def test_what_of_a_period_is_not_held_is_known_by_its_numbers() -> None:
     stopped.ended()
     assert (stopped.holes, stopped.spans()) == ([Span(BEGAN + 40 * DAY, PERIOD.end)], [Span(BEGAN, BEGAN + 40 * DAY)])
     begun = Held(PERIOD)
-    begun.take(7, 1, BEGAN + 3 * DAY, created=True)
+    begun.take(7, 1, BEGAN + 3 * DAY, {"reason": "created", "follows": None})
     begun.take(7, 2, BEGAN + 61 * DAY)
     assert (begun.holes, begun.spans()) == ([], [Span(BEGAN + 3 * DAY, PERIOD.end)])
     cut = Held(PERIOD)
     for epoch, seq, at in ((7, 4097, 3), (7, 4098, 5), (7, 8193, 9), (8, 1, 10), (9, 5, 12)):
         cut.take(epoch, seq, BEGAN + at * DAY)
-    assert [(hole.begin - BEGAN, hole.end - BEGAN) for hole in cut.holes] == [(0, 3 * DAY), (5 * DAY, 9 * DAY), (10 * DAY, 12 * DAY)]
+    assert [(hole.begin - BEGAN, hole.end - BEGAN) for hole in cut.holes] == [
+        (0, 3 * DAY),
+        (5 * DAY, 9 * DAY),
+        (9 * DAY, 10 * DAY),
+        (10 * DAY, 12 * DAY),
+    ]
     nothing = Held(PERIOD)
     nothing.ended()
     assert nothing.holes == [PERIOD]
+
+
+SALVAGED = {"reason": "salvaged", "follows": 7, "last_seq": 2, "lost": [], "tail": "whole"}
+
+
+@pytest.mark.urs("URS-BUF-06")
+@pytest.mark.parametrize(
+    ("begins", "is_whole"),
+    [
+        (SALVAGED, True),
+        ({**SALVAGED, "tail": "unknown"}, False),
+        ({name: told for name, told in SALVAGED.items() if name != "tail"}, False),
+        ({**SALVAGED, "reason": "restored", "tail": "unknown"}, False),
+        ({**SALVAGED, "last_seq": 5}, False),
+        ({**SALVAGED, "follows": 6}, False),
+        ({**SALVAGED, "lost": [[3, 9]]}, False),
+        ({"reason": "created", "follows": None, "last_seq": 0, "lost": []}, False),
+        (None, False),
+    ],
+)
+def test_a_new_epoch_is_whole_only_where_it_says_how_the_one_before_ended(begins: dict[str, Any] | None, is_whole: bool) -> None:
+    held = Held(PERIOD)
+    for seq, at in ((1, -1), (2, 5)):
+        held.take(7, seq, BEGAN + at * DAY)
+    held.take(9, 1, BEGAN + 8 * DAY, begins)
+    held.take(9, 2, BEGAN + 61 * DAY)
+    assert held.holes == ([] if is_whole else [Span(BEGAN + 5 * DAY, BEGAN + 8 * DAY)])
+    assert held.began is False
 
 
 def run(result: str = "passed", standing: str | None = None, **more: Any) -> dict[str, Any]:
