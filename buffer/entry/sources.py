@@ -72,7 +72,8 @@ class GapEvent(Event):
 
     Tags that come back one by one have a `close` each. Its start is that of the gap by the clock as it is then: before the one that the
     opening says, if the gateway's clock was ahead when the gap opened and was set back since. The interval is lost, unless every close says
-    `filled`: then the source had kept its values. `fill` tells that history gave an interval afterwards.
+    `filled`: then the source had kept its values. `fill` tells that history gave an interval afterwards. Where a configuration begins that
+    does not read some of its tags any more, these are closed at that instant, as lost: nothing was observed then, and `detail` says it.
 
     cause is open: a reader must take one that it does not know. Of the gateway: link-lost, misconfigured (a credential or a
     certificate is not there, and a person must act), silence (of a tag whose source is alive),

@@ -27,6 +27,13 @@ class NotAFile(Exception):
     """What stands under the name is nothing that may be read; the text says what."""
 
 
+class Unreadable(Exception):
+    """The file does not let itself be read now: its mode, a lock or lease of who has it open, its place on the disk. The text says what.
+
+    Nothing of what a scan shows of a file changes when this ends, so it is tried anew at each look.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A file as one scan found it. Two equal ones in a row mean that nobody is writing."""
@@ -95,19 +102,22 @@ class Folder:
         return scan
 
     def read(self, seen: Seen, most_bytes: int) -> bytes:
-        """Read the whole content of a file that a scan found. Raises NotWhole, NotAFile, LinkLost."""
+        """Read the whole content of a file that a scan found. Raises NotWhole, NotAFile, Unreadable.
+
+        Whatever the system says of one file is that file's: whether the folder is there, the scans tell.
+        """
         try:
             file = os.open(seen.name, FLAGS, dir_fd=self._fd)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 raise NotWhole(f"{seen.name} is gone") from error
-            if error.errno in (errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM):
-                raise NotAFile(error.strerror or "can not be opened") from error
-            raise LinkLost(f"{seen.name}: {error.strerror}") from error
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise NotAFile(error.strerror) from error
+            raise Unreadable(_why(error)) from error
         try:
             return _whole(file, seen, most_bytes)
         except OSError as error:
-            raise LinkLost(f"{seen.name}: {error.strerror}") from error
+            raise Unreadable(_why(error)) from error
         finally:
             os.close(file)
 
@@ -122,11 +132,24 @@ def printable(name: str) -> str:
     return name.encode("unicode_escape").decode("ascii")[:200] if not name.isprintable() else name[:200]
 
 
+def _why(error: OSError) -> str:
+    """Say why a file can not be read. EAGAIN of a file is a lease: a file server has promised it to another client for now."""
+    return "another program holds a lease on it" if error.errno == errno.EAGAIN else error.strerror or f"error {error.errno}"
+
+
 def _look(entry: os.DirEntry[str], files: dict[str, Seen], refused: dict[str, str]) -> None:
-    """Put a name of the folder among the files or among the refused; one that is gone meanwhile is neither."""
+    """Put a name of the folder among the files or among the refused; one that is gone meanwhile is neither.
+
+    Raises PermissionError: who may not look at one name may look at none of the folder.
+    """
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
+        return
+    except PermissionError:
+        raise
+    except OSError as error:
+        refused[entry.name] = _why(error)
         return
     if why := _unfit(entry.name, status):
         refused[entry.name] = why

@@ -9,7 +9,7 @@ from config import Tag
 from config.sections import RowColumn
 from drivers.mes_file.content import Refused, Unfinished, content_of, unpacked
 from drivers.mes_file.delivery import changes, delivery_of
-from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matches, printable
+from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, Unreadable, matches, printable
 from drivers.mes_file.formats import Record
 from drivers.mes_file.settings import FileSettings, Pattern
 from drivers.mes_file.signs import about_this_file
@@ -135,6 +135,9 @@ def _file(folder: Folder, scan: Scan, seen: Seen, pattern: Pattern, settings: Fi
             last = deque(changes(delivery, pattern, settings), maxlen=1)
     except (Unfinished, NotWhole) as error:
         told.problems.append(f"{name}: would wait, because it may not be whole: {error}")
+        return None
+    except Unreadable as error:
+        told.problems.append(f"{name}: can not be read: {error}")
         return None
     except (NotAFile, Refused) as error:
         told.problems.append(f"{name}: would be refused: {error}")

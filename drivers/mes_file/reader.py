@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from config.sections import RowColumn
 from drivers.contract import Emit, Finding, Look, Loss, Message, Reading, Window
 from drivers.local_time import Moment
 from drivers.mes_file.content import Content, Faults, Refused, Unfinished, content_of, unpacked
 from drivers.mes_file.delivery import Change, Delivery, changes, delivery_of, handed_before
-from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matches, printable
+from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, Unreadable, matches, printable
 from drivers.mes_file.ledger import Entry, Ledger, Read
 from drivers.mes_file.settings import FileSettings, Pattern
 from drivers.mes_file.signs import about_this_file, compare_sum, missing_sign
@@ -26,7 +26,16 @@ from drivers.rows import Mapped
 T = TypeVar("T")
 PIECE_ROWS = 200
 """Records per emit."""
-CHANGES = "it changes from look to look"
+
+
+class Waits(NamedTuple):
+    """Why a file is not read yet. is_readable: False if it could not be opened or read at all, so that nothing is known of its content."""
+
+    why: str
+    is_readable: bool = True
+
+
+CHANGES = Waits("it changes from look to look")
 
 
 class FileReader:
@@ -81,37 +90,39 @@ class FileReader:
 
         since_ns: of the last look before that showed everything. asked_ns: of this one.
         """
-        why: str | None = CHANGES
+        why: Waits | None = CHANGES
         if still_s is not None:
             why = await self._take(folder, seen, scan, still_s, Look(self.pattern.name, since_ns), asked_ns)
         waited_s = time.monotonic() - self._unread_s[seen.name]
         if why is not None and waited_s >= self._settings.incomplete_s + self.pattern.sign.quiet_s:
-            await self._tell_incomplete(seen, why)
+            await self._tell_waiting(seen, why)
 
-    async def _take(self, folder: Folder, seen: Seen, scan: Scan, still_s: float, look: Look, asked_ns: int) -> str | None:
+    async def _take(self, folder: Folder, seen: Seen, scan: Scan, still_s: float, look: Look, asked_ns: int) -> Waits | None:
         """Take a file that stands still, or return why it can not be taken yet."""
         companions = [found for name in self.pattern.sign.companions(seen.name) if (found := scan.find(name))]
         if why := missing_sign(self.pattern.sign, seen, companions, still_s):
-            return why
+            return Waits(why)
         if (known := self._unfinished.get(seen.name)) and known[0] == [seen, *companions]:
-            return known[1]
+            return Waits(known[1])
         if not await self._has_room(scan):
-            return "the folder is full"
+            return Waits("the folder is full")
         received_ns = time.monotonic_ns()
         try:
             content = await asyncio.to_thread(self._content, folder, seen, companions)
             await self._take_content(seen, content, scan, received_ns, look, asked_ns)
         except NotWhole:
             return CHANGES
-        except (NotAFile, Unfinished) as error:
+        except Unfinished as error:
             self._unfinished[seen.name] = [seen, *companions], str(error)
-            return str(error)
+            return Waits(str(error))
+        except (NotAFile, Unreadable) as error:
+            return Waits(f"can not be read: {error}", is_readable=False)
         except Refused as error:
             await self._refuse(seen, str(error))
         return None
 
     def _content(self, folder: Folder, seen: Seen, companions: list[Seen]) -> Content:
-        """Read a file, and take its bytes apart. Raises NotWhole, NotAFile, Refused, LinkLost."""
+        """Read a file, and take its bytes apart. Raises NotWhole, NotAFile, Unreadable, Unfinished, Refused."""
         if seen.size_bytes > self._settings.max_file_bytes:
             raise Refused(f"{seen.size_bytes} bytes, more than {self._settings.max_file_bytes}")
         data = folder.read(seen, self._settings.max_file_bytes)
@@ -346,13 +357,18 @@ class FileReader:
             text = f"{printable(seen.name)}: delivered again under the same name with other content; {how}: {delivery.count} records"
             await self._report("file-rewritten", text, severity="info", sha256=delivery.content.digest)
 
-    async def _tell_incomplete(self, seen: Seen, why: str) -> None:
+    async def _tell_waiting(self, seen: Seen, waits: Waits) -> None:
         """Report a file that stands there and is not read, once per file and reason."""
-        if self.waiting.get(seen.name) == why or len(self.waiting) >= self._settings.ledger_files:
+        if self.waiting.get(seen.name) == waits.why or len(self.waiting) >= self._settings.ledger_files:
             return
-        self.waiting[seen.name] = why
-        text = f"{printable(seen.name)}: not read, because it may not be whole: {why}"
-        await self._report("file-incomplete", text, severity="alarm", name=printable(seen.name), size_bytes=seen.size_bytes)
+        self.waiting[seen.name] = waits.why
+        named, sizes = printable(seen.name), {"name": printable(seen.name), "size_bytes": seen.size_bytes}
+        if waits.is_readable:
+            text = f"{named}: not read, because it may not be whole: {waits.why}"
+            await self._report("file-incomplete", text, severity="alarm", **sizes)
+        else:
+            text = f"{named}: {waits.why}; it is tried at each look, and the other files are read"
+            await self._report("file-unreadable", text, severity="alarm", **sizes)
 
     async def _report(self, code: str, text: str, *, severity: Any, **evidence: Any) -> None:
         await self._emit.found(Finding(code, text, self.tags, severity, {"pattern": self.pattern.name, **evidence}))

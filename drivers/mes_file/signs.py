@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from drivers.contract import UNFORESEEN, LinkLost, crashed
+from drivers.contract import UNFORESEEN, crashed
 from drivers.mes_file.content import Refused, Unfinished
-from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Seen, printable
+from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Seen, Unreadable, printable
 from drivers.mes_file.whole import SUMS, Whole, told_sum
 
 LARGEST_SUM_BYTES = 4096
@@ -27,8 +27,14 @@ def missing_sign(sign: Whole, seen: Seen, companions: list[Seen], still_s: float
 
 
 def compare_sum(seen: Seen, data: bytes, beside: Seen, folder: Folder) -> None:
-    """Compare a file with the checksum beside it. Raises Unfinished where there is none for it, or another one; NotWhole, NotAFile."""
-    told = told_sum(folder.read(beside, LARGEST_SUM_BYTES).decode("ascii", "replace"), seen.name)
+    """Compare a file with the checksum beside it.
+
+    Raises Unfinished where there is none for it, or another one; NotWhole, NotAFile, Unreadable.
+    """
+    try:
+        told = told_sum(folder.read(beside, LARGEST_SUM_BYTES).decode("ascii", "replace"), seen.name)
+    except Unreadable as error:
+        raise Unreadable(f"{printable(beside.name)}: {error}") from error
     algorithm = next(name for ending, name in SUMS.items() if beside.name.endswith(ending))
     found = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
     if told != found:
@@ -47,7 +53,7 @@ def about_this_file(sign: Whole) -> Iterator[None]:
         if sign.kind in ("line-end", "trailer"):
             raise
         raise Refused(str(error)) from error
-    except (Refused, NotWhole, NotAFile, LinkLost):
+    except (Refused, NotWhole, NotAFile, Unreadable):
         raise
     except UNFORESEEN as error:
         raise Refused(f"can not be read: {crashed(error).removeprefix('crashed: ')}") from error

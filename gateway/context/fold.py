@@ -232,6 +232,7 @@ class Fold:
         """End what the configuration that begins with this item does not declare; it takes the item. Returns the events."""
         self._begin(item, is_start=is_start)
         Takeover(self.state, self.plan, self._emit, self._runs, self._batches, self._bookings).end(following)
+        self._readings.close(self._gaps.end_undeclared(following))
         return self._events
 
     # inside

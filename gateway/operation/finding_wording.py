@@ -33,6 +33,8 @@ def state(row: Mapping[str, Any]) -> str:
 def when(row: Mapping[str, Any]) -> str:
     """Write since when it is so, and who knows of it."""
     since = f"{'since' if row['is_standing'] or row['cleared'] else 'at'} {row['local'][:16]}"
+    if row["not_said_since_start"]:
+        since = f"{since}, {BEFORE_START}"
     if row["acknowledged"]:
         return f"{since}, acknowledged by {_who(row['acknowledged'])}"
     return f"{since}, over, not acknowledged" if row["cleared"] else since

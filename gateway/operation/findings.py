@@ -93,7 +93,7 @@ def _is_told_live(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     match row["code"]:
         case "uplink-certificate" | "uplink-crashed":
             return any(uplink["name"] == row["subject"] and uplink["state"] != "forwarding" for uplink in now["uplinks"])
-        case "file-refused" | "file-incomplete":
+        case "file-refused" | "file-incomplete" | "file-unreadable":
             file = row["text"].partition(": ")[0]
             return any(source["name"] == row["source"] and f"{file} (" in source["unread"] for source in now["sources"])
         case "part-failed":

@@ -17,6 +17,8 @@ STARTING_S = 30.0
 """A source that has not been tried for longer is not starting."""
 KEEPERS = {"mes_sql": "New rows wait in the database", "mes_file": "New files wait in the folder"}
 """Drivers of sources that keep what they have until somebody reads it. All others are taken to keep nothing."""
+UNREAD = (("refused", "file-refused"), ("no pattern", "file-unmatched"), ("can not be read", "file-unreadable"))
+"""Words of what the status says of files that are not read, and the finding that they belong to."""
 MOST_NAMED = 3
 
 
@@ -115,7 +117,7 @@ def _missing(now: Mapping[str, Any], names: list[str]) -> str:
 
 def _unread(now: Mapping[str, Any], source: Mapping[str, Any]) -> Concern:
     unread, name = source["unread"], source["name"]
-    code = code_of("file-refused" if "refused" in unread else "file-unmatched" if "no pattern" in unread else "file-incomplete")
+    code = code_of(next((code for words, code in UNREAD if words in unread), "file-incomplete"))
     data = "The files stay where they are, and nothing of them is in the record. All else is safe"
     rows = [row for row in every(now["findings"]) if row["code"] == code.code and row["source"] == name]
     when = f"since {short(rows[-1]['local'], now)}" if rows else ""

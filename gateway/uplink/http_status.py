@@ -15,6 +15,7 @@ without compression.
 """
 
 LONGEST_RETRY_AFTER_S = 900.0
+"""Whatever the receiver asks for."""
 
 _TEXT = {
     401: "the receiver does not know us (401): check user, password and client certificate",
@@ -36,7 +37,8 @@ def outcome(status: int, retry_after: str | None = None, now: datetime | None = 
     if status == 415:
         return "plain"
     if status in (404, 408, 425, 429) or status >= 500:
-        raise Unreachable(_TEXT.get(status, f"the receiver answered {status}"), retry_after_s(retry_after, now))
+        why, pause_s = _TEXT.get(status, f"the receiver answered {status}"), retry_after_s(retry_after, now)
+        raise Unreachable(why if pause_s is None else f"{why} and asks to be left alone for {pause_s:.0f} s (Retry-After)", pause_s)
     if 300 <= status < 400:
         raise Refused("address", f"the receiver answered with a redirect ({status}): write the final address into the configuration")
     code = {401: "credentials", 403: "credentials", 407: "address", 409: "conflict"}.get(status, "protocol")

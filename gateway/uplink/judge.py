@@ -129,9 +129,7 @@ class Judge:
         position = (receipt.epoch, receipt.through)
         standing = self._window.standing(position)
         if standing == "beyond":
-            known = receipt.epoch <= self._journal.last[0]
-            why = f"a receipt for entry {receipt.through} of epoch {receipt.epoch}, which was never sent"
-            self._refuse("beyond-sent" if known else "unknown-epoch", why, receipt)
+            await self._refuse_beyond(receipt)
             return False
         unaccepted = self.unaccepted.of(receipt.epoch, receipt.rejected, self._window.confirmed)
         holds = self._acknowledge_before(receipt, unaccepted[0].seq) if unaccepted else self._acknowledge(position, receipt.digest, receipt)
@@ -148,6 +146,25 @@ class Judge:
         self.unaccepted.look(receipt.epoch, unaccepted)
         end = unaccepted[0].seq if unaccepted else receipt.through + 1  # what lies behind comes once more, and is judged then
         await self.quarantine.keep(receipt.epoch, [one for one in receipt.rejected if one.seq < end])
+        return True
+
+    async def _refuse_beyond(self, receipt: Receipt) -> None:
+        """Refuse a receipt for more than was sent. With the right digest it tells of no other history: who keeps live copies says so."""
+        why = f"a receipt for entry {receipt.through} of epoch {receipt.epoch}, which was never sent"
+        if receipt.epoch > self._journal.last[0]:
+            self._refuse("unknown-epoch", why, receipt)
+        elif (receipt.epoch, receipt.through) <= self._journal.last and await self._is_ours(receipt):
+            self._refuse("beyond-sent", f"{why} but as a live copy, of which a receiver stores nothing", receipt, is_ours=True)
+        else:
+            self._refuse("beyond-sent", why, receipt)
+
+    async def _is_ours(self, receipt: Receipt) -> bool:
+        """Return True if the entry that a receipt names stands here with the digest that it states."""
+        try:
+            where = self._uplink.name, receipt.epoch, receipt.through, receipt.digest
+            await asyncio.to_thread(self._journal.receipts.compare, *where)
+        except ReceiptRefused:
+            return False
         return True
 
     async def _acknowledge_before(self, receipt: Receipt, seq: int) -> bool:
@@ -203,13 +220,13 @@ class Judge:
         if not self.here and self._journal.receipts.is_claimed(self._uplink.name, position[0]):
             self.claimed = position[0]
 
-    def _refuse(self, code: str, reason: str, receipt: Receipt | None) -> None:
+    def _refuse(self, code: str, reason: str, receipt: Receipt | None, *, is_ours: bool = False) -> None:
         """Count a refused receipt, and say so. One that contradicts the journal is a question of its own: `contradiction`.
 
-        Of an epoch that has ended it is none: under its identities nothing new is sent by anybody.
+        Of an epoch that has ended it is none: under its identities nothing new is sent by anybody. Nor is one of ours (is_ours).
         """
         self._note_refusal(f"receipt refused: {reason}")
-        if code in CONTRADICTS and (receipt is None or receipt.epoch == self._journal.last[0]):
+        if code in CONTRADICTS and not is_ours and (receipt is None or receipt.epoch == self._journal.last[0]):
             self.contradiction = reason
         evidence = {} if receipt is None else {"epoch": receipt.epoch, "through": receipt.through, "digest": receipt.digest}
         self._announcer.say(f"receipt-{code}", "alarm", f"receipt refused: {reason}", **evidence)

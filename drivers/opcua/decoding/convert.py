@@ -30,7 +30,7 @@ class Absent(Exception):
 
 
 class Converter:
-    """Turns an Undecoded record into one reading per tag of its item. A finding is reported once per tag and code."""
+    """Turns an Undecoded record into one reading per tag of its item. A finding is reported once per tag, code and type."""
 
     def __init__(
         self, plan: MonitoringPlan, tags: Sequence[Tag], report: Callable[[Finding], None], structures: Structures | None = None
@@ -38,7 +38,7 @@ class Converter:
         self._items: Mapping[int, MonitoredItem] = {item.handle: item for group in plan.groups for item in group.items}
         self._tags, self._found = tags, report
         self._structures = structures or Structures()
-        self._reported: set[tuple[int, str]] = set()
+        self._reported: set[tuple[int, str, str]] = set()
         self._changed: dict[int, int] = {}  # handle -> source time of the value that said that its structure changed
 
     def __call__(self, record: Undecoded, out: list[Reading]) -> None:
@@ -78,9 +78,12 @@ class Converter:
         number, value = self._taken(record, binding, structures)
         tag = self._tags[binding.tag]
         status = GOOD
-        if number not in TYPES.get(tag.type, ()) and number:
+        are_many = isinstance(value, v.Array)
+        if are_many or (number not in TYPES.get(tag.type, ()) and number):
             name = v.NAMES[number] if number < len(v.NAMES) else str(number)
+            name = f"an array of {name}" if are_many else name
             text = f"{tag.tag}: the server sends {name}, the map says {tag.type}"
+            text += "; name one of its elements in the address, as in #[0]" if are_many else ""
             self._report_once("source-type-differs", binding.tag, text, source_type=name, map_type=tag.type)
             if binding.field:
                 return None, BAD_TYPE_MISMATCH
@@ -130,8 +133,9 @@ class Converter:
         return fields
 
     def _report_once(self, code: str, index: int, text: str, **evidence: str) -> None:
-        if (index, code) not in self._reported:
-            self._reported.add((index, code))
+        told = index, code, evidence.get("source_type", "")  # another type than the one that was told is news
+        if told not in self._reported:
+            self._reported.add(told)
             self._found(Finding(code, text, (index,), evidence=evidence))
 
 

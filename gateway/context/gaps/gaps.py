@@ -18,6 +18,9 @@ Of more, the two that are nearest become one: more is not observed then, never l
 """
 
 
+UNDECLARED = "the configuration that begins here does not read this any more; nothing was observed"
+
+
 class Gap(NamedTuple):
     """An open gap. tags: those not observed since, or "all" of the source."""
 
@@ -140,6 +143,26 @@ class Gaps:
             return Closed({}, [])
         names = self._names(gap) if event["tags"] == "all" else list(event["tags"])
         return Closed(self._close(gap, names, from_rfc3339(event["end"]), event["outcome"]).tags, [])
+
+    def end_undeclared(self, following: Plan) -> Closed:
+        """End the gaps of tags that the configuration which begins now does not read from their source.
+
+        Nobody will observe them any more, so no observation could close them. A gap of "all" goes on for what its source has then.
+        """
+        done = Closed({}, [])
+        for gap in list(self._state.gaps):
+            read = following.names.get(gap.source)
+            names = [name for name in self._names(gap) if read is None or name not in read]
+            if not names and read is not None:
+                continue
+            goes_on = gap.left is None and read is not None
+            for event in self._close(gap, names, max(gap.start, self._state.now), "lost").events:
+                done.events.append({**event, "detail": UNDECLARED, **({"tags": names} if goes_on else {})})
+            if goes_on:
+                gap.left = None
+                if gap not in self._state.gaps:
+                    self._state.gaps.append(gap)
+        return done
 
     def stands_again(self, name: str, end: int) -> None:
         """Note that a signal said after a lost gap what it had said before."""

@@ -263,6 +263,30 @@ async def test_another_type_than_the_map_says_is_a_finding(bench: Bench) -> None
 
 
 @pytest.mark.urs("URS-DAQ-10")
+async def test_each_other_type_and_an_array_where_one_value_was_is_told(bench: Bench) -> None:
+    """An array of the map's own type was Bad without a word; so was whatever came after the first other type."""
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.caught_up()
+    from simulators.opcua_plc import encode
+
+    def told() -> list[str]:
+        return [one.evidence["source_type"] for one in bench.disk.findings if one.code == "source-type-differs"]
+
+    bench.plc.set_variant("t4", encode.variant(11, [1.5, 2.5]), time.time_ns() // 100)
+    await eventually(lambda: told() == ["an array of Double"])
+    (finding,) = [one for one in bench.disk.findings if one.code == "source-type-differs"]
+    assert finding.tags == (4,)
+    assert "name one of its elements in the address" in finding.text
+    assert next(r for r in reversed(bench.disk.readings) if r[0] == 4)[1:3] == (None, 0x80070000)
+    bench.plc.set_variant("t4", encode.variant(12, "12.5"), time.time_ns() // 100)
+    await eventually(lambda: told() == ["an array of Double", "String"])
+    bench.plc.set_variant("t4", encode.variant(11, [1.5]), time.time_ns() // 100)
+    await bench.make(1)
+    assert told() == ["an array of Double", "String"], "each once"
+
+
+@pytest.mark.urs("URS-DAQ-10")
 async def test_a_value_of_another_type_is_kept_and_is_not_good_until_the_type_is_the_maps_again(bench: Bench) -> None:
     bench.run()
     await eventually(lambda: bench.disk.connections)

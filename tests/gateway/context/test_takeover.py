@@ -181,3 +181,70 @@ def test_a_source_whose_bytes_come_in_another_order_gives_other_tags_but_for_tho
     before, after = Plan(line), Plan(other)
     assert [_is_redefined(name, before, after) for name in ("plain", "own")] == [True, False]
     assert not any(_is_redefined(name, before, Plan(line)) for name in ("plain", "own"))
+
+
+def without(line: Line, *tags: str, source: str | None = None) -> Line:
+    """The line as another configuration has it: without these tags, or without a whole source."""
+    kept = tuple(tag for tag in line.tags if tag.tag not in tags and tag.source != source)
+    return replace(line, tags=kept, sources=tuple(each for each in line.sources if each.name != source), sha256="2" * 64)
+
+
+def continued(plant: Plant, at_s: float, line: Line) -> None:
+    plant.line = line
+    plant.fold = plant.fold.under(line)
+    plant.happen(at_s, type="config", version=2, sha256=line.sha256, follows=None, changes=1, diff=[], approved_by=None)
+
+
+def gap_of(plant: Plant, at_s: float, tags: Any, **more: Any) -> None:
+    said = {"source": "x-plc", "start": time(at_s - 1), "detected": time(at_s), "cause": "query-failed", "detail": "", **more}
+    plant.happen(at_s, type="gap", transition="open", gap=f"x-plc/{at_s}", tags=tags, **said)
+
+
+def apart() -> Plant:
+    """The granulator, and a source beside it that no equipment reads."""
+    line = line_with()
+    extra = tuple(Tag(tag=name, source="x-plc", address=name, type="float64") for name in ("x.a", "x.b", "x.c"))
+    source = Source(name="x-plc", driver="modbus", endpoint="tcp://x:502")
+    beside = replace(line, tags=(*line.tags, *extra), sources=(*line.sources, source))
+    plant = Plant(beside)
+    plant.happen(0, type="config", version=1, sha256=beside.sha256, follows=None, changes=None, diff=[], approved_by=None)
+    return plant
+
+
+@pytest.mark.urs("URS-CFG-04", "URS-DAQ-04")
+def test_a_gap_of_tags_that_nobody_reads_any_more_ends_there_and_not_never() -> None:
+    plant = apart()
+    gap_of(plant, 5, ["x.a", "x.b"])
+    continued(plant, 20, without(plant.line, "x.b"))
+    (closed,) = plant.of("gap", transition="close")
+    assert (closed["tags"], closed["outcome"], closed["end"]) == (["x.b"], "lost", time(20))
+    assert "does not read this any more" in closed["detail"]
+    assert [gap.tags for gap in plant.fold.open_gaps("x-plc")] == [["x.a"]]
+
+
+@pytest.mark.urs("URS-CFG-04", "URS-DAQ-04")
+def test_a_gap_of_a_whole_source_goes_on_for_the_tags_that_it_has_now() -> None:
+    plant = apart()
+    gap_of(plant, 5, "all")
+    continued(plant, 20, without(plant.line, "x.a", "x.b"))
+    (closed,) = plant.of("gap", transition="close")
+    assert closed["tags"] == ["x.a", "x.b"]
+    assert [gap.tags for gap in plant.fold.open_gaps("x-plc")] == ["all"]
+
+
+@pytest.mark.urs("URS-CFG-04", "URS-DAQ-04")
+def test_a_gap_of_a_source_that_is_gone_ends_with_it() -> None:
+    plant = apart()
+    gap_of(plant, 5, "all")
+    continued(plant, 20, without(plant.line, source="x-plc"))
+    (closed,) = plant.of("gap", transition="close")
+    assert (closed["tags"], closed["outcome"], closed["end"]) == ("all", "lost", time(20))
+    assert plant.fold.state.gaps == []
+
+
+@pytest.mark.urs("URS-CFG-04", "URS-DAQ-04")
+def test_a_gap_of_tags_that_are_read_as_before_is_not_touched_by_another_configuration() -> None:
+    plant = apart()
+    gap_of(plant, 5, ["x.a"])
+    continued(plant, 20, without(plant.line, "x.b"))
+    assert plant.of("gap", transition="close") == []

@@ -163,6 +163,15 @@ def test_what_comes_from_outside_is_escaped_on_the_page() -> None:
     assert made.count("&lt;script&gt;") >= 9
 
 
+@pytest.mark.urs("URS-OBS-03")
+def test_what_stood_before_the_start_is_not_told_as_if_it_stood() -> None:
+    """Nobody has said it since: the query that failed may be mended, or be in the map no more."""
+    now = snapshot()
+    now["findings"]["standing"] = [finding("query-failed", "query b can not be read", "mes", not_said_since_start=f"{now['time']}")]
+    (problem,) = problems(now)
+    assert problem.endswith(" 07:00, stood before the start)")
+
+
 def test_an_answer_that_proves_nothing_is_a_problem_on_the_page() -> None:
     now = snapshot()
     now["uplinks"] = [uplink()]

@@ -115,6 +115,20 @@ def test_a_receipt_that_contradicts_is_remembered_until_one_fits(rig: ReceiptRig
     assert rig.judge.contradiction is not None
 
 
+@pytest.mark.urs("URS-UPL-03")
+def test_a_receipt_for_what_went_out_as_a_live_copy_alone_moves_nothing_and_tells_of_no_other_history(rig: ReceiptRig) -> None:
+    """A receiver that kept copies was taken for one with another history, and nothing was sent to it any more."""
+    rig.journal.append(bodies(10), urgent=True).result()
+    before = rig.state
+    rig.take(rig.receipt(25))
+    assert rig.state == before
+    assert rig.codes() == ["rejected", "receipt-beyond-sent"]
+    assert "as a live copy" in rig.status.refusal
+    assert rig.judge.contradiction is None
+    rig.take(rig.receipt(26, digest="ab" * 32))
+    assert "never sent" in (rig.judge.contradiction or "")
+
+
 def test_a_mere_word_that_the_receiver_stands_behind_counts_less_than_any_proof(rig: ReceiptRig) -> None:
     """Whoever may publish receipts had all of the journal sent again."""
     epoch = rig.journal.last[0]
