@@ -345,6 +345,7 @@ class Transition(Model):
     """[transition]: how long this line and a legacy MES run beside each other. Absent: nothing is said of it."""
 
     sunset: date  # the last day on which the legacy system is used
+    warn_days: Annotated[int, Field(ge=0, le=366)] = 30  # so many days before the sunset everybody who looks is warned
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=50)]
 
 

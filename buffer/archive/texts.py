@@ -180,6 +180,22 @@ def environment_text(names: Collection[str]) -> str:
     return told if set(names) == {"production"} else f"{told} (not production)"
 
 
+def reference_text(phases: Sequence[Mapping[str, Any]]) -> str:
+    """Format whose record is the record of reference in each phase of a transition that a batch lay in; nothing where none is declared."""
+    if not phases:
+        return ""
+    told = "; then ".join(_reference(one) for one in phases)
+    return f"{told}. Last day of the legacy system: {value_text(phases[-1].get('sunset'))}"
+
+
+def _reference(phase: Mapping[str, Any]) -> str:
+    until = f" until {phase['until']}" if phase.get("until") else ""
+    if not phase.get("name"):
+        return f"not declared{until}{f' from {since}' if (since := phase.get('from')) else ''}"
+    whose = "legacy MES" if phase.get("record_of_reference") == "legacy" else "this gateway and its EBR"
+    return f"{whose}{until} (phase {phase['name']}, legacy system {value_text(phase.get('legacy'))})"
+
+
 def clock_effect_text(event: Mapping[str, Any], entry: int, running: Sequence[str]) -> str:
     """Format what a clock that was set does to times, and which steps ran over it; nothing for any other event."""
     if not event.get("step_s"):

@@ -1,5 +1,6 @@
 """Events of the procedure: steps with their parameters, batches, and what an equipment works for."""
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
@@ -223,6 +224,21 @@ class LedElsewhere(Open):
     ended_by: str | None = None
 
 
+class TransitionPhase(Open):
+    """A phase in which the line and a legacy system ran beside each other while the batch was there, as the configuration declared it then.
+
+    from, until: its first and last day by the line's wall clock; null: none is declared. record_of_reference: `legacy` while the legacy
+    system leads, else `gateway`. name null: no phase is declared for days of the batch, and nobody said whose record counts in them.
+    """
+
+    name: Literal["pilot", "parallel", "primary", "retired"] | None
+    from_: date | None = Field(alias="from")
+    until: date | None
+    legacy: Literal["leading", "following", "off"] | None
+    record_of_reference: Literal["legacy", "gateway"] | None
+    sunset: date
+
+
 class BatchEvent(Event):
     """A batch comes into an equipment (start), leaves it (leave), is closed (end).
 
@@ -269,6 +285,7 @@ class BatchEvent(Event):
     alarm_count: int | None = None
     orphans: list[dict[str, Any]] = []
     led_elsewhere: list[LedElsewhere] = []
+    transition_phases: list[TransitionPhase] = []
     configurations: list[BatchConfiguration] = []
     status: Literal["complete", "incomplete"] | None = None
     completeness: dict[str, Any] | None = None

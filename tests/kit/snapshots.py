@@ -50,6 +50,7 @@ def snapshot() -> dict[str, Any]:
         "equipment": {},
         "batches_ended": [],
         "fallback": None,
+        "transition": None,
         "findings": {"known_since": None, "unkept": 0, "unacknowledged": 0, "standing": [], "cleared": [], "recent": []},
         "journal": {**space, **fine, **seqs, "kept": kept, "opened": opened},
         "evidence": {

@@ -179,6 +179,21 @@ STATUS: dict[str, Any] = {
         "reason": "the network is being replaced",
         "by": "qa",
     },
+    "transition": {
+        "name": "parallel",
+        "from": "2026-11-01",
+        "until": "2026-12-18",
+        "legacy": "leading",
+        "record_of_reference": "legacy",
+        "sunset": "2026-12-18",
+        "day": "2026-11-30",
+        "clock": "synchronised",
+        "days_left": 18,
+        "warn_days": 30,
+        "state": "near",
+        "text": "phase parallel until 2026-12-18, legacy system leading; record of reference: legacy MES until 2026-12-18; "
+        "sunset: 2026-12-18",
+    },
     "periodic": {
         "known_since": "2026-11-30T05:54:01.5494929Z",
         "watched": [{"what": "verification", "done": None, "days": 7.0, "due": "2026-12-07T05:54:01.5494929Z", "overdue": False}],

@@ -248,6 +248,26 @@ class FallbackNow(Open):
     by: str
 
 
+class TransitionNow(Open):
+    """The phase of a transition from a legacy system, and its sunset. name null: no phase is declared for `day`, nor whose record counts.
+
+    day: of the line's wall clock, by a clock of this status. days_left: to the sunset, below 0 after it. state `near`: within warn_days.
+    """
+
+    name: Literal["pilot", "parallel", "primary", "retired"] | None
+    from_: str | None = Field(alias="from")
+    until: str | None
+    legacy: Literal["leading", "following", "off"] | None
+    record_of_reference: Literal["legacy", "gateway"] | None
+    sunset: str
+    day: str
+    clock: str
+    days_left: int
+    warn_days: int
+    state: Literal["ahead", "near", "passed"]
+    text: str
+
+
 class ObservationNow(Open):
     """The observation period after go-live. day: of days, 0 before the first. exceeded, not_complete, without_report: which."""
 
@@ -288,6 +308,7 @@ class Status(Open):
     batches_ended: list[dict[str, Any]]
     findings: FindingsNow
     fallback: FallbackNow | None
+    transition: TransitionNow | None
     periodic: PeriodicNow
     observation: ObservationNow | None
     findings_total: list[FindingCount]

@@ -20,6 +20,7 @@ from simulators.ebr.record.statement import (
     environment,
     missing_item,
     performed_by,
+    reference,
     reviewed,
     share,
     status,
@@ -93,6 +94,7 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         ("Environment", escape(environment(record["environments"]))),
         *([("Simulated", "yes: values of this record come from simulators")] if record.get("simulated") else []),
         *[("Accepted exceptions", escape(", ".join(names))) for names in [record.get("accepted_exceptions")] if names],
+        *([("Record of reference", escape(reference(phases)))] if (phases := record.get("transition_phases")) else []),
         ("Times", f"local, {escape(header['zone'])}"),
     ]
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'

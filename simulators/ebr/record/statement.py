@@ -83,6 +83,21 @@ def environment(names: Sequence[str]) -> str:
     return told if set(names) == {"production"} else f"{told} (not production)"
 
 
+def reference(phases: Sequence[Mapping[str, Any]]) -> str:
+    """Write whose record is the record of reference in each phase of a transition that a batch lay in; empty where none is declared."""
+    if not phases:
+        return ""
+    return f"{'; then '.join(map(_reference, phases))}. Last day of the legacy system: {phases[-1].get('sunset')}"
+
+
+def _reference(phase: Mapping[str, Any]) -> str:
+    until = f" until {phase['until']}" if phase.get("until") else ""
+    if not phase.get("name"):
+        return f"not declared{until}" + (f" from {phase['from']}" if phase.get("from") else "")
+    whose = "legacy MES" if phase.get("record_of_reference") == "legacy" else "this gateway and its EBR"
+    return f"{whose}{until} (phase {phase['name']}, legacy system {phase.get('legacy')})"
+
+
 def clock_effect(event: Mapping[str, Any]) -> str:
     """Write what a clock that was set does to times, and which steps ran over it; empty for any other event."""
     if not event.get("step_s"):
