@@ -10,7 +10,6 @@ from buffer.archive.incidents import incidents
 from buffer.archive.led_elsewhere import by_hand, led_elsewhere
 from buffer.archive.texts import (
     SIMULATED,
-    computed_text,
     counted_text,
     deed_text,
     duration_text,
@@ -18,6 +17,7 @@ from buffer.archive.texts import (
     instant_text,
     local_text,
     lot_text,
+    made_of_text,
     missing_text,
     moment_text,
     performed_by_text,
@@ -345,7 +345,7 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
             [
                 *(
                     value_text(parameter.get("name") or parameter["parameter"]),
-                    computed_text(parameter),
+                    made_of_text(parameter),
                     value_text(parameter.get("ebr_field")),
                     _value(parameter),
                 ),

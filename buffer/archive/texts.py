@@ -209,6 +209,29 @@ def clock_effect_text(event: Mapping[str, Any], entry: int, running: Sequence[st
     )
 
 
+ORIGINS = {
+    "automatic": "made by a device",
+    "manual": "entered by a person",
+    "transcribed": "copied by a person from another record",
+    "imported": "taken from another system's record",
+}
+
+
+def origin_text(parameter: Mapping[str, Any]) -> str:
+    """Format how a value came to be; that nobody declared it, too. Nothing of one that is not there."""
+    if parameter.get("status") in ("by-ebr", "missing") or not (
+        parameter.get("tag") or parameter.get("results") or parameter.get("value_origin")
+    ):
+        return ""
+    origin = parameter.get("value_origin")
+    return f"origin {origin}, {ORIGINS[origin]}" if origin in ORIGINS else f"origin {origin}" if origin else "origin not declared"
+
+
+def made_of_text(parameter: Mapping[str, Any]) -> str:
+    """Format how a value is computed, and how what it is made of came to be."""
+    return "; ".join(filter(None, (computed_text(parameter), origin_text(parameter))))
+
+
 def computed_text(parameter: Mapping[str, Any]) -> str:
     """Format how a value is computed, so that anybody can compute it again: statistic, tag, threshold in its own unit, what counts."""
     statistic = str(parameter.get("statistic") or "").replace("_", " ")

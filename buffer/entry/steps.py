@@ -61,6 +61,10 @@ class Parameter(Open):
     Target and limits are in `unit`, those of a time above or below them in `limit_unit`: they are compared with the readings. `limits_read`
     says, by limit, what its tag held, where that is in another unit.
 
+    origin: who is to give the value, as the map says. value_origin: how what it is made of came to be, as the configuration declares it:
+    automatic (a device made it), manual (a person entered it at the source), transcribed (a person copied it there from another record),
+    imported (it stood in another system's record before). Absent: nobody declared it, and nothing is claimed, whatever `origin` says.
+
     One that the laboratory gives has `results`: the rows that it is taken from, one for each sample that counts.
     """
 
@@ -98,6 +102,7 @@ class Parameter(Open):
     readings: int | None = None
     gaps: list[Any] = []
     origin: str | None = None
+    value_origin: Literal["automatic", "manual", "transcribed", "imported"] | None = None
     statistic: str | None = None
     include: Literal["running", "all"] | None = None  # running: only time in which the equipment's state was Running counts
     skip_first_s: float | None = None  # seconds at the step's beginning that do not count

@@ -228,6 +228,7 @@ VALUES: dict[str, Any] = {
             "type": "float32",
             "unit": "Cel",
             "criticality": "CPP",
+            "value_origin": "automatic",
             "value": 60.1,
             "text": None,
             "raw": None,

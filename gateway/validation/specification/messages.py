@@ -319,7 +319,7 @@ class TagNow(Open):
     """A tag as it was stored last. status: of OPC UA, quality its name; all null, and quality `no value yet`, before the first one.
 
     text: what a code means. age_s: of the value; observed_s: since the tag was observed last. in_gap: it is not observed now. course: its
-    latest numbers.
+    latest numbers. value_origin: how its values came to be, as the configuration declares it; null: nobody did.
     """
 
     tag: str
@@ -329,6 +329,7 @@ class TagNow(Open):
     type: str
     unit: str | None
     criticality: Literal["CPP", "CQA", "GMP", "none"]
+    value_origin: Literal["automatic", "manual", "transcribed", "imported"] | None
     value: bool | int | float | str | None
     text: str | None
     raw: bool | int | float | str | None

@@ -14,10 +14,10 @@ from simulators.ebr.record.groups import Group, grouped
 from simulators.ebr.record.record import Series
 from simulators.ebr.record.statement import (
     FINE,
-    computed,
     counted,
     duration,
     environment,
+    made_of,
     missing_item,
     performed_by,
     reference,
@@ -228,7 +228,7 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> str:
 def _cells(parameter: Mapping[str, Any]) -> tuple[str, ...]:
     mark = f"<i>{parameter['criticality']}</i>" if parameter.get("criticality") in ("CPP", "CQA") else ""
     return (
-        f"{escape(parameter.get('name') or parameter['parameter'])}{mark}<small>{escape(computed(parameter))}</small>",
+        f"{escape(parameter.get('name') or parameter['parameter'])}{mark}<small>{escape(made_of(parameter))}</small>",
         escape(parameter.get("ebr_field") or ""),
         shown(_value(parameter)),
         escape(parameter.get("unit_text") or ""),

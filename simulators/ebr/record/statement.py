@@ -149,6 +149,29 @@ def uncertainty(parameter: Mapping[str, Any]) -> str:
     return "not known" if seconds is None else f"{seconds:g} s" if seconds else ""
 
 
+_ORIGINS = {
+    "automatic": "made by a device",
+    "manual": "entered by a person",
+    "transcribed": "copied by a person from another record",
+    "imported": "taken from another system's record",
+}
+
+
+def origin(parameter: Mapping[str, Any]) -> str:
+    """Write how a value came to be; that nobody declared it, too. Empty for one that is not there."""
+    if parameter.get("status") in ("by-ebr", "missing") or not (
+        parameter.get("tag") or parameter.get("results") or parameter.get("value_origin")
+    ):
+        return ""
+    its = parameter.get("value_origin")
+    return f"origin {its}, {_ORIGINS[its]}" if its in _ORIGINS else f"origin {its}" if its else "origin not declared"
+
+
+def made_of(parameter: Mapping[str, Any]) -> str:
+    """Write how a value is computed, and how what it is made of came to be."""
+    return "; ".join(filter(None, (computed(parameter), origin(parameter))))
+
+
 def computed(parameter: Mapping[str, Any]) -> str:
     """Write how a value is computed, so that anybody can compute it again: statistic, tag, threshold in its own unit, what counts."""
     statistic = str(parameter.get("statistic") or "").replace("_", " ")
