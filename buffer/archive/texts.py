@@ -142,10 +142,11 @@ def lot_text(lot: Mapping[str, Any] | None) -> str:
 
 
 def quantity_text(event: Mapping[str, Any]) -> str:
-    """Format a quantity with its unit; nothing where no quantity is known."""
+    """Format a quantity with its unit, and how it came to be where that was declared; nothing where no quantity is known."""
     if event.get("quantity") is None:
         return ""
-    return " ".join(part for part in (value_text(event.get("quantity")), value_text(event.get("unit"))) if part)
+    origin = f"({value_text(event['value_origin'])})" if event.get("value_origin") else ""
+    return " ".join(part for part in (value_text(event.get("quantity")), value_text(event.get("unit")), origin) if part)
 
 
 def values_text(values: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from config import Equipment, Line, Parameter, Source, Step, Tag, origin_of
 from config.grammars.row_condition import RowCondition, hold
 from config.grammars.row_condition import parse as conditions
 from config.grammars.step_condition import Active, parse
+from config.grammars.terms import Term
 from config.materials import Occasion, tags_of
 from config.sections import FromRow, FromTag, Pushed, Route, ValueOrigin
 from config.sections import Identity as ReadFrom
@@ -232,10 +233,25 @@ class Plan:
         if place is not None:
             return origin_of(place.tag, place.source)
         if parameter.given_by is not None:
-            return self._origin_of_results(parameter.given_by.rpartition(".")[0])
+            return self.origin_of_results(parameter.given_by.rpartition(".")[0])
         return self._origin_of_edges(parameter) if parameter.statistic == "duration" else None
 
-    def _origin_of_results(self, sampling: str) -> ValueOrigin | None:
+    def origin_of_terms(self, trigger: str, terms: Iterable[Term | None]) -> ValueOrigin | None:
+        """Say how what a booking is read from came to be; None: nobody declared it, or not all in one way, or the table itself has it.
+
+        trigger: the tag or query whose change is the occasion: columns are those of its row.
+        """
+        told = {self._origin_of_term(trigger, term) for term in terms if term is not None}
+        return told.pop() if len(told) == 1 else None
+
+    def _origin_of_term(self, trigger: str, term: Term) -> ValueOrigin | None:
+        place = self.places.get(term.text) if term.kind == "tag" else None
+        if place is not None:
+            return origin_of(place.tag, place.source)
+        return self._origin_of_query(trigger) if term.kind == "row" else None
+
+    def origin_of_results(self, sampling: str) -> ValueOrigin | None:
+        """Say how what the laboratory gives of samples came to be; None: nobody declared it, or it gives nothing."""
         row = next((row for row in self.line.samples if row.name == sampling), None)
         return None if row is None or row.results is None else self._origin_of_query(row.results)
 

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import bookings_stage
+from kit.bookings_stage import GRANULES, SAMPLE, WEIGH
 from kit.plant import PARAMETERS, RUNNING, TAGS, Plant, begin, line_of
 from kit.record_copies import Copies
 from kit.whole_way import TABLES, way_of, write_folder
 
 import config
 from config import Line, Parameter, Source, origin_of
+from config.grammars.terms import term
 from config.sections import ValueOrigin
 from gateway.context.plan import Plan
 from gateway.entries.tagset import former_tagsets_of, tagset_of
@@ -184,3 +187,37 @@ def test_a_word_that_is_none_is_refused_with_its_place(tmp_path: Path) -> None:
     write_folder(tmp_path / "line", tags=MAP.replace("°C,mixer\n", "°C,mixer,typed\n"))
     _, found = config.read(tmp_path / "line")
     assert any(one.file == "tags.csv" and one.line == 3 and "typed" in one.message for one in found), found
+
+
+def weighed(of_scale: ValueOrigin | None = None, of_mes: ValueOrigin | None = None, **tags: ValueOrigin) -> list[dict[str, Any]]:
+    """The bookings and the sample of a batch, with what is declared of the scale, of the MES and its laboratory, and of tags."""
+    its = bookings_stage.line_of(materials=(WEIGH, GRANULES), samples=(SAMPLE,))
+    declared: dict[str, ValueOrigin | None] = {"scale": of_scale, "mes": of_mes, "lims": of_mes}
+    sources = tuple(replaced(source, declared.get(source.name)) for source in its.sources)
+    told = tuple(replace(tag, value_origin=tags.get(tag.tag.replace(".", "_"))) for tag in its.tags)
+    stage = bookings_stage.Stage(replace(its, sources=sources, tags=told))
+    bookings_stage.begin(stage)
+    bookings_stage.weigh(stage, 20, "26/417-A")
+    granules = {"unit_id": "GRN-201", "move": "101", "batch_no": "B1", "lot_no": "26/418-A", "quantity": "12", "unit": "kg", "user": "a"}
+    stage.row(30, "mes.lots", "1", granules, row_s=30)
+    stage.see(35, plc_sample="S-1")
+    stage.alive(40)
+    return [*stage.of("material", booking="weigh"), *stage.of("material", booking="granules"), *stage.of("sample")]
+
+
+@pytest.mark.urs("URS-OBS-06")
+def test_a_booking_says_how_its_quantity_came_to_be_and_a_sample_how_its_results_do() -> None:
+    assert [one.get("value_origin") for one in weighed("automatic", "manual")] == ["automatic", "manual", "manual"]
+    typed, *_ = weighed("automatic", "transcribed", scale_net="manual")
+    assert typed["value_origin"] == "manual", "what is nearest to the value declares it"
+    assert ["value_origin" in one for one in weighed()] == [False, False, False], "where nobody declared it nothing is claimed"
+
+
+@pytest.mark.urs("URS-OBS-06")
+def test_a_net_that_is_computed_of_two_values_is_as_both_are_or_nothing_is_claimed() -> None:
+    its = bookings_stage.line_of(materials=(replace(WEIGH, quantity=None),))
+    plan = Plan(replace(its, tags=tuple(replace(tag, value_origin="automatic") for tag in its.tags)))
+    assert plan.origin_of_terms("plc.weighed", (WEIGH.gross, WEIGH.tare)) == "automatic"
+    keyed = tuple(replace(tag, value_origin="manual" if tag.tag == "scale.tare" else "automatic") for tag in its.tags)
+    assert Plan(replace(its, tags=keyed)).origin_of_terms("plc.weighed", (WEIGH.gross, WEIGH.tare)) is None
+    assert plan.origin_of_terms("plc.weighed", (term("12.5"),)) is None, "what the table itself says came from nowhere"
