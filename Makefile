@@ -87,7 +87,7 @@ bench: .venv/.ready ## print the tables of benchmarks/
 rtm: .venv/.ready ## write the traceability that the next release carries, from the results of `make test` and `make faults`
 	@$(BIN)/python tools/rtm.py
 
-look: .venv/.ready ## draw the page in fourteen states at panel and phone, light and dark, into TO (needs chromium)
+look: .venv/.ready ## draw the page in eighteen states at panel and phone, light and dark, into TO (needs chromium)
 	@$(BIN)/python tools/look.py $(or $(TO),/tmp/ebr-gateway-look) $(ARGS)
 
 instructions: .venv/.ready ## count the instructions of a reading at each stop of its way (half a minute, needs valgrind); fails if one takes more than before

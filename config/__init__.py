@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from config import examples, exceptions
-    from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, place_of
+    from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, origin_of, place_of
     from config.loading import digest, identity, load, read, sources
     from config.locations import data_directory, people_socket
     from config.problem import ConfigError, Place, Problem, did_you_mean
@@ -58,6 +58,7 @@ __all__ = [
     "exceptions",
     "identity",
     "load",
+    "origin_of",
     "parse_toml",
     "people_socket",
     "place_of",
@@ -74,7 +75,7 @@ _HOMES = {
     "config.toml.text": ("parse_toml",),
     "config.units.scaling": ("Scaling",),
     "config.line": (
-        *("Alarm", "Code", "CodeTable", "Disposition", "EbrField", "Identity", "Line", "Parameter", "Step", "Tag", "place_of"),
+        *("Alarm", "Code", "CodeTable", "Disposition", "EbrField", "Identity", "Line", "Parameter", "Step", "Tag", "origin_of", "place_of"),
     ),
     "config.loading": ("digest", "identity", "load", "read", "sources"),
 }

@@ -29,6 +29,7 @@ from config.sections import (
     Transition,
     Uplink,
     Users,
+    ValueOrigin,
     Web,
     Witness,
 )
@@ -64,6 +65,7 @@ class Tag:
     criticality: Literal["CPP", "CQA", "GMP", "none"] = "none"
     time_authority: Literal["device", "server", "gateway"] | None = None
     instrument: str | None = None
+    value_origin: ValueOrigin | None = None  # None: that of its source
     equipment: tuple[str, ...] = ()  # names; ("line",) for a shared tag
     description: str | None = None
     limits: Limits | None = None  # of the detectors; None: no detector looks at it
@@ -89,6 +91,11 @@ class Tag:
             return "not-available"
         span = self.raw_range
         return None if span is None or span[0] <= raw <= span[1] else "outside-range"
+
+
+def origin_of(tag: Tag, source: Source) -> ValueOrigin | None:
+    """Say how the values of a tag came to be, as the tag map or its source declares it; None: nobody did, and nothing tells it."""
+    return tag.value_origin or source.origin_of_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,7 @@ class Parameter:
     required: bool = True
     criticality: Literal["CPP", "CQA", "GMP", "none"] = "none"
     origin: Literal["automatic", "entered-at-source", "by-lims", "by-ebr"] = "automatic"
+    origin_given: bool = field(default=True, compare=False)  # False: the cell was empty
     given_by: str | None = None  # sampling.column: where the laboratory's value stands, of origin by-lims
     description: str | None = None
     conversion: Scaling | None = None  # from the statistic's natural unit (the tag's; x s for an integral; s for a time) into `unit`

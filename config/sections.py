@@ -69,6 +69,10 @@ class RowColumn(NamedTuple):
     place: Place
 
 
+ValueOrigin = Literal["automatic", "manual", "transcribed", "imported"]
+"""How a value came to be: made by a device; entered by a person; copied by a person from another record; taken from another record."""
+
+
 class Source(Model):
     """One [[source]] table. Keys that belong to its driver stand unread in `options`, in the order written."""
 
@@ -81,6 +85,7 @@ class Source(Model):
     max_offset_s: Annotated[float, Field(gt=0)] = 2.0
     owner: str | None = None  # who answers for the data: a role or department, for the interface inventory
     contact: str | None = None  # how that one is reached
+    value_origin: ValueOrigin | None = None  # of all its values of which the tag map says nothing else; None: nobody declared it
     options: Mapping[str, Any] = {}
     folder: Path = Path()  # the line folder, for relative paths
     row_columns: SkipJsonSchema[Mapping[str, tuple[RowColumn, ...]]] = {}  # query or pattern -> what but tags reads of its rows
@@ -89,6 +94,16 @@ class Source(Model):
     def endpoints(self) -> tuple[str, ...]:
         """All of them, where a source has one or several."""
         return (self.endpoint,) if isinstance(self.endpoint, str) else self.endpoint
+
+    @property
+    def tells_rows(self) -> bool:
+        """Whether it is read by queries or files: what comes of it stood in another system's record before."""
+        return any(isinstance(self.options.get(name), list | tuple) for name in ("query", "pattern"))  # a serial pattern is a text
+
+    @property
+    def origin_of_rows(self) -> ValueOrigin | None:
+        """How the values came to be that stand in its rows; None: nobody declared it, and it is not known."""
+        return self.value_origin or ("imported" if self.tells_rows else None)
 
 
 NOT_WRITTEN = frozenset({"options", "folder", "row_columns"})
@@ -345,6 +360,7 @@ class Transition(Model):
     """[transition]: how long this line and a legacy MES run beside each other. Absent: nothing is said of it."""
 
     sunset: date  # the last day on which the legacy system is used
+    warn_days: Annotated[int, Field(ge=0, le=366)] = 30  # so many days before the sunset everybody who looks is warned
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=50)]
 
 

@@ -10,7 +10,6 @@ from buffer.archive.incidents import incidents
 from buffer.archive.led_elsewhere import by_hand, led_elsewhere
 from buffer.archive.texts import (
     SIMULATED,
-    computed_text,
     counted_text,
     deed_text,
     duration_text,
@@ -18,10 +17,12 @@ from buffer.archive.texts import (
     instant_text,
     local_text,
     lot_text,
+    made_of_text,
     missing_text,
     moment_text,
     performed_by_text,
     quantity_text,
+    reference_text,
     result_text,
     share_text,
     span_text,
@@ -104,6 +105,7 @@ class Record:
             ("Environment", self.environment),
             *self._simulated(),
             *self._exceptions(),
+            ("Record of reference", reference_text(self._phases())),
             ("Batch", self.batch),
             ("Order", self._every("order")),
             ("Product", self._every("product")),
@@ -116,6 +118,13 @@ class Record:
             ("Root of the records", value_text(event.get("merkle_root"))),
         ]
         yield NamedValues([(name, value) for name, value in facts if value])
+
+    def _phases(self) -> list[Mapping[str, Any]]:
+        """List the phases of a transition that the batch's end states; as long as there is none, those that its starts do."""
+        ends = [] if self._end is None else [self._end]
+        starts = [one for one in self._mine if one.event["type"] == "batch" and one.event["transition"] == "start"]
+        told = [phase for one in ends or starts for phase in one.event.get("transition_phases", [])]
+        return [phase for place, phase in enumerate(told) if phase not in told[:place]]
 
     def _every(self, name: str) -> str:
         """Name every value that the batch's records say: that there is more than one is what a reader must see."""
@@ -336,7 +345,7 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
             [
                 *(
                     value_text(parameter.get("name") or parameter["parameter"]),
-                    computed_text(parameter),
+                    made_of_text(parameter),
                     value_text(parameter.get("ebr_field")),
                     _value(parameter),
                 ),

@@ -142,10 +142,11 @@ def lot_text(lot: Mapping[str, Any] | None) -> str:
 
 
 def quantity_text(event: Mapping[str, Any]) -> str:
-    """Format a quantity with its unit; nothing where no quantity is known."""
+    """Format a quantity with its unit, and how it came to be where that was declared; nothing where no quantity is known."""
     if event.get("quantity") is None:
         return ""
-    return " ".join(part for part in (value_text(event.get("quantity")), value_text(event.get("unit"))) if part)
+    origin = f"({value_text(event['value_origin'])})" if event.get("value_origin") else ""
+    return " ".join(part for part in (value_text(event.get("quantity")), value_text(event.get("unit")), origin) if part)
 
 
 def values_text(values: Mapping[str, Any]) -> str:
@@ -180,6 +181,22 @@ def environment_text(names: Collection[str]) -> str:
     return told if set(names) == {"production"} else f"{told} (not production)"
 
 
+def reference_text(phases: Sequence[Mapping[str, Any]]) -> str:
+    """Format whose record is the record of reference in each phase of a transition that a batch lay in; nothing where none is declared."""
+    if not phases:
+        return ""
+    told = "; then ".join(_reference(one) for one in phases)
+    return f"{told}. Last day of the legacy system: {value_text(phases[-1].get('sunset'))}"
+
+
+def _reference(phase: Mapping[str, Any]) -> str:
+    until = f" until {phase['until']}" if phase.get("until") else ""
+    if not phase.get("name"):
+        return f"not declared{until}{f' from {since}' if (since := phase.get('from')) else ''}"
+    whose = "legacy MES" if phase.get("record_of_reference") == "legacy" else "this gateway and its EBR"
+    return f"{whose}{until} (phase {phase['name']}, legacy system {value_text(phase.get('legacy'))})"
+
+
 def clock_effect_text(event: Mapping[str, Any], entry: int, running: Sequence[str]) -> str:
     """Format what a clock that was set does to times, and which steps ran over it; nothing for any other event."""
     if not event.get("step_s"):
@@ -191,6 +208,29 @@ def clock_effect_text(event: Mapping[str, Any], entry: int, running: Sequence[st
         f"The gateway's times from entry {entry} on are {size} s {way} against those before; "
         f"a length of time over it may be {size} s too {wrong}. Running then: {ran}."
     )
+
+
+ORIGINS = {
+    "automatic": "made by a device",
+    "manual": "entered by a person",
+    "transcribed": "copied by a person from another record",
+    "imported": "taken from another system's record",
+}
+
+
+def origin_text(parameter: Mapping[str, Any]) -> str:
+    """Format how a value came to be; that nobody declared it, too. Nothing of one that is not there."""
+    if parameter.get("status") in ("by-ebr", "missing") or not (
+        parameter.get("tag") or parameter.get("results") or parameter.get("value_origin")
+    ):
+        return ""
+    origin = parameter.get("value_origin")
+    return f"origin {origin}, {ORIGINS[origin]}" if origin in ORIGINS else f"origin {origin}" if origin else "origin not declared"
+
+
+def made_of_text(parameter: Mapping[str, Any]) -> str:
+    """Format how a value is computed, and how what it is made of came to be."""
+    return "; ".join(filter(None, (computed_text(parameter), origin_text(parameter))))
 
 
 def computed_text(parameter: Mapping[str, Any]) -> str:

@@ -19,7 +19,8 @@ class MaterialEvent(Event):
     """Material consumed, produced or moved (ISA-88.00.04): one booking, complete in itself; a correction is the whole again.
 
     The edge of the genealogy goes from `lot` to `output_lot`; where `lot` of a produced one, or `output_lot` of a consumed one, is null,
-    the batch stands in its place. quantity is net, in `unit`. problems: why the status is not present.
+    the batch stands in its place. quantity is net, in `unit`. problems: why the status is not present. value_origin: how the quantity came
+    to be, as the configuration declares it of the tag or the row that it is read from; absent: nobody declared it, and nothing is claimed.
     """
 
     type: Literal["material"]
@@ -46,6 +47,7 @@ class MaterialEvent(Event):
     lot: Lot | None = None
     output_lot: Lot | None = None
     quantity: Decimal | None = None
+    value_origin: Literal["automatic", "manual", "transcribed", "imported"] | None = None
     unit: str | None = None
     gross: Decimal | None = None
     tare: Decimal | None = None
@@ -90,6 +92,7 @@ class SampleEvent(Event):
     """A sample taken. Its results come later: each makes a new revision, with reason `result`.
 
     A result that says something else than before has reason `result-replaced`, one that the laboratory deleted `result-withdrawn`.
+    value_origin: how what the laboratory gives came to be, as the configuration declares it of the source of its rows; absent: not known.
     """
 
     type: Literal["sample"]
@@ -113,6 +116,7 @@ class SampleEvent(Event):
     taken: Instant | None = None
     status: Literal["present", "bad", "gap", "missing"] | None = None
     problems: list[str] = []
+    value_origin: Literal["automatic", "manual", "transcribed", "imported"] | None = None
     results: list[SampleResult] = []
     performed_by: list[Performer] = []
     performed_by_reason: Literal["no source tells", "not observed"] | None = None  # why nobody is named

@@ -133,6 +133,10 @@ class TagsetTag(Open):
     in tables that an earlier release wrote. aggregate: function and length of the window in seconds, `mean:60`; aggregate_start,
     aggregate_end, aggregate_count: the columns of the source's rows that tell the window of each value. aggregate_stamp: which of its
     edges the value's source time is.
+
+    value_origin: how its values came to be, as the configuration declares it: automatic (a device made them), manual (a person entered
+    them at the source), transcribed (a person copied them there from another record), imported (they stood in another system's record).
+    Absent: nobody declared it, and nothing is claimed.
     """
 
     tag: Name
@@ -150,6 +154,7 @@ class TagsetTag(Open):
     address: str | None = None
     deadband: str | None = None
     byte_order: str | None = None
+    value_origin: Literal["automatic", "manual", "transcribed", "imported"] | None = None
     aggregate: str | None = None
     aggregate_start: str | None = None
     aggregate_end: str | None = None

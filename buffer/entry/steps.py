@@ -1,5 +1,6 @@
 """Events of the procedure: steps with their parameters, batches, and what an equipment works for."""
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
@@ -60,6 +61,10 @@ class Parameter(Open):
     Target and limits are in `unit`, those of a time above or below them in `limit_unit`: they are compared with the readings. `limits_read`
     says, by limit, what its tag held, where that is in another unit.
 
+    origin: who is to give the value, as the map says. value_origin: how what it is made of came to be, as the configuration declares it:
+    automatic (a device made it), manual (a person entered it at the source), transcribed (a person copied it there from another record),
+    imported (it stood in another system's record before). Absent: nobody declared it, and nothing is claimed, whatever `origin` says.
+
     One that the laboratory gives has `results`: the rows that it is taken from, one for each sample that counts.
     """
 
@@ -97,6 +102,7 @@ class Parameter(Open):
     readings: int | None = None
     gaps: list[Any] = []
     origin: str | None = None
+    value_origin: Literal["automatic", "manual", "transcribed", "imported"] | None = None
     statistic: str | None = None
     include: Literal["running", "all"] | None = None  # running: only time in which the equipment's state was Running counts
     skip_first_s: float | None = None  # seconds at the step's beginning that do not count
@@ -223,6 +229,21 @@ class LedElsewhere(Open):
     ended_by: str | None = None
 
 
+class TransitionPhase(Open):
+    """A phase in which the line and a legacy system ran beside each other while the batch was there, as the configuration declared it then.
+
+    from, until: its first and last day by the line's wall clock; null: none is declared. record_of_reference: `legacy` while the legacy
+    system leads, else `gateway`. name null: no phase is declared for days of the batch, and nobody said whose record counts in them.
+    """
+
+    name: Literal["pilot", "parallel", "primary", "retired"] | None
+    from_: date | None = Field(alias="from")
+    until: date | None
+    legacy: Literal["leading", "following", "off"] | None
+    record_of_reference: Literal["legacy", "gateway"] | None
+    sunset: date
+
+
 class BatchEvent(Event):
     """A batch comes into an equipment (start), leaves it (leave), is closed (end).
 
@@ -269,6 +290,7 @@ class BatchEvent(Event):
     alarm_count: int | None = None
     orphans: list[dict[str, Any]] = []
     led_elsewhere: list[LedElsewhere] = []
+    transition_phases: list[TransitionPhase] = []
     configurations: list[BatchConfiguration] = []
     status: Literal["complete", "incomplete"] | None = None
     completeness: dict[str, Any] | None = None

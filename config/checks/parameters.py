@@ -37,6 +37,7 @@ def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         yield from _scope(row)
         yield from _event(parts, row)
         yield from _statistic(row, tags)
+        yield from _origin(row, tags)
         yield from _window(row)
         yield from _given(parts, row, columns)
         yield from _limits(parts, row, tags)
@@ -109,6 +110,20 @@ def _event(parts: ParsedFolder, row: Parameter) -> Iterable[Problem]:
         yield row.place.problem(f"statistic {row.statistic}: at an event only value_at_start has a meaning, what stands at that instant")
     if row.step is not None or row.skip_first_s or row.include == "running":
         yield row.place.problem("step, skip_first_s and include have no meaning at an event")
+
+
+def _origin(row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+    """A value is entered by a person or it is not: row and tag map must not say both."""
+    tag = tags.get(row.tag or "")
+    if tag is None or tag.value_origin is None:
+        return
+    is_typed = tag.value_origin in ("manual", "transcribed")
+    if row.origin == "entered-at-source" and not is_typed:
+        said = f"origin entered-at-source, and value_origin of `{tag.tag}` is {tag.value_origin} ({tag.place.file}:{tag.place.line})"
+        yield row.place.problem(f"{said}: a person enters it, or none does; write the same in both")
+    if row.origin_given and row.origin == "automatic" and is_typed:
+        said = f"origin automatic, and value_origin of `{tag.tag}` is {tag.value_origin} ({tag.place.file}:{tag.place.line})"
+        yield row.place.problem(f"{said}: write entered-at-source, or leave the cell empty")
 
 
 def _statistic(row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:

@@ -65,6 +65,7 @@ def _parameter(row: Cells) -> Parameter:
         required=row.flag("required", default=True),
         criticality=row.choice("criticality", "none"),
         origin=row.choice("origin", "automatic"),
+        origin_given=row.text("origin") is not None,
         given_by=row.text("given_by"),
         description=row.text("description"),
         place=row.place,

@@ -53,6 +53,7 @@ def _tag(row: Cells) -> Tag:
         criticality=row.choice("criticality", "none"),
         time_authority=row.choice("time_authority", "") or None,
         instrument=row.text("instrument"),
+        value_origin=row.choice("value_origin", "") or None,
         equipment=_equipment(row),
         description=row.text("description"),
         limits=limits(row, type_name, unit, eu_low, eu_high),

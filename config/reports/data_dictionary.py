@@ -9,7 +9,7 @@ from typing import Any
 from config import exceptions
 from config.checks import transform_vectors
 from config.checks.parameter_units import value_unit
-from config.line import Line, Parameter, Tag
+from config.line import Line, Parameter, Tag, origin_of
 from config.sections import Notify, Push, Source, Uplink, Web, Witness
 
 Row = dict[str, str]
@@ -31,6 +31,7 @@ COLUMNS = (
     "criticality",
     "owner",
     "source",
+    "value_origin",
     "ebr_field",
 )
 INVENTORY_COLUMNS = (
@@ -104,6 +105,7 @@ def _tag(line: Line, tag: Tag) -> Row:
         criticality=tag.criticality,
         owner=source.owner,
         source=f"{tag.source} {tag.address}",
+        value_origin=origin_of(tag, source) or "not declared",
     )
 
 

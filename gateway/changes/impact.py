@@ -28,7 +28,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "users": ("five roles: one command that each may give and one that it may not",),
     "push": ("push of one order, and of one with a wrong token",),
     "backup": ("backup and restore",),
-    "transition": ("phase and sunset in `alarms history` and `log`, looked at",),
+    "transition": ("phase and sunset in `status`, `alarms history` and the record of one batch, looked at",),
     "observation": ("each day of the period reported again, against these limits (`observation summary`)",),
     "source": ("`probe` of the source", "link cut and restored: gap told", "loop check of its tags"),
     "equipment": ("one batch from beginning to end on the equipment",),

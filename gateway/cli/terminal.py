@@ -62,9 +62,14 @@ def picture(now: dict[str, Any]) -> Group:
     head = Text(f"{now['gateway']}  {which}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
     state = Text("In order", style="bold green") if not now["problems"] else Text("\n".join(now["problems"]), style="bold yellow")
     notes = [Text(f"Note: {edited}")] if (edited := note(now)) else []
+    notes += [] if (told := wording.beside(now)) is None else [_labelled(told)]
     foot = Text(f"clock: {clock['status']}, bound {bound}")
     facts = [_facts("journal", wording.journal(now)), _facts("evidence and copies", wording.evidence(now))]
     return Group(head, state, *notes, *_findings(now), _equipment(now), *_ended(now), _sources(now), _uplinks(now), *facts, foot)
+
+
+def _labelled(told: wording.StatusLine) -> Text:
+    return Text.assemble(f"{told.label}: ", (told.state, _STYLES[told.kind]), " " if told.state else "", told.text)
 
 
 def _findings(now: dict[str, Any]) -> list[Table | Text]:

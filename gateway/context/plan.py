@@ -7,12 +7,13 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from config import Equipment, Line, Parameter, Source, Step, Tag
+from config import Equipment, Line, Parameter, Source, Step, Tag, origin_of
 from config.grammars.row_condition import RowCondition, hold
 from config.grammars.row_condition import parse as conditions
 from config.grammars.step_condition import Active, parse
+from config.grammars.terms import Term
 from config.materials import Occasion, tags_of
-from config.sections import FromRow, FromTag, Pushed, Route
+from config.sections import FromRow, FromTag, Pushed, Route, ValueOrigin
 from config.sections import Identity as ReadFrom
 from drivers import byte_orders
 from gateway.context.state import END, IDENTITY, Identity, Kind
@@ -220,6 +221,54 @@ class Plan:
             rows = [p for p in self.line.parameters if p.equipment == equipment and self._belongs(p, kind, name)]
             self._gathered[key] = self._gather(rows)
         return self._gathered[key]
+
+    def origin_of(self, parameter: Parameter) -> ValueOrigin | None:
+        """Say how what a parameter is made of came to be; None: nobody declared it, or not all of it came to be in one way.
+
+        A row that says `entered-at-source` declares it where the tag map does not: it is about this very value.
+        """
+        place = self.places.get(parameter.tag or "")
+        if place is not None and place.tag.value_origin is None and parameter.origin == "entered-at-source":
+            return "manual"
+        if place is not None:
+            return origin_of(place.tag, place.source)
+        if parameter.given_by is not None:
+            return self.origin_of_results(parameter.given_by.rpartition(".")[0])
+        return self._origin_of_edges(parameter) if parameter.statistic == "duration" else None
+
+    def origin_of_terms(self, trigger: str, terms: Iterable[Term | None]) -> ValueOrigin | None:
+        """Say how what a booking is read from came to be; None: nobody declared it, or not all in one way, or the table itself has it.
+
+        trigger: the tag or query whose change is the occasion: columns are those of its row.
+        """
+        told = {self._origin_of_term(trigger, term) for term in terms if term is not None}
+        return told.pop() if len(told) == 1 else None
+
+    def _origin_of_term(self, trigger: str, term: Term) -> ValueOrigin | None:
+        place = self.places.get(term.text) if term.kind == "tag" else None
+        if place is not None:
+            return origin_of(place.tag, place.source)
+        return self._origin_of_query(trigger) if term.kind == "row" else None
+
+    def origin_of_results(self, sampling: str) -> ValueOrigin | None:
+        """Say how what the laboratory gives of samples came to be; None: nobody declared it, or it gives nothing."""
+        row = next((row for row in self.line.samples if row.name == sampling), None)
+        return None if row is None or row.results is None else self._origin_of_query(row.results)
+
+    def _origin_of_query(self, query: str) -> ValueOrigin | None:
+        source = next((source for source in self.line.sources if source.name == query.partition(".")[0]), None)
+        return None if source is None else source.origin_of_rows
+
+    def _origin_of_edges(self, parameter: Parameter) -> ValueOrigin | None:
+        """A duration is as its step's start and end are: those of its signal, or of the rows that tell it."""
+        unit = self.units.get(parameter.equipment)
+        if unit is None or parameter.step is None:
+            return None
+        if unit.equipment.mes_steps is not None and unit.from_rows:
+            return self._origin_of_query(unit.equipment.mes_steps.row)
+        signals = (self.places.get(each.row.signal) for each in unit.steps if each.row.step == parameter.step)
+        told = {None if place is None else origin_of(place.tag, place.source) for place in signals}
+        return told.pop() if len(told) == 1 else None
 
     def _belongs(self, parameter: Parameter, kind: Kind, name: str) -> bool:
         match parameter.when:

@@ -14,7 +14,7 @@ from gateway.context import Fold
 from gateway.context.fold import load_no_more
 from gateway.entries.fold_input import EventInput, ReadingsInput, Tagsets, learn
 from gateway.entries.stored_configurations import line_since, line_until
-from gateway.entries.tagset import former_tagset_of, tagset_of
+from gateway.entries.tagset import former_tagsets_of, tagset_of
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class _Tables:
         self._known: Tagsets = _tables_in(journal.state())
         for source in line.sources:
             tags = line.tags_of(source.name)
-            for tagset, table in (former_tagset_of(tags), tagset_of(source, tags)):
+            for tagset, table in (*former_tagsets_of(source, tags), tagset_of(source, tags)):
                 self._known.pop(tagset, None)
                 learn(self._known, {"tagset": tagset, "first": 0, "tags": table})
         self._unread, self._first, self._last = 0, "", ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from config import Source, Tag
+from config import Source, Tag, origin_of
 from drivers import byte_orders
 
 Tagset = tuple[str, list[dict[str, Any]]]
@@ -15,13 +15,22 @@ Tagset = tuple[str, list[dict[str, Any]]]
 
 def tagset_of(source: Source, tags: Sequence[Tag]) -> Tagset:
     """Return the tag table of a source and its digest."""
+    plain = _in_order(source, tags)
+    origins = (origin_of(tag, source) for tag in tags)
+    return _digested([row | ({"value_origin": origin} if origin else {}) for row, origin in zip(plain, origins, strict=True)])
+
+
+def former_tagsets_of(source: Source, tags: Sequence[Tag]) -> list[Tagset]:
+    """Return the tables as releases wrote them that did not say in which order bytes come, or how values came to be.
+
+    Readings in a journal may refer to them.
+    """
+    return [_digested([_table_row(tag) for tag in tags]), _digested(_in_order(source, tags))]
+
+
+def _in_order(source: Source, tags: Sequence[Tag]) -> list[dict[str, Any]]:
     orders = byte_orders(source, tags)
-    return _digested([_table_row(tag) | ({"byte_order": order} if order else {}) for tag, order in zip(tags, orders, strict=True)])
-
-
-def former_tagset_of(tags: Sequence[Tag]) -> Tagset:
-    """Return the table as releases wrote it that did not say in which order bytes come: readings in a journal may refer to it."""
-    return _digested([_table_row(tag) for tag in tags])
+    return [_table_row(tag) | ({"byte_order": order} if order else {}) for tag, order in zip(tags, orders, strict=True)]
 
 
 def _digested(table: list[dict[str, Any]]) -> Tagset:

@@ -16,7 +16,7 @@ from gateway.context import Gap
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
 from gateway.intake.unmapped import described
-from gateway.operation import fallback, findings, observing, periodic
+from gateway.operation import fallback, findings, hybrid, observing, periodic
 from gateway.operation.ages import age_s
 from gateway.operation.parts import Parts
 from gateway.operation.values import trend, values
@@ -103,10 +103,15 @@ class Status:
             "batches_ended": list(reversed(self._ended.values())),
             "findings": findings.described(parts.fold.findings.found, stamp.ticks, self._zone),
             "fallback": fallback.described(parts.fold.state, self._zone),
+            **self.transition(),
             "periodic": periodic.described(parts.fold.state.periodic, parts.line.periodic, stamp.ticks),
             "observation": observing.described(parts.fold.state.observation, parts.line.observation, stamp.ticks, self._zone.key),
             "findings_total": findings.counted(parts.tally.counts),
         }
+
+    def transition(self) -> dict[str, Any]:
+        """Return the part of the snapshot that says which phase of a transition from a legacy system it is."""
+        return {"transition": hybrid.described(self._parts.line.transition, self._parts.clock.stamp(), self._zone)}
 
     def values(self) -> dict[str, Any]:
         """Return the present value of each tag, and its latest course, as JSON-able values."""

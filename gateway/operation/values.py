@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from config import CodeTable, Tag
+from config import CodeTable, Tag, origin_of
 from gateway.entries.status_names import severity, status_name
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import Point, Port
@@ -66,6 +66,7 @@ def _of_source(parts: Parts, port: Port, now: int, only: int | None = None) -> I
         point = latest.get(index)
         yield {
             **_of_tag(tag),
+            "value_origin": origin_of(tag, port.source),
             **_value(tag, point, parts.line.codes, now),
             "observed_s": age_s(port.observed_of(index), now),
             "in_gap": is_hidden or tag.tag in hidden,

@@ -267,3 +267,16 @@ def configuration(now: Mapping[str, Any]) -> str:
     if told["state"] is None:
         return f"configuration {told['version']}"
     return f"configuration {told['version']}, approved by {told['approved_by'] or 'nobody'}"
+
+
+def beside(now: Mapping[str, Any]) -> StatusLine | None:
+    """Say what runs beside the line, as a warning where its sunset is near or has passed; None: no transition is declared."""
+    told = now.get("transition")
+    if told is None:
+        return None
+    left = told["days_left"]
+    if told["state"] == "ahead":
+        return StatusLine("Legacy system", f"{told['text']} (in {left:,} days)")
+    days = f"{abs(left):,} day{'' if abs(left) == 1 else 's'}"
+    when = f"passed {days} ago" if left < 0 else "is today" if left == 0 else f"in {days}"
+    return StatusLine("Legacy system", told["text"], f"Sunset {when}:", "warn")

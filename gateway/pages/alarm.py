@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.access import Access, Refused
-from gateway.operation import finding_wording
+from gateway.operation import finding_wording, wording
 from gateway.operation.command import Command, Declined
 from gateway.operation.status import Status
 from gateway.operation.views import HEADERS
@@ -54,7 +54,7 @@ class AlarmForms:
         now = self._status.snapshot()
         row = next((row for row, _ in finding_wording.rows(now["findings"]) if row["id"] == id_), None)
         person = None if session is None else person_of(session)
-        frame = Frame(now["gateway"], is_personal=person is not None)
+        frame = Frame(now["gateway"], is_personal=person is not None, beside=wording.beside(now))
         return html(page(row, frame, person, wrong, reason).encode(), person, 404 if row is None and not wrong else status)
 
 

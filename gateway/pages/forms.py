@@ -1,7 +1,7 @@
 """What pages with forms share: who is logged in, the form that he sent, and what became of it. They do not reload: people type here."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -10,6 +10,7 @@ from gateway.access import Access, Refused
 from gateway.access.roles import RULES
 from gateway.operation.command import Command, Declined
 from gateway.operation.views import HEADERS
+from gateway.operation.wording import StatusLine
 from gateway.pages.door import Door, person_of
 from gateway.pages.rendering import Frame, render
 from gateway.pages.sessions import Session
@@ -28,8 +29,11 @@ class Wrong(NamedTuple):
 class Desk:
     """Where persons give the commands of the control socket by forms."""
 
-    def __init__(self, gateway: str, access: Access, commands: Mapping[str, Command], door: Door) -> None:
-        """commands: those of the control socket."""
+    def __init__(
+        self, gateway: str, access: Access, commands: Mapping[str, Command], door: Door, beside: Callable[[], StatusLine | None]
+    ) -> None:
+        """commands: those of the control socket. beside: what runs beside this line now."""
+        self._beside = beside
         self.gateway, self._access, self._commands, self._door = gateway, access, commands, door
         self._reading = asyncio.Lock()
 
@@ -67,7 +71,7 @@ class Desk:
 
     def shown(self, template: str, here: str, session: Session, wrong: Wrong | None = None, **values: Any) -> web.Response:
         """Show a page to who is logged in. here: its address in the navigation."""
-        person, frame = person_of(session), Frame(self.gateway, here, is_personal=True)
+        person, frame = person_of(session), Frame(self.gateway, here, is_personal=True, beside=self._beside())
         told = {"wrong": "" if wrong is None else wrong.text, "csrf": session.csrf, "proxied": session.actor.who["auth"] == "proxy"}
         page = render(template, frame=frame, may=lambda command: person.role in RULES[command].roles, **told, **values)
         return html(page.encode(), person, 200 if wrong is None else wrong.status)

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from gateway.operation import finding_wording, wording
 from gateway.operation.value_wording import shown
+from gateway.operation.wording import StatusLine
 from gateway.pages.assets import address_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Frame(NamedTuple):
 
     reload_s: after how long it is loaded again where scripts do not run; None: it stays, for who reads at length or types. is_live: a
     script keeps it up to date by the stream of its address (`gateway.pages.streams`). has_script: for what is filtered or drawn.
+    beside: what runs beside this line, and until when; None: nothing is declared.
     """
 
     gateway: str
@@ -35,6 +37,7 @@ class Frame(NamedTuple):
     is_live: bool = False
     has_script: bool = False
     has_navigation: bool = True
+    beside: StatusLine | None = None
 
     @property
     def address(self) -> str:

@@ -18,6 +18,7 @@ from config.grammars.listen import host_of, is_loopback
 from config.sections import Web
 from gateway.access import Access
 from gateway.listening import Bounds, answered, served
+from gateway.operation import wording
 from gateway.operation.command import Command
 from gateway.operation.server import MOST_BODY_BYTES
 from gateway.operation.status import Status
@@ -65,7 +66,7 @@ def _tls(line: Line, section: Web) -> ssl.SSLContext | None:
 
 def _forms(status: Status, line: Line, access: Access, commands: Mapping[str, Command], door: Door) -> list[web.RouteDef]:
     """Return the routes of everything that who is logged in does at the page."""
-    desk = Desk(line.gateway, access, commands, door)
+    desk = Desk(line.gateway, access, commands, door, lambda: wording.beside(status.transition()))
     alarms, versions, reviews = AlarmForms(status, access, commands, door), Versions(desk), Reviews(line, desk)
     return [
         *(web.get("/login", door.form), web.post("/login", door.enter), web.post("/logout", door.leave)),

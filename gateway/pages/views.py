@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from gateway.listening import Pace
+from gateway.operation import wording
 from gateway.operation.status import Status
 from gateway.operation.views import HEADERS, Made
 from gateway.pages import clock, journal, line, tags
@@ -76,7 +77,11 @@ class Pages:
         frame = Frame(self._gateway, asked.address, asked.query, is_personal, None if is_still else RELOAD_S, not is_still, has_script=True)
         name = f"{frame.address} {is_still} {is_personal}"
         made = self._slow if is_sent else self._made[asked.address]
-        return made.of(name, lambda: PAGES[asked.address](self._status, frame, asked.number).encode())
+        return made.of(name, lambda: PAGES[asked.address](self._status, self._with_beside(frame), asked.number).encode())
+
+    def _with_beside(self, frame: Frame) -> Frame:
+        """Give a frame that says on every page what runs beside this line: the warning is for everybody who looks."""
+        return frame._replace(beside=wording.beside(self._status.transition()))
 
     async def _page(self, request: web.Request) -> web.Response:
         asked, person = self.asked(request.path, request.query), request.get(PERSON)
@@ -88,7 +93,7 @@ class Pages:
         still = "still" in request.query
         query, reload_s = urlencode({"tag": trend["tag"]}), None if still else RELOAD_S
         frame = Frame(self._gateway, "/trend", query, person is not None, reload_s, has_script=True)
-        return html(tags.trend_page(trend, frame).encode(), person)
+        return html(tags.trend_page(trend, self._with_beside(frame)).encode(), person)
 
     async def _points(self, request: web.Request) -> web.Response:
         return web.json_response(self._looked_up(request), headers=HEADERS)

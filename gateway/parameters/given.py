@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from config import Parameter
+from config.sections import ValueOrigin
 from gateway.parameters.limits import exact, judge, shown
 
 ALL_SAMPLES = frozenset({"min", "max", "mean"})
@@ -23,10 +24,11 @@ class LabResult(NamedTuple):
     seq: int | None = None
 
 
-def given(row: Parameter, parameter: Mapping[str, Any], results: Sequence[LabResult]) -> dict[str, Any]:
+def given(row: Parameter, parameter: Mapping[str, Any], results: Sequence[LabResult], origin: ValueOrigin | None = None) -> dict[str, Any]:
     """Make the element of `parameters` of a row with `given_by`, from the element without its value.
 
     results: one for each sample, in the order in which they were taken. As long as one that counts has none, the value is missing.
+    origin: how the values of these rows came to be; None: nobody declared it.
     """
     chosen = _chosen(row.statistic, results)
     texts = [result.text for result in chosen if result.text is not None]
@@ -45,6 +47,7 @@ def given(row: Parameter, parameter: Mapping[str, Any], results: Sequence[LabRes
         "status": status,
         "readings": len(texts),
         "evidence": _evidence(chosen),
+        **({} if origin is None else {"value_origin": origin}),
         "results": [{name: getattr(result, name) for name in ("sample", "source", "name", "key", "time", "seq")} for result in chosen],
     }
     if "alert" in parameter:

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 from config import Parameter, Tag
+from config.sections import ValueOrigin
 from config.units import units
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
@@ -105,13 +106,37 @@ def _difference(start: Json, end: Json) -> Json:
 
 
 def parameter_of(
-    parameter: Parameter, tag: Tag | None, sums: Sums | None, limits: Limits, cuts: Sequence[Cut], edges: Edges, *, included: int
+    parameter: Parameter,
+    tag: Tag | None,
+    sums: Sums | None,
+    limits: Limits,
+    cuts: Sequence[Cut],
+    edges: Edges,
+    *,
+    included: int,
+    origin: ValueOrigin | None = None,
 ) -> dict[str, Any]:
     """Make one element of `parameters` in a step record.
 
     `sums` are those finished at the step's end, None if the parameter has no tag; `cuts` are the gaps of its tag; `edges` say how exactly
-    the step's start and end are known; `included` is the step's time that counts, in ticks.
+    the step's start and end are known; `included` is the step's time that counts, in ticks. `origin`: how what it is made of came to be;
+    None: nobody declared it, and the record claims nothing.
     """
+    made = _element(parameter, tag, sums, limits, cuts, edges, included)
+    return made if made["status"] == "by-ebr" else {**made, **with_origin(parameter, origin)}
+
+
+def with_origin(parameter: Parameter, origin: ValueOrigin | None) -> dict[str, Any]:
+    """Give the members that say how a value came to be. What a person entered is never `automatic`, whatever the row leaves out."""
+    if origin is None:
+        return {}
+    typed = parameter.origin == "automatic" and origin in ("manual", "transcribed")
+    return {**({"origin": "entered-at-source"} if typed else {}), "value_origin": origin}
+
+
+def _element(
+    parameter: Parameter, tag: Tag | None, sums: Sums | None, limits: Limits, cuts: Sequence[Cut], edges: Edges, included: int
+) -> dict[str, Any]:
     head = {name: getattr(parameter, name) for name in ("parameter", "ebr_field", "name", "tag")}
     if parameter.origin != "automatic" and parameter.tag is None:
         return {**head, **_no_value(parameter, tag, limits, "by-ebr")}

@@ -6,13 +6,13 @@ proof that the sunset is still to come. That another date was approved needs no 
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from config.sections import Transition
 from gateway.alarms import Found
-from gateway.alarms.transition import by_clock, is_of, month_name, months_after, phase_text, sunset_text
+from gateway.alarms.transition import by_clock, day_of, is_of, month_name, months_after, phase_text, sunset_text
 from gateway.clock import Stamp
 from gateway.entries.findings import finding
 from gateway.entries.fold_input import UNVERIFIED
@@ -32,7 +32,7 @@ class TransitionWatch:
         """Look, until cancelled. done: called after each look."""
         while True:
             now = stamp()
-            self.look(_day(now.ticks, self._zone), now.status)
+            self.look(day_of(now.ticks, self._zone), now.status)
             done()
             await asyncio.sleep(every_s)
 
@@ -61,7 +61,3 @@ class TransitionWatch:
 
     def _standing(self) -> set[str]:
         return {held.subject for held in self._found().standing if held.code == "sunset-passed"}
-
-
-def _day(ticks: int, zone: ZoneInfo) -> date:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks // 10)).astimezone(zone).date()

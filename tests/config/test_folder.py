@@ -160,7 +160,7 @@ REFUSED = [
     ("tags.csv", "CPP,,WT-2031", "CPP,,+cmd", "scale.net", "runs as a formula"),
     ("tags.csv", "CPP,,WT-2031", "CPP,,#REF!", "scale.net", "error of the spreadsheet"),
     ("tags.csv", "CPP,,WT-2031", "CPP,,W\u202eT", "scale.net", "invisible"),
-    ("tags.csv", "WT-2031,granulator,Floor scale net", "WT-2031,granulater,Floor scale net", "scale.net", "did you mean `granulator`?"),
+    ("tags.csv", "WT-2031,granulator,,Floor scale net", "WT-2031,granulater,,Floor scale net", "scale.net", "did you mean `granulator`?"),
     ("tags.csv", "1/holding/0:uint16,uint16", "1/holding/0:uint16,int16", "dryer.step_no", "says uint16, but type is int16"),
     ("tags.csv", "1/holding/20.0,bool", "1/holding/20,bool", "dryer.alarm_high", "needs its bit"),
     ("tags.csv", "1/coil/0,bool", "1/coil/0,uint16", "shaker_on", "is one bit"),

@@ -1,15 +1,22 @@
-"""Fifteen states of one line, as a technician meets them at the panel: (what is wrong) -> its snapshot."""
+"""Eighteen states of one line, as a technician meets them at the panel: (what is wrong) -> its snapshot."""
 
 import math
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from kit.snapshots import ended, finding, item, snapshot, source, unit, uplink, value
 
+from config.sections import Transition
+from gateway.clock import Stamp
+from gateway.entries.ticks import from_rfc3339
 from gateway.observation.files import FOLDER, names
+from gateway.operation.hybrid import described
 
 REFUSED = "[Errno 111] Connection refused"
+COMMENT = "A text of an operator that is longer than anybody wants to read in a table of values"
 FILE = "odd.csv: refused, nothing of it was read: line 1 has no column sample_id"
 
 
@@ -149,6 +156,36 @@ def version_not_accepted() -> dict[str, Any]:
     return now
 
 
+def beside(sunset: str) -> dict[str, Any]:
+    """A line beside which the legacy system runs until a day."""
+    now = good()
+    phases = [
+        {"name": "parallel", "from": "2026-10-01", "until": sunset, "legacy": "leading"},
+        {"name": "retired", "from": str(date.fromisoformat(sunset) + timedelta(days=1)), "legacy": "off"},
+    ]
+    told = Transition.model_validate({"sunset": sunset, "phases": phases})
+    stamp = Stamp(from_rfc3339(now["time"]), "synchronised", 0.002, "", 0.0)
+    now["transition"] = described(told, stamp, ZoneInfo(now["timezone"]))
+    return now
+
+
+def legacy_runs_beside() -> dict[str, Any]:
+    return beside("2027-03-31")
+
+
+def sunset_near() -> dict[str, Any]:
+    return beside("2026-12-04")
+
+
+def sunset_passed() -> dict[str, Any]:
+    now = beside("2026-11-10")
+    text = now["transition"]["text"].partition("; ")[0]
+    now["findings"]["standing"] = [
+        finding("sunset-passed", text, subject="month 1 after the sunset 2026-11-10", local="2026-11-11 00:00:41")
+    ]
+    return now
+
+
 STATES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "source-down": ("bad", source_down),
     "all-down": ("bad", all_down),
@@ -164,6 +201,9 @@ STATES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "unapproved-configuration": ("warn", unapproved_configuration),
     "two-histories": ("bad", two_histories),
     "version-not-accepted": ("warn", version_not_accepted),
+    "legacy-beside": ("good", legacy_runs_beside),
+    "sunset-near": ("good", sunset_near),
+    "sunset-passed": ("warn", sunset_passed),
     "good": ("good", good),
 }
 """Name of a state -> the kind that its banner has to be of, and its snapshot."""
@@ -189,8 +229,8 @@ def tags() -> list[dict[str, Any]]:
         value("granulator.run", "granulator-plc", True, course=[0.0, 1.0], type="bool", age_s=640.0),
         value("dryer.inlet_temp", "dryer-plc", 60.1234567, "Cel", course=wave, **doubt),
         value("dryer.moisture", "dryer-plc", None, "%", **{name: told for name, told in bad.items() if name != "value"}),
-        value("mes.batch", "mes", "B-1001", type="string", age_s=6_900.0),
-        value("mes.comment", "mes", "A text of an operator that is longer than anybody wants to read in a table of values", type="string"),
+        value("mes.batch", "mes", "B-1001", type="string", age_s=6_900.0, value_origin="imported"),
+        value("mes.comment", "mes", COMMENT, type="string", value_origin=None),
         value("lims.lod", "lims", "1.25", "%", course=[1.2, 1.31, 1.25], in_gap=True, observed_s=95.0, type="decimal"),
         value("lims.new", "lims", None, quality="no value yet", severity=None, status=None, time=None, age_s=None, observed_s=None),
     ]

@@ -27,6 +27,9 @@ class Shown:
     def snapshot(self) -> dict[str, Any]:
         return self.now
 
+    def transition(self) -> dict[str, Any]:
+        return {"transition": self.now.get("transition")}
+
     def values(self) -> dict[str, Any]:
         return {name: self.now[name] for name in ("gateway", "time", "local", "timezone")} | {"tags": self.tags}
 

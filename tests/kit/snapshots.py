@@ -50,6 +50,7 @@ def snapshot() -> dict[str, Any]:
         "equipment": {},
         "batches_ended": [],
         "fallback": None,
+        "transition": None,
         "findings": {"known_since": None, "unkept": 0, "unacknowledged": 0, "standing": [], "cleared": [], "recent": []},
         "journal": {**space, **fine, **seqs, "kept": kept, "opened": opened},
         "evidence": {
@@ -142,6 +143,7 @@ def value(tag: str, source: str, number: Any, unit: str | None = None, **other: 
         "type": "float64",
         "unit": unit,
         "criticality": "none",
+        "value_origin": "automatic",
     }
     read = {"value": number, "text": None, "raw": None, "status": 0, "quality": "Good", "severity": "good"}
     times = {"time": "2026-11-22T06:59:59.000000Z", "age_s": 1.0, "observed_s": 0.4, "in_gap": False, "course": []}

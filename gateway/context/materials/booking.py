@@ -38,11 +38,19 @@ def booking_event(facts: Facts, row: Booking, head: Mapping[str, Any], operator:
         "lot": lot,
         "output_lot": output_lot,
         **weighed,
+        **_origin(facts, row, weighed["quantity"]),
         "status": facts.status,
         "problems": list(facts.problems),
         **performers(facts, row.performed_by, operator, plan.line.gateway),
         "evidence": facts.evidence(),
     }
+
+
+def _origin(facts: Facts, row: Booking, quantity: str | None) -> dict[str, str]:
+    """Say how the quantity came to be, of what it is computed from; nothing where nobody declared it, or there is none."""
+    terms = (row.gross, row.tare) if row.quantity is None else (row.quantity,)
+    origin = None if quantity is None else facts.plan.origin_of_terms(facts.occurred.trigger, terms)
+    return {} if origin is None else {"value_origin": origin}
 
 
 def _lot(facts: Facts, column: str, term: Term | None) -> dict[str, str | None] | None:

@@ -12,7 +12,7 @@ def sample_event(
     facts: Facts, row: Sampling, head: Mapping[str, Any], operator: str | None, results: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The `sample` event, without its name and revision. head: unit_id, identity and steps. results: as linked so far."""
-    sample = facts.word("sample", row.sample)
+    sample, origin = facts.word("sample", row.sample), facts.plan.origin_of_results(row.name)
     return {
         "type": "sample",
         "record": None,
@@ -27,6 +27,7 @@ def sample_event(
         "taken": event_bodies.instant(facts.occurred.at, facts.plan.zone),
         "status": facts.status,
         "problems": list(facts.problems),
+        **({} if origin is None else {"value_origin": origin}),
         "results": list(results),
         **performers(facts, row.performed_by, operator, facts.plan.line.gateway),
         "evidence": facts.evidence(),

@@ -9,7 +9,7 @@ from gateway.context.equipment.late_alarms import said
 from gateway.context.gaps import belonging
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
-from gateway.context.records import led_elsewhere
+from gateway.context.records import hybrid, led_elsewhere
 from gateway.context.records.absent_steps import absent, doubtful
 from gateway.context.records.run_numbers import has_begun
 from gateway.context.standing import known
@@ -56,6 +56,7 @@ class BatchEnd:
             "alarms": said(batch.alarms),
             "alarm_count": batch.alarm_count,
             **led_elsewhere.stated(self._state, members),
+            **hybrid.phases(self._plan, known(self._state, self._plan, start), known(self._state, self._plan, end)),
             "status": "complete" if superseded_by is None and not stated["missing"] else "incomplete",
             "completeness": stated,
         }

@@ -10,7 +10,7 @@ from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps import belonging
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import FIELDS, Plan, Unit
-from gateway.context.records import led_elsewhere
+from gateway.context.records import hybrid, led_elsewhere
 from gateway.context.records.absent_steps import absent, unseen
 from gateway.context.records.batch_end import BatchEnd
 from gateway.context.records.run_edges import was_seen
@@ -88,6 +88,7 @@ class Batches:
             "unit_id": unit.equipment.unit_id,
             **event_bodies.identity(batch.identity),
             "start": self._instant(member.start),
+            **hybrid.phases(self._plan, known(self._state, self._plan, member.start)),
             "hold_times": holds,
             "evidence": {"from_seq": member.start_seq, "to_seq": self._state.seq},
         }

@@ -39,7 +39,7 @@ class GivenValues:
         results = self._results(run.identity.batch, row)
         if results is None and row.parameter in before:
             return before[row.parameter]
-        return given(row, element, results or [])
+        return given(row, element, results or [], self._plan.origin_of(row))
 
     def _results(self, batch: str | None, row: Parameter) -> list[LabResult] | None:
         """List what the laboratory says of each sample of the batch, in the order taken; None: a sample is not remembered any more."""

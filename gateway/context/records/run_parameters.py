@@ -76,7 +76,7 @@ class RunParameters:
         first = start_of(self._state, self._plan, run)
         edges = Edges(_edge(first), until, unseen, alone, presumed(row, _apart(stateless), span, stops))
         sums, limits = None if need is None else book.sums[need.key], resolved(row, book, edges.start)
-        made = parameter_of(row, tag, sums, limits, cuts, edges, included=time)
+        made = parameter_of(row, tag, sums, limits, cuts, edges, included=time, origin=self._plan.origin_of(row))
         return made if sums is None or not sums.goes_beyond(end) else not_until_end(made)
 
     def _state_lost(self, run: Run, parameter: Parameter) -> list[tuple[int, int]]:

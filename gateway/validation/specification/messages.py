@@ -248,6 +248,26 @@ class FallbackNow(Open):
     by: str
 
 
+class TransitionNow(Open):
+    """The phase of a transition from a legacy system, and its sunset. name null: no phase is declared for `day`, nor whose record counts.
+
+    day: of the line's wall clock, by a clock of this status. days_left: to the sunset, below 0 after it. state `near`: within warn_days.
+    """
+
+    name: Literal["pilot", "parallel", "primary", "retired"] | None
+    from_: str | None = Field(alias="from")
+    until: str | None
+    legacy: Literal["leading", "following", "off"] | None
+    record_of_reference: Literal["legacy", "gateway"] | None
+    sunset: str
+    day: str
+    clock: str
+    days_left: int
+    warn_days: int
+    state: Literal["ahead", "near", "passed"]
+    text: str
+
+
 class ObservationNow(Open):
     """The observation period after go-live. day: of days, 0 before the first. exceeded, not_complete, without_report: which."""
 
@@ -288,6 +308,7 @@ class Status(Open):
     batches_ended: list[dict[str, Any]]
     findings: FindingsNow
     fallback: FallbackNow | None
+    transition: TransitionNow | None
     periodic: PeriodicNow
     observation: ObservationNow | None
     findings_total: list[FindingCount]
@@ -298,7 +319,7 @@ class TagNow(Open):
     """A tag as it was stored last. status: of OPC UA, quality its name; all null, and quality `no value yet`, before the first one.
 
     text: what a code means. age_s: of the value; observed_s: since the tag was observed last. in_gap: it is not observed now. course: its
-    latest numbers.
+    latest numbers. value_origin: how its values came to be, as the configuration declares it; null: nobody did.
     """
 
     tag: str
@@ -308,6 +329,7 @@ class TagNow(Open):
     type: str
     unit: str | None
     criticality: Literal["CPP", "CQA", "GMP", "none"]
+    value_origin: Literal["automatic", "manual", "transcribed", "imported"] | None
     value: bool | int | float | str | None
     text: str | None
     raw: bool | int | float | str | None

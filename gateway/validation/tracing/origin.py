@@ -92,6 +92,7 @@ def _parameter(epoch: int, event: Json, told: Json, found: "Found") -> Json:
         **{name: told.get(name) for name in ("parameter", "name", "ebr_field", "criticality", *VALUE)},
         "rule": {name: told.get(name) for name in RULE} | {"decimals": _decimals(told.get("value"))},
         "limits": {name: told.get(name) for name in LIMITS if told.get(name) is not None},
+        "value_origin": told.get("value_origin"),
         "gaps": told.get("gaps", []),
         "evidence": {"epoch": epoch, "from_seq": found.first, "to_seq": found.last},
         "readings": [reading | {"in_step": start <= from_rfc3339(reading["event_time"]) < end} for reading in found.readings],

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from buffer.archive.texts import origin_text
 from buffer.pages.blocks import Block, Heading, NamedValues, Table, Text
 from gateway.documents import draft
 from gateway.entries.windows import window_text
@@ -68,7 +69,8 @@ def _parameter(told: Mapping[str, Any]) -> Iterator[Block]:
             ("Value", f"{_shown(told['value'])} {told['unit'] or ''}; {told['status']}; {told['result'] or 'not judged'}"),
             ("Before rounding", _shown(told["unrounded"])),
             ("EBR field", told["ebr_field"] or "none"),
-            ("Rule", "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in rule.items() if value is not None)),
+            *([("Origin", said)] if (said := origin_text(told["rule"] | told).removeprefix("origin ")) else []),
+            ("Rule", _rule(rule)),
             ("Limits", "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in told["limits"].items()) or "none"),
             *([("Aggregated at its source", _aggregate(told["aggregate"]))] if told["aggregate"] else []),
             ("Covered", _shown(told["covered"])),
@@ -85,6 +87,12 @@ def _parameter(told: Mapping[str, Any]) -> Iterator[Block]:
         yield Text("Readings of a simulator are among them, as it says of itself.", marked=True)
     if told["not_listed"]:
         yield Text(f"{told['not_listed']:,} more readings are not listed: ebr-gateway log", marked=True)
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    """Write how it is computed. `origin`, who is to give the value, is told where that is not the gateway alone."""
+    told = {name: value for name, value in rule.items() if value is not None and (name, value) != ("origin", "automatic")}
+    return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
 
 
 def _aggregate(its: Mapping[str, Any]) -> str:

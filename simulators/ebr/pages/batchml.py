@@ -17,7 +17,7 @@ import orjson
 from simulators.ebr.record.readings import TICKS_PER_S, Point
 from simulators.ebr.record.record import Series
 from simulators.ebr.record.results import said
-from simulators.ebr.record.statement import computed, counted, environment
+from simulators.ebr.record.statement import counted, environment, made_of
 
 NAMESPACE = "http://www.mesa.org/xml/B2MML"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -246,7 +246,7 @@ def _parameter(node: _Node, record: str, equipment: str, time: str | None, param
     for name in ("target", "low", "high", "alert_low", "alert_high"):
         if parameter.get(name) not in (None, ""):
             node.value("Value", parameter[name], "decimal" if _number(parameter[name]) else "string", limit_unit, key=name)
-    node.value("Value", computed(parameter), "string", key="computed")
+    node.value("Value", made_of(parameter), "string", key="computed")
     for name in ("result", "status", "quality", "statistic", "tag"):
         if parameter.get(name) is not None:
             node.value("Value", parameter[name], "string", key=name)

@@ -14,12 +14,13 @@ from simulators.ebr.record.groups import Group, grouped
 from simulators.ebr.record.record import Series
 from simulators.ebr.record.statement import (
     FINE,
-    computed,
     counted,
     duration,
     environment,
+    made_of,
     missing_item,
     performed_by,
+    reference,
     reviewed,
     share,
     status,
@@ -93,6 +94,7 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         ("Environment", escape(environment(record["environments"]))),
         *([("Simulated", "yes: values of this record come from simulators")] if record.get("simulated") else []),
         *[("Accepted exceptions", escape(", ".join(names))) for names in [record.get("accepted_exceptions")] if names],
+        *([("Record of reference", escape(reference(phases)))] if (phases := record.get("transition_phases")) else []),
         ("Times", f"local, {escape(header['zone'])}"),
     ]
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'
@@ -226,7 +228,7 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> str:
 def _cells(parameter: Mapping[str, Any]) -> tuple[str, ...]:
     mark = f"<i>{parameter['criticality']}</i>" if parameter.get("criticality") in ("CPP", "CQA") else ""
     return (
-        f"{escape(parameter.get('name') or parameter['parameter'])}{mark}<small>{escape(computed(parameter))}</small>",
+        f"{escape(parameter.get('name') or parameter['parameter'])}{mark}<small>{escape(made_of(parameter))}</small>",
         escape(parameter.get("ebr_field") or ""),
         shown(_value(parameter)),
         escape(parameter.get("unit_text") or ""),

@@ -60,7 +60,8 @@ def _people(item: Mapping[str, Any]) -> str:
 
 def _quantity(item: Mapping[str, Any], name: str = "quantity") -> str:
     value = item.get(name)
-    return "" if value is None else escape(f"{value} {item.get('unit') or ''}".strip())
+    origin = f"({item['value_origin']})" if name == "quantity" and item.get("value_origin") else ""
+    return "" if value is None else escape(" ".join(filter(None, (str(value), item.get("unit"), origin))))
 
 
 def limits(low: Any, high: Any) -> str:

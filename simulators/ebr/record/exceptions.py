@@ -1,13 +1,13 @@
 """Review by exception: lists everything in a batch record that a person must look at, the gravest first; nothing else."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from simulators.ebr.record.configurations import changes_in
 from simulators.ebr.record.readings import TICKS_PER_S, ticks_of
 from simulators.ebr.record.results import replacement_text
-from simulators.ebr.record.statement import FINE, clock_effect, missing_item, share, uncertainty
+from simulators.ebr.record.statement import FINE, clock_effect, missing_item, reference, share, uncertainty
 
 _ORDER = {"alarm": 0, "warning": 1, "info": 2}
 _TWICE = ("step-missing", "step-not-observed", "lot-orphan", "hold-time-exceeded", "hold-time-unknown", "hold-time-unseen")
@@ -84,6 +84,7 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for end in record["ends"]:
         yield from _end(end)
     yield from _led_elsewhere(record["ends"])
+    yield from _not_the_reference(record.get("transition_phases", ()))
     for seal in record["seal"]:
         for text in seal["differences"]:
             yield _exception("seal", "alarm", None, seal["gateway"], f"The list of records in the batch's end does not hold: {text}.")
@@ -100,6 +101,12 @@ def _led_elsewhere(ends: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
         led = f"Records of {', '.join(told['equipments'])} were led by {LED_BY.get(told['led_by'], told['led_by'])}"
         text = f"{led} from {told['from']} ({told.get('from_basis')}) {until}, begun by {told['by']}: {told['reason']}."
         yield _exception("led-elsewhere", "warning", told["from"], ", ".join(told["equipments"]), text, f"fallback {told['fallback']}")
+
+
+def _not_the_reference(phases: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Tell that this record is not, or not known to be, the record of reference: the other one has to be looked at."""
+    if any(phase.get("record_of_reference") != "gateway" for phase in phases):
+        yield _exception("not-the-reference", "warning", None, "batch", f"Record of reference: {reference(phases)}.")
 
 
 def _is_told(bookings: Iterable[Mapping[str, Any]], item: Mapping[str, Any]) -> bool:

@@ -77,6 +77,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         **({"accepted_exceptions": accepted} if (accepted := sorted({name for _, names in heads for name in names})) else {}),
         **({"reviews": reviews} if reviews else {}),
         **({"by_hand": by_hand} if by_hand else {}),
+        **({"transition_phases": phases} if (phases := _phases(ends or events)) else {}),
         "findings": findings_of([*line, *(event for event in events if event["type"] == "rebind")], window, batch, events),
         "chain": _streams(streams, facts),
     }
@@ -104,6 +105,12 @@ def _by_hand(item: Mapping[str, Any]) -> dict[str, Any]:
     """Take a value that people wrote by hand: it stands beside what was measured, and in no value of a step."""
     place = {"gateway": item["gateway"], "epoch": item["epoch"], "seq": item["seq"], "entered": item["time"]}
     return {"record": item["event"].get("record"), **item["event"]["what"], **place, "imported_by": item["event"]["who"]}
+
+
+def _phases(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Gather the phases of a transition from a legacy system that batches' ends state, or their starts as long as there is no end."""
+    told = [phase for event in events if event["type"] == "batch" for phase in event.get("transition_phases") or []]
+    return [phase for place, phase in enumerate(told) if phase not in told[:place]]
 
 
 def _finished(record: dict[str, Any]) -> dict[str, Any]:

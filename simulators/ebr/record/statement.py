@@ -83,6 +83,21 @@ def environment(names: Sequence[str]) -> str:
     return told if set(names) == {"production"} else f"{told} (not production)"
 
 
+def reference(phases: Sequence[Mapping[str, Any]]) -> str:
+    """Write whose record is the record of reference in each phase of a transition that a batch lay in; empty where none is declared."""
+    if not phases:
+        return ""
+    return f"{'; then '.join(map(_reference, phases))}. Last day of the legacy system: {phases[-1].get('sunset')}"
+
+
+def _reference(phase: Mapping[str, Any]) -> str:
+    until = f" until {phase['until']}" if phase.get("until") else ""
+    if not phase.get("name"):
+        return f"not declared{until}" + (f" from {phase['from']}" if phase.get("from") else "")
+    whose = "legacy MES" if phase.get("record_of_reference") == "legacy" else "this gateway and its EBR"
+    return f"{whose}{until} (phase {phase['name']}, legacy system {phase.get('legacy')})"
+
+
 def clock_effect(event: Mapping[str, Any]) -> str:
     """Write what a clock that was set does to times, and which steps ran over it; empty for any other event."""
     if not event.get("step_s"):
@@ -132,6 +147,29 @@ def uncertainty(parameter: Mapping[str, Any]) -> str:
     """Write by how much the edges of the step that a value depends on are uncertain; "not known" where nobody looked before."""
     seconds = parameter.get("uncertain_s", 0)
     return "not known" if seconds is None else f"{seconds:g} s" if seconds else ""
+
+
+_ORIGINS = {
+    "automatic": "made by a device",
+    "manual": "entered by a person",
+    "transcribed": "copied by a person from another record",
+    "imported": "taken from another system's record",
+}
+
+
+def origin(parameter: Mapping[str, Any]) -> str:
+    """Write how a value came to be; that nobody declared it, too. Empty for one that is not there."""
+    if parameter.get("status") in ("by-ebr", "missing") or not (
+        parameter.get("tag") or parameter.get("results") or parameter.get("value_origin")
+    ):
+        return ""
+    its = parameter.get("value_origin")
+    return f"origin {its}, {_ORIGINS[its]}" if its in _ORIGINS else f"origin {its}" if its else "origin not declared"
+
+
+def made_of(parameter: Mapping[str, Any]) -> str:
+    """Write how a value is computed, and how what it is made of came to be."""
+    return "; ".join(filter(None, (computed(parameter), origin(parameter))))
 
 
 def computed(parameter: Mapping[str, Any]) -> str:

@@ -155,7 +155,7 @@ def test_a_threshold_is_not_shown_as_a_limit_of_seconds(copies: Copies) -> None:
     blocks = Record("B1", "x/y", [Entry(1, 1, "", event.encode())], []).blocks()
     (table,) = [block for block in blocks if isinstance(block, Table) and "How it is computed" in block.titles]
     shown = dict(zip(table.titles, table.rows[0], strict=True))
-    assert (shown["High"], shown["How it is computed"]) == ("", "time of g.speed above 75.0 °C")
+    assert (shown["High"], shown["How it is computed"]) == ("", "time of g.speed above 75.0 °C; origin not declared")
 
 
 @pytest.mark.urs("URS-AUD-08")
