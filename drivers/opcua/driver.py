@@ -16,7 +16,7 @@ from drivers.opcua.plan import ItemGroup, MonitoringPlan, decoding, joined, plan
 from drivers.opcua.session import paths, server_limits
 from drivers.opcua.session.link import KeptSession, Link, connected, plain_errors
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.subscription import subscribe
+from drivers.opcua.subscription import publishing, subscribe
 from drivers.opcua.subscription.history import keep_filling
 from drivers.opcua.subscription.making import Making
 from drivers.opcua.subscription.messages import Messages, SubscriptionGone
@@ -256,4 +256,5 @@ def _restored(group: ItemGroup, watermark: Sequence[Any], untold: frozenset[int]
     handles = frozenset(item.handle for item in group.items)
     restored = Subscription(number, group, keep_alive_s, expected, group.tags, handles, now_s, missing=dict(missing), is_new=False)
     restored.untold = set(untold.intersection(group.tags))
+    restored.hurries = publishing.hurries_at_first(group)  # the process may have ended before its usual pace
     return restored

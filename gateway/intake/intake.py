@@ -174,10 +174,10 @@ class Intake:
         """
         if self._fold_is_ahead:
             raise StorageError("the journal lacks what the fold has seen; a new start puts this right")
+        if not drafts:
+            return _done()
         try:
             bodies, is_caused = self._entries(drafts)
-            if not bodies:
-                return _done()
             state = self._state_if_due()
             appended = self.journal.append(bodies, watermark=watermark, state=state, urgent=urgent or is_caused)
         except Exception as error:

@@ -186,6 +186,10 @@ class Port:
         again: rows that are stored once more behind it. Returns what is stored, how many readings are not, and whether nothing was drafted.
         """
         now_s = time.monotonic()
+        if not readings and not again:  # most of what is polled: all there may be to say is that a value is in its range again
+            undocumented = not drafts
+            drafts += map(self._findings.draft, self._ranges.findings((), (), now_s))
+            return (), 0, undocumented
         columns = readings if isinstance(readings, Columns) and not again and not windows else None
         whole = None if columns is None else self._filter.by_column(columns, kind, now_s)
         if whole is not None:

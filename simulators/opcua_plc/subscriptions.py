@@ -56,10 +56,9 @@ class Subscription:
 
     async def _cycle(self) -> None:
         """Publish on a fixed grid; late cycles are made up for by shorter sleeps, not by bursts."""
-        period = max(self.data.RevisedPublishingInterval, 10.0) / 1000
         due = time.monotonic()
         while True:
-            due = max(due + period, time.monotonic())
+            due = max(due + max(self.data.RevisedPublishingInterval, 10.0) / 1000, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
             if not self._requests():
                 self._unanswered += 1
@@ -173,22 +172,27 @@ class Subscriptions:
         if len(self.subscriptions) >= self.switches.most_subscriptions:
             raise ServiceError(ua.StatusCodes.BadTooManySubscriptions)
         self._next_id += 1
-        interval = max(params.RequestedPublishingInterval, 10.0)
-        lifetime = min(params.RequestedLifetimeCount, int(self.switches.most_lifetime_s * 1000 / interval))
-        result = ua.CreateSubscriptionResult(
-            self._next_id, interval, max(lifetime, 3), max(params.RequestedMaxKeepAliveCount, self.switches.least_keep_alive)
-        )
+        result = ua.CreateSubscriptionResult(self._next_id, *self._revised(params))
         subscription = Subscription(self, result, params, session_id, getattr(callback, "__self__", None))
         self.subscriptions[self._next_id] = subscription
         subscription.start()
         return result
 
     def modify_subscription(self, params: Any) -> Any:
-        """Take another MaxNotificationsPerPublish; everything else stays as it was revised."""
+        """Take another interval, other counts and another MaxNotificationsPerPublish, from the next publishing cycle on."""
         subscription = self._of(params.SubscriptionId)
+        if not self.switches.modifies:
+            raise ServiceError(ua.StatusCodes.BadServiceUnsupported)
         subscription.most = min(params.MaxNotificationsPerPublish or MOST_PER_MESSAGE, MOST_PER_MESSAGE)
-        made = subscription.data
-        return ua.ModifySubscriptionResult(made.RevisedPublishingInterval, made.RevisedLifetimeCount, made.RevisedMaxKeepAliveCount)
+        revised = self._revised(params)
+        subscription.data = ua.CreateSubscriptionResult(params.SubscriptionId, *revised)
+        return ua.ModifySubscriptionResult(*revised)
+
+    def _revised(self, params: Any) -> tuple[float, int, int]:
+        """Give interval, lifetime and keep-alive of a request, within the limits of `switches`."""
+        interval = max(params.RequestedPublishingInterval, 10.0)
+        lifetime = min(params.RequestedLifetimeCount, int(self.switches.most_lifetime_s * 1000 / interval))
+        return interval, max(lifetime, 3), max(params.RequestedMaxKeepAliveCount, self.switches.least_keep_alive)
 
     async def create_monitored_items(self, params: Any) -> list[Any]:
         """Create items on data; an unknown node is refused, its neighbours are not."""

@@ -8,6 +8,7 @@ class Switches:
     """Behaviour of this server that a test may change at any time."""
 
     transfer: bool = True  # TransferSubscriptions works
+    modifies: bool = True  # ModifySubscription works
     republish: bool = True  # sent messages can be fetched again
     most_queue: int = 10_000  # RevisedQueueSize at most
     least_sampling_ms: float = 0.0

@@ -13,7 +13,7 @@ from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.plan import ItemGroup, joined
 from drivers.opcua.session.link import Link
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.subscription import subscribe
+from drivers.opcua.subscription import publishing, subscribe
 from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.subscribe import Subscription
 
@@ -53,7 +53,7 @@ class Making:
     async def _made(self, group: ItemGroup) -> Subscription:
         """Create a subscription with its items; report what the server refuses or revises."""
         now_s = asyncio.get_running_loop().time()
-        subscription, answer = await subscribe.create(self._link, self._source, self._settings, group, now_s)
+        subscription, answer = await publishing.create(self._link, self._source, self._settings, group, now_s)
         self._state.unfinished.append(subscription.id)
         await self._fill(subscription, group, answer)
         self._state.unfinished.remove(subscription.id)
@@ -65,7 +65,7 @@ class Making:
         """Add a group's items to a subscription that there is."""
         self._state.count("subscriptions-joined")
         whole = joined([host.group, group])
-        answer = await subscribe.modify(self._link, self._source, self._settings, host, whole)
+        answer = await publishing.modify(self._link, self._source, self._settings, host, whole)
         await self._fill(host, group, answer)
         host.take_in(whole)
         return host
@@ -76,7 +76,8 @@ class Making:
         created = await subscribe.add_items(self._link, subscription, group.items, nodes)
         self._emit.samples(subscribe.granted(created))
         asked_s = self._settings.keep_alive_s
-        for finding in subscribe.revisions(group, answer, created, self._tags, self._source.outage_tolerance_s, asked_s):
+        settled = None if subscription.hurries else answer  # what it makes of the usual pace is told then: `publishing`
+        for finding in subscribe.revisions(group, settled, created, self._tags, self._source.outage_tolerance_s, asked_s):
             await self._emit.found(finding)
         for finding, which in subscribe.unusable(subscription, group.items, self._tags):
             await self._emit.found(finding)

@@ -23,7 +23,7 @@ from drivers.opcua.session.link import Link, off_loop
 from drivers.opcua.session.refusals import SESSION_GONE, TOO_LARGE
 from drivers.opcua.session.variant import Budget
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.subscription import alarms, subscribe
+from drivers.opcua.subscription import alarms, publishing, subscribe
 from drivers.opcua.subscription.handover import Handover
 from drivers.opcua.subscription.semantics import SEMANTICS_CHANGED
 from drivers.opcua.subscription.session_state import SessionState, unrepeated
@@ -337,7 +337,7 @@ class Messages:
         """
         self._state.count("smaller-messages")
         for subscription in self._state.subscriptions:
-            if not await subscribe.publish_fewer(self._link, self._source, self._settings, subscription):
+            if not await publishing.publish_fewer(self._link, self._source, self._settings, subscription):
                 subscription.values_due = subscription.group.alarms is None
 
     async def _take_out(self, too_large: Sequence[tuple[MonitoredItem, int]]) -> None:

@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from config import Source, Tag
+from config import Tag
 from drivers.contract import Finding, Reading
 from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.plan import ItemGroup, MonitoredItem
 from drivers.opcua.session.link import Link, in_chunks, names_of
-from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
+from drivers.opcua.settings import MOST_ITEMS
 from drivers.opcua.subscription.alarms import event_filter, fields_refused
 from drivers.opcua.subscription.bridging import untold
 
-LIFETIME_S = 60.0
-"""Least time that a server shall keep a subscription without a sign of life from us."""
 SENT_AGAIN_WITHIN_S = 30.0
 """Time in which a value that was asked for comes, or one that waited in its queue meanwhile."""
 _FILTER_REFUSED = {
@@ -55,6 +53,7 @@ class Subscription:
     resent_until_s: float = 0.0
     retained: tuple[int, frozenset[int]] = (0, frozenset())  # the newest message's number, and those that the server then still held
     is_new: bool = True  # not yet in the watermark
+    hurries: bool = False  # it may still publish as for its first values, see `publishing`
     untold: set[int] = field(default_factory=set)  # tags of whose losses the server's queue does not tell
     refresh_due: bool = False  # of events: the present conditions must be asked for
     values_due: bool = False  # the present values must be read
@@ -114,61 +113,6 @@ def sequence_ahead(number: int, expected: int) -> int:
     """Count the numbers from the expected one to this: 0 as expected, positive if some are missing, negative if seen before."""
     ahead = (number - expected) % 0xFFFF_FFFF
     return ahead if ahead < 0x7FFF_FFFF else ahead - 0xFFFF_FFFF
-
-
-async def create(link: Link, source: Source, settings: OpcUaSettings, group: ItemGroup, now_s: float) -> tuple[Subscription, Any]:
-    """Create a subscription without items; also return what the server made of the request.
-
-    Publishing starts with the first PublishRequest.
-    """
-    interval_ms, lifetime, keep_alive = _cycles(source, settings, group)
-    request = ua.CreateSubscriptionRequest()
-    request.Parameters = ua.CreateSubscriptionParameters(
-        RequestedPublishingInterval=interval_ms,
-        RequestedLifetimeCount=lifetime,
-        RequestedMaxKeepAliveCount=keep_alive,
-        MaxNotificationsPerPublish=MOST_ITEMS,
-        PublishingEnabled=True,
-        Priority=0,
-    )
-    answer = (await link.ask(request, ua.CreateSubscriptionResponse)).Parameters
-    revised_s = answer.RevisedPublishingInterval * answer.RevisedMaxKeepAliveCount / 1000
-    handles = frozenset(item.handle for item in group.items)
-    return Subscription(answer.SubscriptionId, group, max(revised_s, 0.1), 1, group.tags, handles, now_s), answer
-
-
-def _cycles(source: Source, settings: OpcUaSettings, group: ItemGroup) -> tuple[float, int, int]:
-    """Return publishing interval in ms, and lifetime and longest keep-alive in intervals."""
-    interval_s = group.publish_ms / 1000
-    keep_alive = max(1, math.ceil(settings.keep_alive_s / interval_s))
-    lifetime_s = max(LIFETIME_S, 3 * settings.keep_alive_s, 2 * source.outage_tolerance_s)
-    return float(group.publish_ms), max(3 * keep_alive, math.ceil(lifetime_s / interval_s)), keep_alive
-
-
-async def modify(link: Link, source: Source, settings: OpcUaSettings, subscription: Subscription, group: ItemGroup) -> Any | None:
-    """Have a subscription publish as a group wants, and with its `most_notifications` per message (ModifySubscription, Part 4, 5.13.3).
-
-    Return what the server makes of it; None if it refuses.
-    """
-    interval_ms, lifetime, keep_alive = _cycles(source, settings, group)
-    request = ua.ModifySubscriptionRequest()
-    request.Parameters = ua.ModifySubscriptionParameters(
-        subscription.id, interval_ms, lifetime, keep_alive, subscription.most_notifications, 0
-    )
-    try:
-        answer = (await link.ask(request, ua.ModifySubscriptionResponse)).Parameters
-    except ua.UaStatusCodeError:
-        return None
-    subscription.keep_alive_s = max(answer.RevisedPublishingInterval * answer.RevisedMaxKeepAliveCount / 1000, 0.1)
-    return answer
-
-
-async def publish_fewer(link: Link, source: Source, settings: OpcUaSettings, subscription: Subscription) -> bool:
-    """Have half as many notifications in each message; return False if there is one in each already, or the server refuses."""
-    if subscription.most_notifications <= 1:
-        return False
-    subscription.most_notifications //= 2
-    return await modify(link, source, settings, subscription, subscription.group) is not None
 
 
 async def add_items(

@@ -17,7 +17,7 @@ from drivers.opcua.session.attributes import unit_of, units_of
 from drivers.opcua.session.declared import is_comparable
 from drivers.opcua.session.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.subscription import alarms, subscribe
+from drivers.opcua.subscription import alarms, publishing, subscribe
 from drivers.opcua.subscription.messages import Messages
 from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.subscribe import Subscription
@@ -26,6 +26,8 @@ CLOCK_EVERY_S = 60.0
 EXPIRY_EVERY_S = 600.0
 FIRST_VALUE_WITHIN_S = 10.0
 TYPES_EVERY_S = 1.0
+USUAL_PACE_AFTER_S = 0.5
+"""Time in which a new subscription sends its first values quickly; those that come later come at the usual pace."""
 MOST_BROKEN = 5
 """Links lost in a row over one request, after which it is not made again: it may be what ends them, and the rest is to be read."""
 REFRESH_EVERY_S = 5.0
@@ -65,6 +67,7 @@ class Upkeep:
             self._clock: begun + CLOCK_EVERY_S,
             self._retry: begun + self._settings.retry_bad_nodes_s,
             self._first_values: begun + FIRST_VALUE_WITHIN_S,
+            self._usual_pace: begun + USUAL_PACE_AFTER_S,
             self._expiry: begun,
             self._report_findings: begun,
             self._semantics: begun,
@@ -247,6 +250,13 @@ class Upkeep:
         await self._emit.found(
             Finding("node-unusable", f"{names_of(self._tags, tag_indexes)}: the node is there again", tag_indexes, "info")
         )
+
+    async def _usual_pace(self) -> float:
+        """Have subscriptions that were quick with their first values publish as their groups want from here on."""
+        for subscription in [each for each in self._state.subscriptions if each.hurries]:
+            for finding in await publishing.to_usual_pace(self._link, self._source, self._settings, subscription, self._tags):
+                await self._emit.found(finding)
+        return math.inf
 
     async def _first_values(self) -> float:
         """Declare tags lost whose first value does not arrive: a server owes one for every item (Part 4, 5.13.1.2)."""

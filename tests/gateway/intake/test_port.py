@@ -17,7 +17,7 @@ from drivers import Finding, Loss, Message
 from gateway.clock import system_clock
 from gateway.context import Fold
 from gateway.entries.ticks import from_rfc3339
-from gateway.intake import Intake, Port, room
+from gateway.intake import Intake, Port, range_watch, room
 from gateway.intake.drafts import Draft, EventDraft, ReadingsDraft, Watermark
 from gateway.intake.port import LONGEST_ERROR
 
@@ -206,6 +206,34 @@ async def test_a_list_that_leaves_nothing_in_the_journal_is_documented_by_the_ne
 
     assert [call.kinds for call in line.taken()] == [["readings"], []]
     assert (port.readings, port.unchanged, port.lists) == (2, 1, 2)
+
+
+async def test_a_poll_in_which_nothing_is_new_says_that_a_value_is_in_its_range_again_and_observes_its_tags(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = line.ports["dryer-plc"]
+    index = next(i for i, tag in enumerate(port.tags) if tag.raw_range and tag.type == "float32")
+    at_ns = time.monotonic_ns()
+
+    def poll(*values: float) -> Awaitable[None]:
+        nonlocal at_ns
+        at_ns += 1_000_000
+        readings = [(index, value, 0, None, None) for value in values]
+        return port(readings, received_ns=at_ns, requested_ns=at_ns - 1, kind="poll", alive=(index,))
+
+    for value in (7_000.0, 6_000.0, 7_000.0, 6_000.0):  # back the second time within a minute: not said yet
+        await poll(value)
+    line.taken()
+    await poll()
+    before = port.observed_of(index)
+    assert ([call.kinds for call in line.taken()], port.undocumented) == ([[]], True)
+    monkeypatch.setattr(range_watch, "QUIET_S", 0.0)
+
+    await poll()
+
+    (call,) = line.taken()
+    assert [event["code"] for event in events(call)] == ["outside-range-over"]
+    assert (port.undocumented, port.observed_of(index) > before) == (True, True)  # type: ignore[operator]
 
 
 @pytest.mark.urs("URS-DAQ-04")
