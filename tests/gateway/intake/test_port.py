@@ -233,7 +233,7 @@ async def test_a_poll_in_which_nothing_is_new_says_that_a_value_is_in_its_range_
 
     (call,) = line.taken()
     assert [event["code"] for event in events(call)] == ["outside-range-over"]
-    assert (port.undocumented, port.observed_of(index) > before) == (True, True)  # type: ignore[operator]
+    assert (port.undocumented, port.observed_of(index) > before) == (True, True)
 
 
 @pytest.mark.urs("URS-DAQ-04")

@@ -36,7 +36,7 @@ def _asked(port: int, target: str) -> tuple[int, str, Mapping[str, str]]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)) as connection:
         connection.request("GET", target)
         answer = connection.getresponse()
-        return answer.status, answer.read().decode(), answer.headers
+        return answer.status, answer.read().decode(), dict(answer.headers)
 
 
 def _listed(port: int) -> dict[str, dict[str, str]]:
