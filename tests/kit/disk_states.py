@@ -265,8 +265,8 @@ class Disk:
     def states(self, seed: int, drawn: int, *, one_by_one_below: int = 1_000) -> Iterator[State]:
         """Give what a cut before each flush, and at the end, may leave, each state once.
 
-        Each file's bytes are missing or half, each operation is missing alone and is there alone, where fewer than one_by_one_below are not
-        flushed yet; and `drawn` more by seed.
+        Each file's bytes are missing or half, each operation is missing alone and is there alone, all by themselves where fewer than
+        one_by_one_below are not flushed yet; and `drawn` more by seed.
         """
         chance = random.Random(seed)
         sure: set[int] = set()
@@ -294,7 +294,7 @@ class Disk:
         files = sorted({step.inode for each in pending if (step := self._operation(each)).inode >= 0 and step.mode is None})
         yield "all is there", everything, {}
         yield "nothing is there", set(), {}
-        for inode in files:
+        for inode in files if one_by_one else []:
             for how in ("none", "empty", "half"):
                 yield f"bytes of {self._name(inode)}: {how}", everything, {inode: how}
         for each in pending if one_by_one else []:
