@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from kit.cut_installer import INSTALLER, Recorded, staged
 from kit.disk_states import State
-from kit.in_charge import CURRENT, NEW, OLD
+from kit.in_charge import CURRENT, NEW, OLD, Releases, beneath
 from kit.tiny_bundle import tiny_bundle
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3_600), pytest.mark.urs("URS-OPS-04")]
@@ -87,6 +87,22 @@ def test_what_was_installed_by_hand_is_taken_over_whatever_a_power_cut_left(tmp_
         for state in laid:
             taking.is_completed(state)
         figures("installer", f"taking over what was installed by hand: {count(taking, states, laid)}")
+
+
+def test_a_first_installation_is_completed_whatever_a_power_cut_left(tmp_path: Path, figures: Figures) -> None:
+    """A virtual environment and what pip installs are thousands of operations before one `sync`: not each is left out by itself."""
+    with staged(tmp_path) as (stage, _, _):
+        bundle = tiny_bundle(stage.folder / "bundle", NEW)
+        none = Releases({NEW: {}})
+        first = Recorded.of(stage, none, f"sh {bundle}/install.sh")
+        none.trees = {NEW: beneath(first.done, NEW)}
+        assert none.in_charge(first.done) == NEW
+        states = list(first.judged(first.disk.states(1, 40, one_by_one_below=200)))
+        after = [state for state in states if none.counted(state.tree)]
+        laid = random.Random(1).sample(after, 5)
+        for state in laid:
+            first.is_completed(state)
+        figures("installer", f"a first installation: {count(first, states, laid)}")
 
 
 WITHOUT = {
