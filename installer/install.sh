@@ -12,12 +12,15 @@
 # Killed, or cut off by the power: the same command again completes it; `list` says what is under way.
 set -eu
 umask 022
+export PYTHONDONTWRITEBYTECODE=1 # pip alone compiles, before `whole`: byte code that a power cut left half stops a release that has it
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 opt=/opt
 current=$opt/ebr-gateway
 under_way=$opt/ebr-gateway.switch # what a switch is about to do, and which lines it stops: it is there for as long as that is not done
 units=/etc/systemd/system
+completion=/etc/bash_completion.d/ebr-gateway
+completion_new=/etc/bash_completion.d/.ebr-gateway.new # no shell reads what begins with a dot
 pages=/usr/local/share/man/man1
 keys=/etc/ebr-gateway/release-keys # the supplier's public keys, one a line, as the plant got them another way
 lines_at=/etc/ebr-gateway
@@ -53,7 +56,9 @@ put() { # a file in its place, whole or not at all: an empty unit after a power 
     install -m 0644 "$1" "$2.new" && sync "$2.new" && mv -T "$2.new" "$2"
 }
 
-link_to() { ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2"; }
+link_to() { # a link has no content that could be synced: its folder is, before another name leads to it
+    ln -sfn "$1" "$2.new" && sync "$(dirname "$2")" && mv -T "$2.new" "$2"
+}
 
 python_for() { # the first Python that is new enough and for which this folder has libraries
     for each in python3 python3.14 python3.13 python3.12 python3.11; do
@@ -145,6 +150,7 @@ install_version() {
     version=$(basename "$wheel" | sed 's/^ebr_gateway-\(.*\)-py3-none-any\.whl$/\1/')
     target=$opt/ebr-gateway-$version
     is_whole
+    if [ -n "$(in_use)" ]; then name_itself "$(in_use)"; fi # where taking over was cut off
     if is_installed "$version" && [ -n "$(in_use)" ]; then refuse "version $version is installed already: ./install.sh switch $version"; fi
     python=$(python_for)
     [ -n "$python" ] || refuse "no Python 3.11 or newer with venv is here for which this folder has libraries: apt-get install python3-venv"
@@ -155,6 +161,7 @@ install_version() {
         say "installed beside version $(in_use), which stays in use; between two batches: ./install.sh switch $version"
     else
         lay_around "$target"
+        sync # whoever finds the link takes all around it for laid
         link_to "$target" "$current"
         sync
         say "installed. Next: ebr-gateway new /etc/ebr-gateway/NAME, and docs: ebr-gateway docs install"
@@ -171,10 +178,20 @@ take_over() { # what was installed by hand, in the link's place, becomes a versi
     [ ! -e "$beside" ] || refuse "$current, installed by hand, is version $was, and $beside is there as well: move one of the two away"
     echo "ebr-gateway $was" >"$current/whole"
     ln -s "$beside" "$beside"
+    sync # all of it, before the two change places
     exchange "$current" "$beside"
-    grep -Il "^#!$current/" "$beside"/bin/* | xargs -r sed -i "1s|^#!$current/|#!$beside/|" # they named themselves by where they lay
+    name_itself "$was"
     sync
     say "version $was, installed by hand, lies in $beside now, and stays in use"
+}
+
+name_itself() { # commands that were installed by hand name the place in which they lay, and which another version is to have
+    for each in $(grep -Ils "^#!$current/" "$opt/ebr-gateway-$1"/bin/*); do
+        sed "1s|^#!$current/|#!$opt/ebr-gateway-$1/|" "$each" >"$each.new"
+        chmod --reference="$each" "$each.new"
+        sync "$each.new"
+        mv -T "$each.new" "$each"
+    done
 }
 
 exchange() { # two names, at once: at no moment is one of them not there
@@ -206,7 +223,11 @@ lay_around() { # account, unit, command, completion, pages for man: of the versi
     put "$share/ebr-gateway.conf" /etc/sysusers.d/ebr-gateway.conf
     put "$share/ebr-gateway@.service" "$units/ebr-gateway@.service"
     link_to "$current/bin/ebr-gateway" /usr/local/bin/ebr-gateway
-    _EBR_GATEWAY_COMPLETE=bash_source "$1/bin/ebr-gateway" >/etc/bash_completion.d/ebr-gateway || rm -f /etc/bash_completion.d/ebr-gateway
+    if _EBR_GATEWAY_COMPLETE=bash_source "$1/bin/ebr-gateway" >"$completion_new"; then
+        sync "$completion_new" && mv -T "$completion_new" "$completion"
+    else
+        rm -f "$completion" "$completion_new"
+    fi
     "$1/bin/ebr-gateway" docs --man "$pages" >/dev/null 2>&1 || rm -f "$pages"/ebr-gateway*.1 # an older version makes none
     systemd-sysusers /etc/sysusers.d/ebr-gateway.conf
     if has_systemd; then systemctl daemon-reload; fi
@@ -261,7 +282,7 @@ note_switch() { # from, to, lines: on the disk before the first line is stopped
     sync "$opt"
 }
 
-done_switching() { sync && rm -f "$under_way"; }
+done_switching() { sync && rm -f "$under_way" && sync "$opt"; }
 
 start_all() { # start the lines that ran; false if one does not come up
     for line in $1; do
@@ -289,6 +310,7 @@ switch_to() {
     can_read "$wanted"
     before=$(first_other "$wanted" "$(noted from)" "$(in_use)" "$(noted to)") # of one that was cut off: where it began
     lines=$(printf '%s\n' $(lines_that_run) $(noted_lines) | sort -u) # and the lines that it had stopped
+    if [ -n "$before" ]; then name_itself "$before"; fi
     note_switch "$before" "$wanted" "$(echo $lines)"
     trap go_back EXIT
     for line in $lines; do
@@ -317,7 +339,9 @@ remove_version() {
 uninstall() {
     for line in $(lines_that_run); do systemctl disable --now "$line"; done
     if [ -d "$current" ] && [ ! -L "$current" ]; then rm -rf "$current"; fi # installed by hand
-    rm -f "$under_way" "$current" /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf /etc/bash_completion.d/ebr-gateway "$pages"/ebr-gateway*.1
+    rm -f "$under_way" "$current"
+    sync "$opt" # none is in charge any more, before anything that it needs is gone
+    rm -f /usr/local/bin/ebr-gateway "$units/ebr-gateway@.service" /etc/sysusers.d/ebr-gateway.conf "$completion" "$pages"/ebr-gateway*.1
     rm -f "$opt"/ebr-gateway-[0-9]*/whole
     sync
     rm -rf "$opt"/ebr-gateway-[0-9]*

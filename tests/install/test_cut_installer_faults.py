@@ -177,7 +177,7 @@ def test_a_power_cut_in_a_switch_boots_with_one_release_and_goes_either_way(inst
     first_link = names.index("ln")
     cuts = [
         first_link,
-        first_link + 2,
+        first_link + 3,
         names.index("install") + 2,
         len(names) - 1 - names[::-1].index("install") + 2,
         names.index("timeout") + 1,

@@ -74,11 +74,11 @@ def booted(ram: Path, carry: Callable[[Path], None]) -> Iterator[Machine]:
     """Boot it. ram: an empty folder; carry: fills the folder of the medium, /root/media there. Skips the test where it can not be made."""
     if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
         pytest.skip("needs root and systemd-nspawn (Debian's systemd-container)")
-    with _mounted(["-t", "tmpfs", "none"], ram):
+    with mounted(["-t", "tmpfs", "none"], ram):
         for name in ("upper", "work", "root"):
             (ram / name).mkdir()
         overlay = ["-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={ram / 'upper'},workdir={ram / 'work'}"]
-        with _mounted(overlay, ram / "root"):
+        with mounted(overlay, ram / "root"):
             carry(ram / "root" / "root" / "media")
             machine = Machine(ram / "root")
             try:
@@ -87,7 +87,7 @@ def booted(ram: Path, carry: Callable[[Path], None]) -> Iterator[Machine]:
                 machine.off()
 
 
-class _mounted:  # noqa: N801 - reads as a word where it is used
+class mounted:  # noqa: N801 - reads as a word where it is used
     def __init__(self, options: list[str], where: Path) -> None:
         self.options, self.where = options, where
 
