@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,11 +31,11 @@ def own(folder: Path) -> list[dict[str, Any]]:
     return [one for one in events(folder, "document") if one["document"] == "observation-day" and one["who"]["user"].startswith("system:")]
 
 
-def _asked(port: int, target: str) -> tuple[int, str, Mapping[str, str]]:
+def _asked(port: int, target: str) -> tuple[int, str, dict[str, str]]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)) as connection:
         connection.request("GET", target)
         answer = connection.getresponse()
-        return answer.status, answer.read().decode(), dict(answer.headers)
+        return answer.status, answer.read().decode(), dict(answer.headers.items())
 
 
 def _listed(port: int) -> dict[str, dict[str, str]]:
