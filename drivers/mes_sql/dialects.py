@@ -52,6 +52,10 @@ def connect_args(dialect: str, driver: str, timeout_s: float, busy_s: float) -> 
         return {"timeout": busy_s}
     if driver in ("aiomysql", "pymysql"):
         return {"conv": _mysql_values(), "connect_timeout": max(1, round(timeout_s))}
+    if driver == "asyncpg":  # a statement that is kept fails once after each ALTER TABLE
+        return {"prepared_statement_cache_size": 0, "statement_cache_size": 0}
+    if driver in ("psycopg", "psycopg_async"):
+        return {"prepare_threshold": None}
     return {"timeout": max(1, round(timeout_s)), "login_timeout": max(1, round(timeout_s))} if driver == "pymssql" else {}
 
 

@@ -299,3 +299,20 @@ def _connections(server: Server) -> int:
     """How many connections of this driver the server has in the test's database."""
     sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     return int(server.run(f"COPY ({sql}) TO STDOUT").split()[-1])
+
+
+@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.parametrize("driver", POSTGRES_DRIVERS)
+async def test_a_column_that_changes_its_type_is_read_on_without_a_failure(pg: Server, driver: str) -> None:
+    """A statement that was prepared before fails once after each ALTER TABLE: an alarm and a gap, and nothing was wrong."""
+    pg.run("DROP TABLE IF EXISTS t; CREATE TABLE t(id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 7);")
+    journal = Journal()
+    async with running(MesSqlDriver(source(pg.endpoint(driver), query()), []), journal):
+        await journal.until(lambda: journal.messages != [])
+        await journal.polled(8)
+        pg.run("ALTER TABLE t ALTER COLUMN v TYPE text USING v::text; INSERT INTO t VALUES (2, 'seven');")
+        await journal.until(lambda: journal.messages[-1].key == "2")
+        pg.run("ALTER TABLE t ADD COLUMN w int; INSERT INTO t VALUES (3, 'eight', 1);")
+        await journal.until(lambda: journal.messages[-1].key == "3")
+    assert "query-failed" not in journal.codes, journal.findings
+    assert [message.row["v"] for message in journal.messages if message.change == "new"] == [7, "seven", "eight"]
