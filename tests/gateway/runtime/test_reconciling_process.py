@@ -64,7 +64,9 @@ def test_a_running_line_compares_each_day_and_each_batch_and_says_what_differs_u
             until(lambda: any(one["batch"] is None and one["result"] == "passed" for one in events(line, "document")), every_s=0.5)
             assert found(line, "reconcile-differs") == []
             asked = called("reconcile", line)
-            assert (asked.returncode, asked.stdout.endswith("equal\n")) == (0, True), f"a person asks beside it: {asked.stdout}{asked.stderr}"
+            assert (asked.returncode, asked.stdout.endswith("equal\n")) == (0, True), (
+                f"a person asks beside it: {asked.stdout}{asked.stderr}"
+            )
             with closing(sqlite3.connect(store / "ebr.db")) as db:
                 kept = db.execute("SELECT * FROM entries WHERE seq = 3").fetchone()
             damage(store, "DELETE FROM entries WHERE seq = 3")
