@@ -33,7 +33,7 @@ async def _obey(faults: InjectedFaults) -> None:
 
 def _told(faults: InjectedFaults, order: dict[str, Any]) -> dict[str, Any]:
     """Set faults; those that an order does not name go on."""
-    answer = {"id": order.pop("id", None)}
+    answer = {"id": order.pop("id", None), "moved": faults.moved}
     unknown = [name for name in order if not hasattr(faults, name)]
     if unknown:
         return {**answer, "error": f"there is no fault {unknown[0]}"}

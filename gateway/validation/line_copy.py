@@ -36,8 +36,8 @@ class LineCopy:
     """
 
     def __init__(self, line: Line, folder: Path, http: int, page: int, plant: Sequence[str], store: Store) -> None:
-        """line: the copy. http, page: ports of the reference EBR. plant: words that start the simulated devices, behind the folder."""
-        self.line, self.folder, self.http, self.page, self.store = line, folder, http, page, store
+        """line: the copy. http, page: ports of the reference EBR; `receives` tells it how. plant: words for the devices."""
+        self.line, self.folder, self.page, self.store, self.receives = line, folder, page, store, f"http={http}"
         self.data, self.inside = line.data, list[str]()
         self.served = frozenset(source.name for source in line.sources) - unserved(line).keys()
         devices = [sys.executable, "-P", "-m", "gateway.demo.plant", str(folder / "line"), *plant]
@@ -47,7 +47,7 @@ class LineCopy:
 
     def receiver(self, name: str, tls: Path) -> Child:
         """Make a reference EBR with a store of this name. tls: its certificates."""
-        words = [str(self.folder / name), str(tls), str(self.page), f"http={self.http}"]
+        words = [str(self.folder / name), str(tls), str(self.page), self.receives]
         return Child("the reference EBR", [sys.executable, "-P", "-m", "gateway.demo.ebr", *words], self.folder / "logs" / f"{name}.log")
 
     def stranger(self) -> Child:

@@ -51,7 +51,8 @@ class Orders:
             "beyond": self._side, "hold": self._hold, "free": self._free, "stop": self._stop, "start": self._start,
             "fault": self._fault, "insert": self._insert, "change": self._change, "delete": self._delete, "status": self._status,
             "no-number": self._no_number, "clock": self._clock, "unit": self._unit, "type": self._type,
-            "remove": self._remove, "restore": self._restore, "again": self._again,
+            "remove": self._remove, "restore": self._restore, "again": self._again, "tear": self._tear, "torn": self._torn,
+            "whole": self._whole, "exchange": self._exchange,
         }  # fmt: skip
         try:
             word = words[str(order["do"])]
@@ -137,6 +138,23 @@ class Orders:
 
     async def _restore(self, order: Order) -> dict[str, Any]:
         self._device(order).restore(str(order["tag"]))
+        return {}
+
+    async def _tear(self, order: Order) -> dict[str, Any]:
+        """Have a counter of a Modbus device run on while its registers are read one after the other; the process leaves it alone."""
+        memory, tag = self._device(order).memory, str(order["tag"])
+        self.held[tag] = memory.tear(tag, int(order["start"]), int(order["step"]), str(order["first"]))
+        return {}
+
+    async def _torn(self, order: Order) -> dict[str, Any]:
+        return {"torn": self._device(order).memory.torn[str(order["tag"])]}
+
+    async def _whole(self, order: Order) -> dict[str, Any]:
+        self._device(order).memory.whole(str(order["tag"]))
+        return await self._torn(order) | await self._free(order)
+
+    async def _exchange(self, order: Order) -> dict[str, Any]:
+        self._device(order).memory.exchange(str(order["tag"]))
         return {}
 
     async def _again(self, order: Order) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from config import Tag
@@ -21,6 +22,7 @@ class Memory:
 
     refused: (unit, table, offset) of registers or bits that do not exist. exact: only addresses of the tag map exist.
     tearing: tag -> (step, order): the counter advances by `step` after each of its registers is sampled, in order "upper" or "lower" first.
+    torn: tag -> how many answers held what it never had.
     counting: integers that go up by one each time they were answered, so that no two polls find the same.
     """
 
@@ -37,6 +39,7 @@ class Memory:
         self.tearing: dict[str, tuple[int, str]] = {}
         self.counting: set[str] = set()
         self.had: dict[str, list[Any]] = {}
+        self.torn: Counter[str] = Counter()
         for name, place in self.places.items():
             self._raw[name] = raw = raw_of(place, _nothing(place))
             self._meaning[name] = _loggable(meaning_of(place, raw))
@@ -60,6 +63,21 @@ class Memory:
         self._raw[name], self._meaning[name] = raw, _loggable(meaning_of(place, raw))
         self._truth.made(name, ticks, self._meaning[name])
         self._store(place)
+
+    def tear(self, name: str, start: int, step: int, order: str) -> Any:
+        """Have an integer count from `start` by `step` while it is read, register by register; return the value that it begins with."""
+        self._change(name, start, self._now())
+        self.torn[name], self.tearing[name] = 0, (step, order)
+        return self._meaning[name]
+
+    def whole(self, name: str) -> None:
+        """Have a counter stand still again."""
+        self.tearing.pop(name, None)
+
+    def exchange(self, name: str) -> None:
+        """Hold the registers of a value in the opposite order from now on."""
+        self.places[name] = replace(self.places[name], words_reversed=not self.places[name].words_reversed)
+        self._store(self.places[name])
 
     def answer(self, unit: int, pdu: bytes) -> tuple[bytes, Served]:
         """Answer a request PDU, normally or by an exception (Modbus Application Protocol V1.1b3, 6.1 to 6.4 and 7)."""
@@ -96,9 +114,10 @@ class Memory:
         return bytes(data)
 
     def _torn(self, name: str, place: Place) -> bytes:
-        """Sample register by register while the counter runs. `had` keeps every value that it really had."""
+        """Sample register by register while the counter runs. `had` and the log keep every value that it really had."""
         step, order = self.tearing[name]
         words: dict[int, bytes] = {}
+        whole = {registers_of(place, self._raw[name], self._encoding)}
         upper_first = order == "upper"
         sampled = range(place.size) if upper_first != place.words_reversed else range(place.size - 1, -1, -1)
         for at in sampled:
@@ -106,8 +125,12 @@ class Memory:
             self._raw[name] = (self._raw[name] + step) % (1 << 16 * place.size)
             self._meaning[name] = meaning_of(place, self._raw[name])
             self.had.setdefault(name, []).append(self._raw[name])
+            self._truth.made(name, self._now(), _loggable(self._meaning[name]))
+            whole.add(registers_of(place, self._raw[name], self._encoding))
         self._store(place)
-        return b"".join(words[at] for at in range(place.size))
+        answered = b"".join(words[at] for at in range(place.size))
+        self.torn[name] += answered not in whole
+        return answered
 
     def _served_values(self, unit: int, table: str, start: int, count: int) -> list[tuple[str, Any, Any]]:
         """List the tags in this range that changed since they were last served: (name, raw value, engineering value)."""

@@ -39,11 +39,8 @@ async def clock_set(stage: Stage, told: Told, seconds: float) -> None:
     if found is None:
         raise NotPlayed(INSTALL)
     shown = stage.folder / "shown-clock"
-    _show(shown, 0.0)
-    stage.gateway.environment = {
-        "LD_PRELOAD": str(found), "FAKETIME_TIMESTAMP_FILE": str(shown), "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
-    }  # fmt: skip
+    show(shown, 0.0)
+    stage.gateway.environment = fake(found, shown)
     async with stage.running():
         await stage.passes(seconds / 4)
         before = 0.0
@@ -56,15 +53,23 @@ async def clock_set(stage: Stage, told: Told, seconds: float) -> None:
     await proved(stage, told)
 
 
-def _show(file: Path, offset_s: float) -> None:
+def fake(library: Path, shown: Path) -> dict[str, str]:
+    """Return the variables by which a process sees the clock that a file says, and its own monotonic one."""
+    return {
+        "LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(shown), "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
+    }  # fmt: skip
+
+
+def show(file: Path, offset_s: float) -> None:
     """Show the machine's time and this many seconds, to a process that looks at the file."""
     fresh = file.with_suffix(".new")
-    fresh.write_text(f"{offset_s:+g}\n")
+    fresh.write_text(f"{offset_s:+.3f}\n")
     fresh.rename(file)
 
 
 async def _set(stage: Stage, told: Told, shown: Path, before: float, after: float) -> None:
-    _show(shown, after)
+    show(shown, after)
     step_s = after - before
     event = await stage.seen(lambda: near(stage.events("clock"), "step", "step_s", step_s), TOLD_WITHIN_S)
     text = "no event tells of it" if event is None else f"step of {event['step_s']:+.3f} s, after entry {event.get('last_seq')}"

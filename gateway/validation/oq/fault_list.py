@@ -12,8 +12,9 @@ class Fault(NamedTuple):
     why: str = ""
 
 
-PLUG = "what a disk keeps to itself that says it has flushed, only a pulled plug shows: pull it while the line is recorded, and `verify`"
-LOTS = "what a second booking of a lot means is the map's; the context's own tests play it"
+PLUG = (
+    "whether this machine's disk lies, only a pulled plug shows: pull it while the line is recorded, and `verify` (OQ-31 plays such a disk)"
+)
 
 FAULTS = (
     Fault("link-cut", "source", "link cut"),
@@ -28,13 +29,8 @@ FAULTS = (
     Fault("stale", "source", "value that stands still and says Good"),
     Fault("silent", "source", "flat line, stuck counter, zeros, frozen stamp, jump: wrong values that say Good"),
     Fault("nan", "source", "no number (NaN)"),
-    Fault(
-        "torn",
-        "source",
-        "32-bit value torn between two reads",
-        "a matter of microseconds inside a device; the driver's own tests tear them",
-    ),
-    Fault("word-swap", "source", "words of a value swapped", "the map says the order; `probe` shows it, and loop checks prove it"),
+    Fault("torn", "source", "32-bit value torn between two reads"),
+    Fault("word-swap", "source", "words of a value swapped"),
     Fault("crc", "source", "checksum wrong", "in OQ-17 where a Modbus source is on a serial line; Modbus TCP has none"),
     Fault("exception-code", "source", "device answers with an error"),
     Fault("mes-edit", "source", "row of the MES edited"),
@@ -42,11 +38,12 @@ FAULTS = (
     Fault("mes-late", "source", "row of the MES that is late"),
     Fault("dst", "source", "local times of the nights in which clocks are set"),
     Fault("result-replaced", "source", "laboratory result replaced"),
-    Fault("duplicate-lot", "source", "lot number that comes twice", LOTS),
+    Fault("duplicate-lot", "source", "lot number that comes twice"),
     Fault("unmapped-code", "source", "code that no table lists"),
     Fault("kill", "machine", "process killed (SIGKILL)"),
     Fault("power", "machine", "power lost: what was not flushed is gone"),
-    Fault("plug", "machine", "power lost, with a disk that has not done what it said", PLUG),
+    Fault("false-flush", "machine", "power lost, with a disk that says it has flushed and has not"),
+    Fault("plug", "machine", "this machine's own disk, when its plug is pulled", PLUG),
     Fault("disk-full", "machine", "disk full"),
     Fault("read-only", "machine", "disk that turns read-only, flush that fails"),
     Fault("bit-flip", "machine", "a bit or a row of the record changed"),
@@ -54,19 +51,14 @@ FAULTS = (
     Fault("clock-set", "machine", "clock set forward and back"),
     Fault("ntp-down", "machine", "time servers silent"),
     Fault("falseticker", "machine", "time server that is wrong"),
-    Fault("leap", "machine", "leap second", "none is announced; the clock's own tests play one"),
+    Fault("leap", "machine", "leap second"),
     Fault("cert-expired", "machine", "certificate that has ended"),
     Fault("config-edited", "machine", "line folder edited on disk"),
     Fault("ebr-away", "uplink", "EBR away"),
     Fault("loss", "uplink", "pages and receipts lost"),
     Fault("doubled", "uplink", "pages sent twice"),
     Fault("delay", "uplink", "receipts late"),
-    Fault(
-        "reorder",
-        "uplink",
-        "entries out of order",
-        "the copy's uplink is HTTPS, whose connection keeps the order; the receipt's tests play it by MQTT",
-    ),
+    Fault("reorder", "uplink", "entries out of order"),
     Fault("unstored", "uplink", "answered, and not stored"),
     Fault("http-errors", "uplink", "answers 4xx and 5xx"),
     Fault("poison", "uplink", "one record that is refused"),
@@ -76,4 +68,5 @@ FAULTS = (
     Fault("persons", "persons", "commands by nobody, by a wrong password, by a role that may not"),
     Fault("restore", "machine", "journal lost and restored"),
     Fault("limits", "source", "parameters beyond their limits"),
+    Fault("fallback", "persons", "records led elsewhere for a time, and back"),
 )

@@ -8,7 +8,8 @@ standard input, an order a line as JSON with an `id`, and answers with that id:
     {"do": "fail", "error": "EROFS"}                from now on each write, flush and new name of the folder fails; EIO: no names
     {"do": "fail", "error": "EIO", "times": 1}      only the next of them
     {"do": "failed"}                                how many have failed
-    {"do": "mend"}                                  nothing fails any more
+    {"do": "lie"}                                   from now on a flush of the folder is answered as done, and nothing of it is on the disk
+    {"do": "mend"}                                  nothing fails any more, and no flush is a lie; answered with how many were
     {"do": "cut", "seed": 7, "after": 40, "torn": true}
                                                     kill the program at the 40th write or flush of the folder from now on, before it takes
                                                     effect, and leave what was flushed; torn: and some of what was not. Answered then;
@@ -83,6 +84,8 @@ class Keeper:
     failing: Failing | None = None
     ordered: Ordered | None = None
     failed: int = 0
+    lying: bool = False
+    lied: int = 0
     unseen: set[int] = field(default_factory=set)
 
     def obey(self, order: dict[str, Any]) -> None:
@@ -90,8 +93,10 @@ class Keeper:
         match order["do"]:
             case "fail":
                 self.failing, self.failed = Failing(getattr(errno, order["error"]), order.get("times")), 0
+            case "lie":
+                self.lying, self.lied = True, 0
             case "mend":
-                self.failing = None
+                self.failing, self.lying = None, False
             case "cut":
                 chance = random.Random(order["seed"]) if order.get("torn") else None  # noqa: S311 - no secret
                 self.ordered = Ordered(order["id"], int(order["after"]), bool(order.get("flush")), chance)
@@ -101,7 +106,7 @@ class Keeper:
             case _:
                 self.say({"id": order["id"], "error": f"{order['do']} is no order"})
                 return
-        self.say({"id": order["id"], "failed": self.failed})
+        self.say({"id": order["id"], "failed": self.failed, "lied": self.lied})
 
     def error_of(self, notice: Notice) -> int | None:
         """Decide about a call: 0 lets it go on, another number fails it, None: it is never answered, for its program is dead."""
@@ -126,7 +131,9 @@ class Keeper:
         self.say({"id": ordered.answer, "call": notice.call, "files": cut.files, "bytes": cut.bytes})
 
     def _note(self, notice: Notice, names: list[str]) -> None:
-        if notice.call in FLUSHES:
+        if notice.call in FLUSHES and self.lying:
+            self.lied += 1
+        elif notice.call in FLUSHES:
             self.disk.flushed(names[0])
         elif notice.call in SECOND and len(names) == 2:
             self.disk.moved(*names)

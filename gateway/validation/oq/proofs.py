@@ -21,6 +21,7 @@ def compared(stage: Stage, told: Told, only: Collection[str] | None = None, *, e
     for tag in without:
         for truth in truths.values():
             truth.made.pop(tag, None)
+            truth.served.pop(tag, None)
         for readings in got.readings.values():
             readings.pop(tag, None)
     found = compare(stage.line, truths, got)

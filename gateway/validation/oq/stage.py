@@ -19,6 +19,7 @@ from gateway.demo.store import Store
 from gateway.demo.story import TooSlow
 from gateway.validation.line_copy import OF_UPLINK, STILL_S, WITHIN_S, LineCopy, settings, uplinks
 from simulators import pki
+from simulators.broker import Broker
 from simulators.line.endpoints import free_ports, moved
 from simulators.line.place import copied
 from simulators.line.toml import NotEditable, Setting, edited
@@ -65,6 +66,7 @@ class Stage(LineCopy):
         plant = ["--truth", str(folder / "truth"), "--seed", str(seed), "--batch-s", str(batch_s), "--ntp-port", str(ntp)]
         super().__init__(_with_tables(folder / "line", ntp, self.how), folder, http, page, plant, Store(folder / "ebr"))
         self._orders, self._ports = 0, ports
+        self.site = site
 
     def move_devices(self, names: Collection[str]) -> dict[str, int]:
         """Have these devices listen at other ports than those at which the gateway looks for them; return the ports."""
@@ -74,6 +76,22 @@ class Stage(LineCopy):
         copied(self.line, folder, endpoints)
         self.plant.command = [str(folder) if word == str(self.line.folder) else word for word in self.plant.command]
         return moved_to
+
+    @asynccontextmanager
+    async def by_mqtt(self) -> AsyncIterator[None]:
+        """Have the copy send by MQTT, through a broker of its own, within the block. Raises OSError."""
+        port, tls, path = next(self._ports), self.folder / "tls", self.line.folder / "line.toml"
+        endpoint, own = f"mqtts://127.0.0.1:{port}", (tls / "server.crt", tls / "server.key")
+        text = edited(path.read_text("utf-8"), {("uplink", 0): {"kind": "mqtt", "endpoint": endpoint, "version": "5"}})
+        path.write_text(text, "utf-8")
+        self.line, self.receives = load(self.line.folder), f"mqtt={endpoint}"
+        self.ebr = self.receiver("ebr", tls)
+        broker = Broker(port, tls=own, ca=tls / "ca.crt")
+        await broker.start()
+        try:
+            yield
+        finally:
+            await broker.close()
 
     def ended_receiver(self) -> Child:
         """Make a receiver at the EBR's port whose certificate has ended, of the right authority."""
@@ -103,9 +121,9 @@ class Stage(LineCopy):
         """Give the simulated devices an order (`simulators.line.orders`), and return its answer. Raises NotObeyed, TooSlow, Died."""
         return await self._obeyed(self.plant, order)
 
-    async def fault(self, **faults: Any) -> None:
-        """Set faults of the reference EBR (`simulators.ebr.receive.injected_faults`). Raises NotObeyed, TooSlow, Died."""
-        await self._obeyed(self.ebr, faults)
+    async def fault(self, **faults: Any) -> dict[str, Any]:
+        """Set faults of the reference EBR (`simulators.ebr.receive.injected_faults`); return its word. Raises NotObeyed, TooSlow, Died."""
+        return await self._obeyed(self.ebr, faults)
 
     async def told_to(self, child: Child, **order: Any) -> dict[str, Any]:
         """Give an order to a part that a case has added. Raises NotObeyed, TooSlow, Died."""

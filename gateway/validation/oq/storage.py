@@ -98,12 +98,12 @@ async def _failing(stage: Stage, keeper: Child, order: dict[str, Any]) -> Failed
     before, held, statuses = stage.last(), stage.store.last(), list[int | None]()
     stage.gateway.wanted = False
     await stage.told_to(keeper, do="fail", **order)
-    statuses.append(await _ends(stage))
+    statuses.append(await ends(stage))
     reached = stage.store.last()
     said = end_of("\n".join(stage.gateway.log.read_text(errors="replace").splitlines()[-1:]))
     if "times" not in order:
         await _start(stage)
-        statuses.append(await _ends(stage))
+        statuses.append(await ends(stage))
     failed = await stage.told_to(keeper, do="failed")
     await stage.told_to(keeper, do="mend")
     await stage.gateway.end()
@@ -117,7 +117,7 @@ async def _start(stage: Stage) -> None:
     stage.gateway.wanted = False  # that it ends is what is looked at
 
 
-async def _ends(stage: Stage) -> int | None:
+async def ends(stage: Stage) -> int | None:
     """Wait until the gateway has ended by itself; return its exit status, None if it goes on."""
     await stage.seen(lambda: stage.gateway.pid is None, ENDS_WITHIN_S)
     return stage.gateway.returncode
@@ -179,7 +179,7 @@ async def _cut(stage: Stage, keeper: Child, order: dict[str, Any]) -> PowerCut:
     before, torn = stage.last(), bool(order["seed"] % 2)
     stage.gateway.wanted = False
     cut = await stage.told_to(keeper, do="cut", torn=torn, **order)
-    await _ends(stage)
+    await ends(stage)
     promised = max(before, stage.store.last())
     await stage.gateway.start()
     await stage.connected()

@@ -22,6 +22,7 @@ class InjectedFaults:
     receipt. largest_page_bytes: answers 413 above. poison_422: a page with a refused entry is answered 422 whole, until that entry comes
     alone. refuse_types: types of single records that are not taken. unknown_orders: orders that the EBR does not know yet.
     accepts: schemas with their versions that are taken, as `ebr-gateway/event/1`; None: all that it reads.
+    disorder: share of entries that are taken after those of the next page; the others of a page are taken last first. moved: so many were.
     miscounts: added to each count of an answer to what is held; reconcile_body: answered instead; reconcile_dribbles: without end, and
     by MQTT, where an answer is one message, not at all. By MQTT, too: reconcile_times: how often each is published; reconcile_after_s: so
     late; reconcile_unasked: so many to nobody's question come before each.
@@ -47,6 +48,8 @@ class InjectedFaults:
     refuse_types: dict[str, Refusal] = field(default_factory=dict)
     unknown_orders: set[str] = field(default_factory=set)
     accepts: Sequence[str] | None = None
+    disorder: float = 0.0
+    moved: int = 0
     miscounts: int = 0
     reconcile_body: bytes | None = None
     reconcile_dribbles: bool = False
@@ -57,6 +60,7 @@ class InjectedFaults:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self._later: list[Entry] = []
 
     def rule(self, entry: Entry) -> Refusal | None:
         """Refuse an entry; None to take it."""
@@ -80,6 +84,19 @@ class InjectedFaults:
     def drops(self) -> bool:
         """True for a message or page that gets lost on its way in."""
         return self._random.random() < self.lose
+
+    @property
+    def disordering(self) -> bool:
+        """True if entries may be taken in another order than they came."""
+        return self.disorder > 0 or bool(self._later)
+
+    def disordered(self, page: Sequence[Entry]) -> list[Entry]:
+        """Return what is taken now, in another order than it came, and keep some of it until the next page comes."""
+        before, later = self._later, [entry for entry in page if self._random.random() < self.disorder]
+        now = [entry for entry in page if entry not in later]
+        self._later = later
+        self.moved += len(before) + max(len(now) - 1, 0) * (self.disorder > 0)
+        return [*(reversed(now) if self.disorder > 0 else now), *before]
 
     @property
     def losing(self) -> bool:

@@ -53,12 +53,13 @@ class Receiver:
         return taken
 
     def _lose(self, payloads: Sequence[bytes]) -> tuple[Sequence[bytes], set[Stream]]:
-        """Lose the entries that are to be lost; return the others, and the streams of the lost ones."""
-        if not self.script.losing:
+        """Lose the entries that are to be lost, or keep them for later; return the others, and the streams of all that came."""
+        if not self.script.losing and not self.script.disordering:
             return payloads, set()
-        entries = [read(payload) for payload in payloads]
+        came = [read(payload) for payload in payloads]
+        entries = self.script.disordered(came) if self.script.disordering else came
         lost = [entry for entry in entries if self.script.loses(entry.seq)]
-        return [entry.payload for entry in entries if entry not in lost], {entry.stream for entry in lost}
+        return [entry.payload for entry in entries if entry not in lost], {entry.stream for entry in (*lost, *came)}
 
     async def receipts(self, taken: Taken) -> list[dict[str, object]]:
         """Make the receipts for a page, with the injected faults."""

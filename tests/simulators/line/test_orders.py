@@ -149,3 +149,34 @@ async def test_a_server_declares_another_unit_and_gives_a_tag_another_type(tmp_p
             await line.order(do="type", source=tag.source, tag=tag.tag, value="OQ")
             assert await node.read_value() == "OQ"
         assert line.log(tag.source)[-1]["value"] == "OQ"
+
+
+async def test_a_counter_that_runs_on_while_it_is_read_is_torn_and_its_log_says_what_it_had(tmp_path: Path) -> None:
+    async with plant(tmp_path) as line:
+        await line.runs(1)
+        where = {"source": "dryer-plc", "tag": "dryer.air_total"}
+        assert await line.order(do="tear", **where, start=0x2_F000, step=0x1000, first="upper") == {}
+        await line.runs(1)
+        memory: Any = line.process.orders._devices["dryer-plc"]
+        answers = [memory.memory.answer(1, bytes((4, 0, 22, 0, 2)))[0][2:] for _ in range(8)]
+        torn = (await line.order(do="whole", **where))["torn"]
+        had = {one["value"] for one in line.log("dryer-plc") if one["tag"] == "dryer.air_total" and one["what"] == "made"}
+        strange = [value for value in (int.from_bytes(data, "big") for data in answers) if value not in had]
+        assert torn == len(strange) > 0
+        assert (await line.order(do="torn", **where))["torn"] == torn, "it stands still"
+
+
+async def test_exchanged_words_are_answered_the_other_way_round_and_back(tmp_path: Path) -> None:
+    async with plant(tmp_path) as line:
+        await line.order(do="hold", tag="dryer.air_flow", value=3000.0)
+        await line.runs(1)
+        device: Any = line.process.orders._devices["dryer-plc"]
+
+        def answered() -> bytes:
+            return bytes(device.memory.answer(1, bytes((4, 0, 10, 0, 2)))[0][2:])
+
+        right = answered()
+        await line.order(do="exchange", source="dryer-plc", tag="dryer.air_flow")
+        assert answered() == right[2:] + right[:2] != right
+        await line.order(do="exchange", source="dryer-plc", tag="dryer.air_flow")
+        assert answered() == right

@@ -88,9 +88,23 @@ def test_after_a_power_cut_what_was_flushed_is_there_and_the_rest_is_not_sure(ke
     assert torn or len(content) == 300, "of what was written since, nothing is there"
 
 
+def test_a_disk_that_lies_answers_every_flush_and_has_nothing_of_it_when_its_power_is_cut(kept: Kept) -> None:
+    assert kept.run(WRITER.replace("10_000", "100")).returncode == 0
+    before = (kept.disk / "file").read_bytes()
+    kept.say(id=1, do="lie")
+    assert json.loads(kept.answer())["lied"] == 0
+    kept.say(id=2, do="cut", seed=3, after=60)
+    done = kept.run(WRITER.replace("%06d", "%06x"))
+    assert json.loads(kept.answer())["id"] == 2
+    assert promised(done) > 0, "the program was told that it is there"
+    assert (kept.disk / "file").read_bytes() == before
+    kept.say(id=3, do="mend")
+    assert json.loads(kept.answer())["lied"] > 0
+
+
 def test_a_disk_that_is_read_only_refuses_names_and_writes_until_it_is_mended(kept: Kept) -> None:
     kept.say(id=1, do="fail", error="EROFS")
-    assert json.loads(kept.answer()) == {"id": 1, "failed": 0}
+    assert json.loads(kept.answer()) == {"id": 1, "failed": 0, "lied": 0}
     done = kept.run()
     assert "Read-only file system" in done.stderr
     assert list(kept.disk.iterdir()) == []
