@@ -5,6 +5,7 @@ A gateway is spoiled at a seam, in its own process, before it begins; nothing of
 
 import asyncio
 import sys
+from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -70,10 +71,14 @@ def played(case_id: str, folder: Path, code: str) -> list[Step]:
     stage = Stage(SITE, folder, 1, 20.0, How(case.timed))
     stage.gateway.command = [sys.executable, "-P", "-c", code + BEGUN, "run", str(stage.line.folder)]
     with suppress(TooSlow, Died):  # of a gateway that is wrong a case may come to no end
-        asyncio.run(case.play(stage, told, 15.0))
+        asyncio.run(_to_its_end(case.play(stage, told, 15.0)))
         return told.steps
     told.step("come to an end", "it does", "it does not", False)
     return told.steps
+
+
+async def _to_its_end(play: Awaitable[None]) -> None:
+    await play
 
 
 def can_be_played(case_id: str) -> None:
