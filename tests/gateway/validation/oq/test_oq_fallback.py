@@ -78,7 +78,7 @@ def test_the_record_must_have_the_switch_and_each_value_once(audits: list[dict[s
 
 
 def test_readings_are_counted_by_when_their_entries_were_made() -> None:
-    tags = {"event": {"type": "tagset", "tagset": "t", "first": 0, "tags": [{"tag": "a"}, {"tag": "b"}]}}
+    tags: dict[str, object] = {"event": {"type": "tagset", "tagset": "t", "first": 0, "tags": [{"tag": "a"}, {"tag": "b"}]}}
     one: dict[str, object] = {"tagset": "t", "columns": ["tag", "value"], "constant": {}, "readings": [[0, 1.0], [1, 2.0]]}
     other: dict[str, object] = {"tagset": "t", "columns": ["value"], "constant": {"tag": 0}, "readings": [[3.0]]}
     entries: list[dict[str, object]] = [
