@@ -78,9 +78,9 @@ def test_the_record_must_have_the_switch_and_each_value_once(audits: list[dict[s
 
 
 def test_readings_are_counted_by_when_their_entries_were_made() -> None:
-    tags = {"event": {"type": "tagset", "tagset": "t", "first": 0, "tags": [{"tag": "a"}, {"tag": "b"}]}}
-    one = {"tagset": "t", "columns": ["tag", "value"], "constant": {}, "readings": [[0, 1.0], [1, 2.0]]}
-    other = {"tagset": "t", "columns": ["value"], "constant": {"tag": 0}, "readings": [[3.0]]}
+    tags: dict[str, Any] = {"event": {"type": "tagset", "tagset": "t", "first": 0, "tags": [{"tag": "a"}, {"tag": "b"}]}}
+    one: dict[str, Any] = {"tagset": "t", "columns": ["tag", "value"], "constant": {}, "readings": [[0, 1.0], [1, 2.0]]}
+    other: dict[str, Any] = {"tagset": "t", "columns": ["value"], "constant": {"tag": 0}, "readings": [[3.0]]}
     entries = [
         tags,
         one | {"time": "2026-11-30T08:00:00Z"},
