@@ -78,10 +78,10 @@ def test_the_record_must_have_the_switch_and_each_value_once(audits: list[dict[s
 
 
 def test_readings_are_counted_by_when_their_entries_were_made() -> None:
-    tags: dict[str, object] = {"event": {"type": "tagset", "tagset": "t", "first": 0, "tags": [{"tag": "a"}, {"tag": "b"}]}}
-    one: dict[str, object] = {"tagset": "t", "columns": ["tag", "value"], "constant": {}, "readings": [[0, 1.0], [1, 2.0]]}
-    other: dict[str, object] = {"tagset": "t", "columns": ["value"], "constant": {"tag": 0}, "readings": [[3.0]]}
-    entries: list[dict[str, object]] = [
+    tags: dict[str, Any] = {"event": {"type": "tagset", "tagset": "t", "first": 0, "tags": [{"tag": "a"}, {"tag": "b"}]}}
+    one: dict[str, Any] = {"tagset": "t", "columns": ["tag", "value"], "constant": {}, "readings": [[0, 1.0], [1, 2.0]]}
+    other: dict[str, Any] = {"tagset": "t", "columns": ["value"], "constant": {"tag": 0}, "readings": [[3.0]]}
+    entries = [
         tags,
         one | {"time": "2026-11-30T08:00:00Z"},
         other | {"time": "2026-11-30T08:00:01Z"},
