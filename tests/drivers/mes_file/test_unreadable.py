@@ -66,7 +66,7 @@ async def test_whatever_the_system_says_of_one_file_stops_that_one_until_it_says
             raise OSError(number, os.strerror(number))
         return really(name, *how, dir_fd=dir_fd)
 
-    monkeypatch.setattr(folder.os, "open", opened)
+    monkeypatch.setattr(os, "open", opened)
     journal = Journal()
     put(drop, "a.csv", HEAD + b"S1,1\r\n")
     async with running(MesFileDriver(source(tmp_path, incomplete_s=0), TAGS), journal):
@@ -85,8 +85,9 @@ async def test_a_name_that_can_not_be_looked_at_does_not_hide_the_others(drop: P
         def stat(self, *, follow_symlinks: bool) -> os.stat_result:
             raise OSError(errno.EUCLEAN if not follow_symlinks else 0, os.strerror(errno.EUCLEAN))
 
+    files: dict[str, folder.Seen] = {}
     refused: dict[str, str] = {}
-    folder._look(Entry(), files := {}, refused)  # type: ignore[arg-type]
+    folder._look(Entry(), files, refused)  # type: ignore[arg-type]
     assert files == {}
     assert refused == {"a.csv": os.strerror(errno.EUCLEAN)}
 
