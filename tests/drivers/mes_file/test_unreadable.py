@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kit.collector import Journal, running
@@ -86,7 +85,7 @@ async def test_a_name_that_can_not_be_looked_at_does_not_hide_the_others(drop: P
         def stat(self, *, follow_symlinks: bool) -> os.stat_result:
             raise OSError(errno.EUCLEAN if not follow_symlinks else 0, os.strerror(errno.EUCLEAN))
 
-    files: dict[str, Any] = {}
+    files: dict[str, folder.Seen] = {}
     refused: dict[str, str] = {}
     folder._look(Entry(), files, refused)  # type: ignore[arg-type]
     assert files == {}
