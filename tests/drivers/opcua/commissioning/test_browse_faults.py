@@ -16,7 +16,7 @@ from gateway.demo.processes import COMMAND
 from simulators.device import Truth
 from simulators.opcua_plc import OpcUaPlc
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 NODES = 100_000
 TRIES = 3
 LINE = """
