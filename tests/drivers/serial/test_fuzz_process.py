@@ -32,6 +32,7 @@ DIALECTS: dict[str, dict[str, Any]] = {
         "protocol": "line",
         "begin": "REPORT",
         "end": "END",
+        "pause_s": 0.2,  # `stopped` stops for longer: else what follows it is of the same printout, a spoiled first line among it
         "pattern": [r"No (?P<number>[0-9]++)", PATTERN.replace("unit", "weight_unit")],
     },
     "line, asked": {"protocol": "line", "pattern": PATTERN, "request": "?\r\n"},
@@ -139,10 +140,11 @@ class Instrument:
         await self._write(self._rng.choice(spoils)(line))
 
     async def stopped(self) -> None:
-        """Stop in the middle of a line, and go on after a pause that is long enough to be one."""
+        """Stop in the middle of a line or between two of a printout, and go on after a pause that is long enough to be one."""
         text, line = self._line()
         self.begun[text] = "stopped"
-        await self._write(line[: self._rng.randrange(1, len(line) - 2)])
+        ends = [at + 2 for at in range(len(line) - 2) if line[at : at + 2] == b"\r\n"]
+        await self._write(line[: self._rng.choice([self._rng.randrange(1, len(line) - 2), *ends])])
         now = asyncio.get_running_loop().time
         began_s = seen_s = now()
         while now() - began_s < 0.25 + 0.25 + 3 * TIMEOUT_S:
