@@ -3,6 +3,10 @@
 What grows at first has a bound: the newest entries that the journal keeps in memory (16 MB of payload, `buffer.committed.TAIL_BYTES`), and
 the page caches of its databases. The plant is fast, so that the bound is reached within minutes, and the slope is that of what comes
 after: EBR_SOAK_S says for how long (300 s if it is not set). It is that of a straight line through a look at each second.
+
+Two bounds are reached late where a busy machine polls too late now and then: of closed gaps the newest 1,024 are remembered, and of the
+latest readings of a source 20,000, which take more as rows, after a gap, than in columns. What has a bound stops rising, so the looks go
+on, up to MOST_SPANS times as long, until memory has stood for a whole span. What has none never does.
 """
 
 import contextlib
@@ -25,6 +29,7 @@ TAIL_BYTES = 2 * MIB
 """Of the newest entries in memory: so much, not 16 MB, for the test to be over in minutes on a busy machine."""
 FULL_BYTES = 4 * TAIL_BYTES
 """Payload that has gone through the gateway when its memory of the newest entries has been filled, and filled again."""
+MOST_SPANS = 4
 MOST_MIB_PER_MIN = 0.25
 MOST_BYTES_PER_VALUE = 2.0
 """A list that grows by each value takes 8 bytes of it and more; the allocator takes half a MiB at a time, whenever that is."""
@@ -67,10 +72,11 @@ def seen(process: psutil.Process, tasks: Path) -> Seen:
     return Seen(time.monotonic(), memory, process.num_fds(), process.num_threads(), int(tasks.read_text() or 0))
 
 
-def slope_per_s(points: list[tuple[float, float]]) -> float:
-    """The least-squares slope."""
+def slope_mib_per_min(looks: list[Seen]) -> float:
+    """The least-squares slope of memory."""
+    points = [(look.at_s / 60, look.memory) for look in looks]
     mean_x, mean_y = (sum(column) / len(points) for column in zip(*points, strict=True))
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+    return float(sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points))
 
 
 class Received:
@@ -86,6 +92,15 @@ class Received:
         return self.size_bytes
 
 
+def looked(process: psutil.Process, tasks: Path) -> list[Seen]:
+    """Look each second, for a span."""
+    looks, began_s = list[Seen](), time.monotonic()
+    while time.monotonic() - began_s < SOAK_S:
+        looks.append(seen(process, tasks))
+        time.sleep(1.0)
+    return looks
+
+
 def filled(rig: Rig) -> None:
     """Wait until what is bounded is full, with a receiver that was away once on the way there."""
     received = Received(rig.path / "store")
@@ -97,7 +112,7 @@ def filled(rig: Rig) -> None:
 
 @pytest.mark.bar("F14")
 @pytest.mark.urs("URS-SEC-09")
-@pytest.mark.timeout(3000 + int(2 * SOAK_S))
+@pytest.mark.timeout(3000 + int((MOST_SPANS + 1) * SOAK_S))
 def test_a_high_rate_costs_no_memory_files_threads_or_tasks_once_what_is_bounded_is_full(
     tmp_path: Path, figure: Callable[[str, object], None]
 ) -> None:
@@ -107,31 +122,35 @@ def test_a_high_rate_costs_no_memory_files_threads_or_tasks_once_what_is_bounded
         rig.start_ebr()
         rig.start_gateway(command=[sys.executable, "-c", COUNTED, str(tasks), str(TAIL_BYTES)])
         assert rig.gateway is not None
-        gateway, looks = psutil.Process(rig.gateway.pid), list[Seen]()
+        gateway = psutil.Process(rig.gateway.pid)
         at_first, began_s = seen(gateway, tasks), time.monotonic()
         filled(rig)
         filled_s = time.monotonic()
-        while time.monotonic() - filled_s < SOAK_S:
-            looks.append(seen(gateway, tasks))
-            time.sleep(1.0)
+        spans = [looked(gateway, tasks)]
+        while slope_mib_per_min(spans[-1]) >= MOST_MIB_PER_MIN and len(spans) < MOST_SPANS:
+            spans.append(looked(gateway, tasks))
         until(rig.caught_up)
         assert ended(rig.gateway) == 0, rig.said()
         verdict = rig.judged()
     finally:
         rig.stop()
+    looks = spans[-1]
     first, last = looks[0], looks[-1]
-    per_s = slope_per_s([(look.at_s, look.memory) for look in looks])
-    values_per_s = verdict.made / (time.monotonic() - began_s)
-    figure("s until full, s looked at, values", f"{filled_s - began_s:.0f}, {last.at_s - first.at_s:.0f}, {verdict.made}")
+    per_min = slope_mib_per_min(looks)
+    per_value = per_min * MIB / 60 / (verdict.made / (time.monotonic() - began_s))
+    figure(
+        "s until full, spans, s of the last, values",
+        f"{filled_s - began_s:.0f}, {len(spans)}, {last.at_s - first.at_s:.0f}, {verdict.made}",
+    )
     figure("MiB at first, when full, at last", f"{at_first.memory:.0f}, {first.memory:.1f}, {last.memory:.1f}")
-    figure("MiB per minute, bytes per value", f"{60 * per_s:+.3f}, {per_s * MIB / values_per_s:+.3f}")
+    figure("MiB per minute, bytes per value", f"{per_min:+.3f}, {per_value:+.3f}")
     figure(
         "first and last: files, threads, tasks", f"{first.files} {last.files}, {first.threads} {last.threads}, {first.tasks} {last.tasks}"
     )
     figure("record", verdict)
     assert verdict.good(), str(verdict)
-    assert 60 * per_s < MOST_MIB_PER_MIN, f"memory still rises by {60 * per_s:.2f} MiB a minute"
-    assert per_s * MIB / values_per_s < MOST_BYTES_PER_VALUE
+    assert per_min < MOST_MIB_PER_MIN, f"memory still rises by {per_min:.2f} MiB a minute"
+    assert per_value < MOST_BYTES_PER_VALUE
     assert last.files <= first.files + 3
     assert last.threads <= first.threads + 2
     assert last.tasks <= first.tasks + 3

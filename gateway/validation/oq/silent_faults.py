@@ -57,8 +57,8 @@ Fault = Seeded | CanNotBe
 def faults_of(tag: Tag, source: Source, codes: CodeTable | None) -> Iterator[Fault]:
     """List the faults that show each limit of a tag at work, or why none does."""
     limits, values = tag.limits or Limits(), values_of(tag, codes)
-    for code, limit_s in ((FLAT, limits.flat_after_s), (COUNTER, limits.counter_after_s)):
-        if limit_s:
+    for code in (FLAT, COUNTER):
+        if limit_s := standing_limit_s(tag, code):
             yield _standing(tag, code, limit_s, values)
     if limits.zero_after_s:
         yield _zero(tag, limits.zero_after_s)
@@ -73,6 +73,12 @@ def faults_of(tag: Tag, source: Source, codes: CodeTable | None) -> Iterator[Fau
     for code, limit in (("late-share", limits.max_late_share), ("duplicate-share", limits.max_duplicate_share)):
         if limit:
             yield CanNotBe(tag, code, "no simulated device sends late or twice; docs/detectors.md has how often it is found")
+
+
+def standing_limit_s(tag: Tag, code: str) -> float | None:
+    """Return for how long a tag may stand at one value before the finding of this code; None: for ever."""
+    limits = tag.limits or Limits()
+    return {FLAT: limits.flat_after_s, COUNTER: limits.counter_after_s}[code]
 
 
 Values = tuple[Any, Any, Any]
