@@ -83,7 +83,8 @@ class Tables:
         self._queries = {query.name: query for query in queries}
         self._truth = truth
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        # A reader that a busy machine lets stand in the middle of a SELECT keeps its lock: a plant's database waits, too.
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=120)
         self._db.execute("PRAGMA synchronous = OFF")  # a simulated MES outlives no power cut, and each row would wait for the disk
         self._numbers: dict[str, int] = {}
         for query in queries:

@@ -119,6 +119,7 @@ class Rig:
     ebr: "subprocess.Popen[bytes] | None" = None
     gateway: "subprocess.Popen[bytes] | None" = None
     watchdog_s: list[float] = field(default_factory=list)
+    _listener: socket.socket | None = None
 
     def __post_init__(self) -> None:
         for folder in (self.folder, self.path / "truth"):
@@ -152,10 +153,11 @@ class Rig:
         self, *, wrapper: Sequence[str] = (), command: Sequence[str] = COMMAND, ready: bool = True, **environment: str
     ) -> None:
         """ready: wait until it has told the service manager so."""
-        name = f"ebr-rig-{os.getpid()}-{free_port()}"
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        listener.bind(f"\0{name}")
-        environment |= {"NOTIFY_SOCKET": f"@{name}", "WATCHDOG_USEC": "60000000"} | environment
+        self._end_listening()
+        self._listener = listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        listener.bind("")  # the kernel gives it an abstract name that nobody has
+        name = listener.getsockname().decode().replace("\0", "@")
+        environment |= {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "60000000"} | environment
         told = threading.Event()
         threading.Thread(target=self._listen, args=(listener, told), daemon=True).start()
         self.gateway = self._process("gateway", [*wrapper, *command, "run", str(self.folder)], **environment)
@@ -163,10 +165,14 @@ class Rig:
             until(lambda: told.is_set() or self.gateway.poll() is not None)  # type: ignore[union-attr]
             assert self.gateway.poll() is None, self.said()
 
+    def _end_listening(self) -> None:
+        if self._listener is not None:
+            self._listener.shutdown(socket.SHUT_RD)  # its thread ends, and closes it
+            self._listener = None
+
     def _listen(self, listener: socket.socket, told: threading.Event) -> None:
         with listener:
-            while True:
-                words = listener.recv(200)
+            while words := listener.recv(200):
                 if b"READY" in words:
                     told.set()
                 if b"WATCHDOG" in words:
@@ -193,6 +199,7 @@ class Rig:
         return bool(now) and now["uplinks"][0]["entries"] < 60 and all(source["state"] == "connected" for source in now["sources"])
 
     def stop(self) -> None:
+        self._end_listening()
         for process in (self.gateway, self.plant, self.ebr):
             if process is not None and process.poll() is None:
                 process.kill()
