@@ -73,6 +73,15 @@ class Rig:
             await self.eye.open(f"http://127.0.0.1:{self.port}/?still")
             await self.eye.picture(Path(PICTURES) / f"{re.sub('[^a-z0-9]+', '-', name)}.png")
 
+    async def shown(self, name: str) -> None:
+        """Wait until the page, which is drawn once a second, says of a source what its status says."""
+
+        def same(now: dict[str, Any]) -> bool:
+            says = words(now, name)
+            return bool(says) and html.escape(says.partition(" (")[0]) in self.page()
+
+        await self.seen(same)
+
     async def seen(self, what: Callable[[dict[str, Any]], Any]) -> Any:
         async with asyncio.timeout(DEADLINE_S):
             while not (found := (now := await asyncio.to_thread(self.status)) and what(now)):  # noqa: ASYNC110 - another process
@@ -168,9 +177,8 @@ async def broken(rig: Rig, stand: Stand, way: str) -> Break:
     await asyncio.sleep(HELD_S)
     now = await asyncio.to_thread(rig.status)
     says = words(now, stand.name)
-    shown = await asyncio.to_thread(rig.page)
     assert says, f"{stand.name} {way}: it is still broken"
-    assert html.escape(says.partition(" (")[0]) in shown, f"{stand.name} {way}: on the page"
+    await rig.shown(stand.name)
     await rig.look(f"{stand.name} {way}")
     readings = of(now, stand.name)["readings"]
     await end()

@@ -1,6 +1,8 @@
 """The two example lines beside the demo, whole: `check`, `simulate`, `run` and `ebr` as a user calls them, until a batch is received.
 
 The bioreactor's three weeks are compressed into the simulator's batch; its 200 tags, its three sources and its phases are all there.
+A machine that is busy with other work starts the gateway in the middle of the first batch, or asks too late in it: then the record says
+that it is incomplete, and one of the next has to be complete.
 """
 
 import contextlib
@@ -21,6 +23,7 @@ from gateway.evidence.recompute import recompute
 from simulators.line.place import copied
 
 BATCH_WITHIN_S = 200
+MOST_BATCHES = 4
 
 
 def moved(name: str, to: Path, port: int) -> None:
@@ -33,18 +36,17 @@ def moved(name: str, to: Path, port: int) -> None:
     copied(line, to, endpoints, uplinks)
 
 
-def closed(store: Path) -> dict[str, Any] | None:
-    """The EBR's record of a batch that it has closed."""
+def closed(store: Path) -> list[dict[str, Any]]:
+    """The EBR's records of the batches that it has closed."""
+    records = []
     for path in store.glob("batches/*/record.json"):
         with contextlib.suppress(ValueError, FileNotFoundError):
-            record = json.loads(path.read_text())
-            if record.get("status") in {"complete", "incomplete"}:
-                return record
-    return None
+            records.append(json.loads(path.read_text()))
+    return [record for record in records if record.get("status") in {"complete", "incomplete"}]
 
 
 def run_line(folder: Path, name: str) -> dict[str, Any]:
-    """Everything of a line started, until the EBR has closed a batch; returns its record."""
+    """Everything of a line started, until the EBR has closed a batch that is complete, or MOST_BATCHES; returns such a record if it can."""
     port, line = free_port(), folder / "line"
     moved(name, line, port)
     checked = command("check", line)
@@ -60,14 +62,16 @@ def run_line(folder: Path, name: str) -> dict[str, Any]:
 
         def done() -> dict[str, Any] | None:
             assert gateway.poll() is None, (folder / "run.log").read_text()[-3000:]
-            return closed(folder / "store")
+            records = sorted(closed(folder / "store"), key=lambda record: str(record["status"]))
+            return records[0] if records and (records[0]["status"] == "complete" or len(records) >= MOST_BATCHES) else None
 
-        return until(done, BATCH_WITHIN_S)
+        record: dict[str, Any] = until(done, MOST_BATCHES * BATCH_WITHIN_S)
+        return record
 
 
 @pytest.mark.faults
 @pytest.mark.urs("URS-VAL-06", "URS-CTX-02", "URS-CTX-08")
-@pytest.mark.timeout(BATCH_WITHIN_S + 120)
+@pytest.mark.timeout(MOST_BATCHES * BATCH_WITHIN_S + 120)
 @pytest.mark.parametrize(("name", "tags", "steps"), [("bioreactor-3", 200, 6), ("tablet-press-1", 20, 3), ("tablet-coater-1", 18, 5)])
 def test_an_example_line_runs_from_its_devices_to_a_closed_record(
     tmp_path: Path, figures: Callable[[str, str], None], name: str, tags: int, steps: int
