@@ -175,8 +175,12 @@ class Asking:
         memory: PollFilter,
         clock: Clock,
         open_gaps: Callable[[], Sequence[Gap]],
+        *,
+        tells_rows: bool,
     ) -> None:
-        """memory: of what was stored last. open_gaps: those of the source."""
+        """memory: of what was stored last. open_gaps: those of the source. tells_rows: a look that finds nothing new is an answer."""
+        self._tells_rows = tells_rows
+        self._hidden: set[int] = set()  # tags of a source of rows that a loss put into a gap, until a look finds them
         self._asked, self._observation, self._memory, self._clock, self._open_gaps = asked, observation, memory, clock, open_gaps
         self.late = LateCycles()
         self._sets: OfTags[frozenset[int]] = OfTags(frozenset)
@@ -196,30 +200,49 @@ class Asking:
             tags = self._sets(alive) if isinstance(alive, tuple) and alive and not listed else self._observation.tags(listed, alive)
         return Poll(tags, listed, requested_ns + suspended_ns, received_ns + suspended_ns)
 
-    def before(self, poll: Poll, observed: int, now_s: float, kept: Collection[int] = ()) -> Before:
+    def lost(self, tags: Iterable[int]) -> None:
+        """Note that these tags stand in a gap that a loss opened."""
+        if self._tells_rows:
+            self._hidden.update(tags)
+
+    def before(self, poll: Poll, observed: int, now_s: float, kept: Collection[int] = (), *, resumed: bool = False) -> Before:
         """Draft what precedes a poll. observed: what it proves, in ticks. kept: tags of which the source keeps what nobody asks for.
 
+        resumed: it says itself that the gaps of its tags close, and how.
         A tag that stands in an open gap was known not to be observed. A gap ends with the next reading: that of the poll, else what was
         stored last, where the poll found it unchanged. Of a tag of which nothing is stored it ends with the poll.
         """
+        found = self._found(poll, observed, resumed=resumed)
         silent, back = self._asked.silent(poll), sorted(self._unasked.keys() & poll.tags)
         open_gaps = self._open_gaps() if silent or back else []
         late = self._observation.uncovered(silent, open_gaps)
         again = [*late, *back]
         if not again:
-            return IN_TIME
+            return Before(found, []) if found else IN_TIME
         self._unasked = {tag: said_ns for tag, said_ns in self._unasked.items() if tag not in poll.tags}
         if not self._unasked:
             self._hung_ns = HUNG_NS
         self._memory.forget(poll.listed.intersection(again))
         rows = self._memory.again([tag for tag in again if tag not in poll.listed], now_s)
-        ends_later = {*kept, *poll.listed, *(row[0] for row in rows)}
+        ends_later = {*kept, *poll.listed, *(poll.tags if resumed else ()), *(row[0] for row in rows)}
         drafts = self._late(late, [silent[tag] for tag in late], ends_later, open_gaps, observed)
         drafts += self._observation.closed([tag for tag in back if tag not in ends_later], open_gaps, observed)
         if filled := [tag for tag in again if tag in kept]:
             drafts.append(self._observation.resumed(filled, observed))
         self.late.add(max((silent[tag].seconds for tag in again if tag in silent), default=0.0), observed)
-        return Before(drafts, rows)
+        return Before([*found, *drafts], rows)
+
+    def _found(self, poll: Poll, observed: int, *, resumed: bool) -> list[EventDraft]:
+        """Draft that the gaps of rows are over of which this look brings none: it looked, and there was nothing new.
+
+        Else a gap would last until the next row comes, next week perhaps, though somebody looks each second.
+        """
+        if not self._hidden:
+            return []
+        found = self._hidden & poll.tags
+        self._hidden -= found
+        tags = found - poll.listed - self._unasked.keys()
+        return self._observation.closed(tags, self._open_gaps(), observed) if tags and not resumed else []
 
     def _late(
         self, late: Sequence[int], silences: Sequence[Silence], ends_later: Collection[int], open_gaps: Sequence[Gap], observed: int
