@@ -155,7 +155,7 @@ async def test_a_node_that_vanishes_while_it_is_read_is_in_a_gap_that_its_own_la
     bench.plc.remove("t3")
     await bench.make(2, tags=[f"t{i}" for i in range(20) if i != 3])
     await eventually(
-        lambda: any(loss.cause == "not-subscribed" and loss.tags == (3,) for loss in bench.disk.order if loss not in ("list", "resumed"))
+        lambda: any(loss.cause == "not-subscribed" and loss.tags == (3,) for loss in bench.disk.order if not isinstance(loss, str))
     )
     told = [one for one in bench.disk.committed if any(reading[0] == 3 and reading[2] >= 0x8000_0000 for reading in one[0])]
     gone = next(at for at, one in enumerate(bench.disk.order) if not isinstance(one, str) and one.cause == "not-subscribed")
@@ -170,6 +170,21 @@ async def test_a_node_that_vanishes_while_it_is_read_is_in_a_gap_that_its_own_la
         )
     )
     await bench.caught_up()
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_another_type_is_told_until_the_server_sends_that_of_the_map_again_and_then_anew(bench: Bench) -> None:
+    def told() -> list[str]:
+        return [finding.severity for finding in bench.disk.findings if finding.code == "source-type-differs" and finding.tags == (3,)]
+
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    for round_ in (1, 2):
+        bench.plc.set_variant("t3", b"\x06\x07\x00\x00\x00", time.time_ns() // 100)  # an Int32
+        await eventually(lambda number=round_: told() == ["warning", "info"] * (number - 1) + ["warning"])
+        await bench.make(2)
+        await eventually(lambda number=round_: told() == ["warning", "info"] * number)
 
 
 @pytest.mark.bar("F22")
