@@ -45,6 +45,11 @@ class Poll(NamedTuple):
     requested_ns: int
     received_ns: int
 
+    @property
+    def took_s(self) -> float:
+        """How long its answer took."""
+        return (self.received_ns - self.requested_ns) / 1e9
+
 
 class Before(NamedTuple):
     """What precedes a poll that came too late: its gaps, and rows that are stored again, because a reading ends a gap."""
@@ -58,16 +63,17 @@ IN_TIME = Before([], [])
 
 @dataclass(slots=True)
 class LateCycles:
-    """Polls of one source that came after a silence, since the start. ended: of the last one, in ticks."""
+    """Polls of one source that came after a silence, since the start. ended: of the last one, in ticks; took_s: its own answer."""
 
     count: int = 0
     longest_s: float = 0.0
     last_s: float = 0.0
     ended: int | None = None
+    took_s: float = 0.0
 
-    def add(self, seconds: float, ended: int) -> None:
+    def add(self, seconds: float, ended: int, took_s: float) -> None:
         """Count one."""
-        self.count += 1
+        self.count, self.took_s = self.count + 1, took_s
         self.longest_s, self.last_s, self.ended = max(self.longest_s, seconds), seconds, ended
 
 
@@ -225,11 +231,12 @@ class Asking:
         self._memory.forget(poll.listed.intersection(again))
         rows = self._memory.again([tag for tag in again if tag not in poll.listed], now_s)
         ends_later = {*kept, *poll.listed, *(poll.tags if resumed else ()), *(row[0] for row in rows)}
-        drafts = self._late(late, [silent[tag] for tag in late], ends_later, open_gaps, observed)
+        why = _detail([silent[tag] for tag in late], poll.took_s)
+        drafts = self._late(late, why, ends_later, open_gaps, observed)
         drafts += self._observation.closed([tag for tag in back if tag not in ends_later], open_gaps, observed)
         if filled := [tag for tag in again if tag in kept]:
             drafts.append(self._observation.resumed(filled, observed))
-        self.late.add(max((silent[tag].seconds for tag in again if tag in silent), default=0.0), observed)
+        self.late.add(max((silent[tag].seconds for tag in again if tag in silent), default=0.0), observed, poll.took_s)
         return Before([*found, *drafts], rows)
 
     def _found(self, poll: Poll, observed: int, *, resumed: bool) -> list[EventDraft]:
@@ -245,11 +252,11 @@ class Asking:
         return self._observation.closed(tags, self._open_gaps(), observed) if tags and not resumed else []
 
     def _late(
-        self, late: Sequence[int], silences: Sequence[Silence], ends_later: Collection[int], open_gaps: Sequence[Gap], observed: int
+        self, late: Sequence[int], detail: str, ends_later: Collection[int], open_gaps: Sequence[Gap], observed: int
     ) -> list[EventDraft]:
         """Draft the gaps of tags that stand in none. ends_later: those whose gap a reading ends, or the word that they were kept."""
         drafts: list[EventDraft] = []
-        detected, detail = self._clock.stamp().ticks, _detail(silences) if silences else ""
+        detected = self._clock.stamp().ticks
         for until in (None, observed):
             tags = tuple(tag for tag in late if (tag in ends_later) is (until is None))
             if tags:
@@ -273,7 +280,8 @@ class Asking:
             return []
         self._unasked |= dict.fromkeys(tags, now_ns)
         longest_s = max(overdue[tag].seconds for tag in tags)
-        detail = f"nothing was asked, answered or refused for {longest_s:.0f} s, though the source is connected"
+        what = "answered" if self._tells_rows else "asked, answered"  # a database may have been asked, and not have answered yet
+        detail = f"nothing was {what} or refused for {longest_s:.0f} s, though the source is connected"
         return self._observation.gaps(Loss(CAUSE, tuple(tags), detail=detail), open_gaps, self._clock.stamp().ticks)
 
     @property
@@ -303,6 +311,13 @@ class Asking:
         self._asked.stood_still(self._now_ns())
 
 
-def _detail(silences: Iterable[Silence]) -> str:
-    longest_s = max(each.seconds for each in silences)
+def is_slow(silent_s: float, took_s: float) -> bool:
+    """Return whether a silence was, for the most part, that of an answer which came slowly."""
+    return took_s > silent_s / 2
+
+
+def _detail(silences: Sequence[Silence], took_s: float) -> str:
+    longest_s = max((each.seconds for each in silences), default=0.0)
+    if is_slow(longest_s, took_s):
+        return f"answered {took_s:.3f} s after it was asked, {longest_s:.3f} s after the last observation: more than {PERIODS} periods"
     return f"asked again {longest_s:.3f} s after the last observation: more than {PERIODS} periods, or this process stood still meanwhile"

@@ -17,7 +17,6 @@ from gateway.uplink.told import Told
 from gateway.uplink.transport import Position, Transport
 from gateway.uplink.window import Window
 
-
 TELLS_ITSELF = ("refused", "held", "two-histories", "crashed", "stopped")
 """States of an uplink that were told with their cause, and in which nothing is sent."""
 

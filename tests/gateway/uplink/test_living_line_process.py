@@ -95,7 +95,7 @@ async def test_within_a_minute_somebody_is_told_however_long_a_resend_time_is(be
 @pytest.mark.urs("URS-UPL-03")
 @pytest.mark.parametrize(("state", "told"), [("refused", set()), ("unreachable", {"uplink-unreachable"})])
 async def test_what_was_sent_a_moment_ago_is_no_silence_of_the_receiver_however_long_nothing_could_be_sent(
-    bench: Bench, state: str, told: set[str]
+    bench: Bench, state: Any, told: set[str]
 ) -> None:
     clock = Hands()
     forward = bench.forward(bench.uplink("https"), clock)
