@@ -64,7 +64,7 @@ def url_of(source: Source, settings: Settings, password: str | None = None) -> U
         raise DriverMisconfigured(f'{source.name}: no password in the endpoint; write password = {{ credential = "name" }}')
     _needs_driver(source, url, dialect)
     if url.get_backend_name() != "sqlite":
-        return url.set(username=settings.user or url.username, password=password)
+        return url.set(username=settings.user or url.username, password=dialects.sent(url.get_driver_name(), password))
     if url.database in IN_MEMORY:
         raise DriverMisconfigured(f"{source.name}: a database in memory can not be read by another program")
     path = (source.folder / str(url.database)).resolve()

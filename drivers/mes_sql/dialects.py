@@ -46,6 +46,14 @@ def begun(connection: Connection, timeout_s: float) -> list[str]:
     return [*READ_ONLY.get(name, ()), *([limit[server]] if server in limit else [])]
 
 
+def sent(driver: str, password: str | None) -> str | None:
+    """Give a password as its driver needs it, so that the server is sent its UTF-8, as the server's own client sends it.
+
+    aiomysql and pymysql send Latin-1 instead: `é` would be another password, and `€` no text at all.
+    """
+    return password.encode().decode("latin-1") if password is not None and driver in ("aiomysql", "pymysql") else password
+
+
 def connect_args(dialect: str, driver: str, timeout_s: float, busy_s: float) -> dict[str, Any]:
     """What the driver is told when it connects."""
     if dialect == "sqlite":

@@ -72,7 +72,7 @@ def row_refused(query: Query, which: str, why: str, number: int) -> Finding | No
 
 def value_unreadable(query: Query, tag: Tag, index: int, why: str) -> Finding:
     """A tag's column holds what its type can not."""
-    text = f"{tag.tag}: query {query.name} gives values that are no {tag.type}; such a reading is Bad"
+    text = f"{tag.tag}: query {query.name} gives values that are no {tag.type}, the first: {why[:200]}; such a reading is Bad"
     return Finding("value-unreadable", text, (index,), "warning", {"first": why[:200], "query": query.name})
 
 

@@ -92,7 +92,7 @@ class OpcUaDriver(Driver):
         try:
             with plain_errors("subscribing"):
                 structures = await self._structures(link)
-                converter = Converter(self._plan, self.tags, findings.append, structures)
+                converter = Converter(self._plan, self.tags, findings.append, structures, self._state.misfits.told)
                 decoder = Decoder(*decoding(self._plan, self.tags), converter)
                 await self._report_server(link, emit)
                 messages = Messages(self.source, self.settings, self.tags, emit, link, decoder, converter, self._state, self._plan.name)

@@ -45,6 +45,11 @@ class Poll(NamedTuple):
     requested_ns: int
     received_ns: int
 
+    @property
+    def took_s(self) -> float:
+        """How long its answer took."""
+        return (self.received_ns - self.requested_ns) / 1e9
+
 
 class Before(NamedTuple):
     """What precedes a poll that came too late: its gaps, and rows that are stored again, because a reading ends a gap."""
@@ -58,16 +63,17 @@ IN_TIME = Before([], [])
 
 @dataclass(slots=True)
 class LateCycles:
-    """Polls of one source that came after a silence, since the start. ended: of the last one, in ticks."""
+    """Polls of one source that came after a silence, since the start. ended: of the last one, in ticks; took_s: its own answer."""
 
     count: int = 0
     longest_s: float = 0.0
     last_s: float = 0.0
     ended: int | None = None
+    took_s: float = 0.0
 
-    def add(self, seconds: float, ended: int) -> None:
+    def add(self, seconds: float, ended: int, took_s: float) -> None:
         """Count one."""
-        self.count += 1
+        self.count, self.took_s = self.count + 1, took_s
         self.longest_s, self.last_s, self.ended = max(self.longest_s, seconds), seconds, ended
 
 
@@ -175,8 +181,12 @@ class Asking:
         memory: PollFilter,
         clock: Clock,
         open_gaps: Callable[[], Sequence[Gap]],
+        *,
+        tells_rows: bool,
     ) -> None:
-        """memory: of what was stored last. open_gaps: those of the source."""
+        """memory: of what was stored last. open_gaps: those of the source. tells_rows: a look that finds nothing new is an answer."""
+        self._tells_rows = tells_rows
+        self._hidden: set[int] = set()  # tags of a source of rows that a loss put into a gap, until a look finds them
         self._asked, self._observation, self._memory, self._clock, self._open_gaps = asked, observation, memory, clock, open_gaps
         self.late = LateCycles()
         self._sets: OfTags[frozenset[int]] = OfTags(frozenset)
@@ -196,37 +206,57 @@ class Asking:
             tags = self._sets(alive) if isinstance(alive, tuple) and alive and not listed else self._observation.tags(listed, alive)
         return Poll(tags, listed, requested_ns + suspended_ns, received_ns + suspended_ns)
 
-    def before(self, poll: Poll, observed: int, now_s: float, kept: Collection[int] = ()) -> Before:
+    def lost(self, tags: Iterable[int]) -> None:
+        """Note that these tags stand in a gap that a loss opened."""
+        if self._tells_rows:
+            self._hidden.update(tags)
+
+    def before(self, poll: Poll, observed: int, now_s: float, kept: Collection[int] = (), *, resumed: bool = False) -> Before:
         """Draft what precedes a poll. observed: what it proves, in ticks. kept: tags of which the source keeps what nobody asks for.
 
+        resumed: it says itself that the gaps of its tags close, and how.
         A tag that stands in an open gap was known not to be observed. A gap ends with the next reading: that of the poll, else what was
         stored last, where the poll found it unchanged. Of a tag of which nothing is stored it ends with the poll.
         """
+        found = self._found(poll, observed, resumed=resumed)
         silent, back = self._asked.silent(poll), sorted(self._unasked.keys() & poll.tags)
         open_gaps = self._open_gaps() if silent or back else []
         late = self._observation.uncovered(silent, open_gaps)
         again = [*late, *back]
         if not again:
-            return IN_TIME
+            return Before(found, []) if found else IN_TIME
         self._unasked = {tag: said_ns for tag, said_ns in self._unasked.items() if tag not in poll.tags}
         if not self._unasked:
             self._hung_ns = HUNG_NS
         self._memory.forget(poll.listed.intersection(again))
         rows = self._memory.again([tag for tag in again if tag not in poll.listed], now_s)
-        ends_later = {*kept, *poll.listed, *(row[0] for row in rows)}
-        drafts = self._late(late, [silent[tag] for tag in late], ends_later, open_gaps, observed)
+        ends_later = {*kept, *poll.listed, *(poll.tags if resumed else ()), *(row[0] for row in rows)}
+        why = _detail([silent[tag] for tag in late], poll.took_s)
+        drafts = self._late(late, why, ends_later, open_gaps, observed)
         drafts += self._observation.closed([tag for tag in back if tag not in ends_later], open_gaps, observed)
         if filled := [tag for tag in again if tag in kept]:
             drafts.append(self._observation.resumed(filled, observed))
-        self.late.add(max((silent[tag].seconds for tag in again if tag in silent), default=0.0), observed)
-        return Before(drafts, rows)
+        self.late.add(max((silent[tag].seconds for tag in again if tag in silent), default=0.0), observed, poll.took_s)
+        return Before([*found, *drafts], rows)
+
+    def _found(self, poll: Poll, observed: int, *, resumed: bool) -> list[EventDraft]:
+        """Draft that the gaps of rows are over of which this look brings none: it looked, and there was nothing new.
+
+        Else a gap would last until the next row comes, next week perhaps, though somebody looks each second.
+        """
+        if not self._hidden:
+            return []
+        found = self._hidden & poll.tags
+        self._hidden -= found
+        tags = found - poll.listed - self._unasked.keys()
+        return self._observation.closed(tags, self._open_gaps(), observed) if tags and not resumed else []
 
     def _late(
-        self, late: Sequence[int], silences: Sequence[Silence], ends_later: Collection[int], open_gaps: Sequence[Gap], observed: int
+        self, late: Sequence[int], detail: str, ends_later: Collection[int], open_gaps: Sequence[Gap], observed: int
     ) -> list[EventDraft]:
         """Draft the gaps of tags that stand in none. ends_later: those whose gap a reading ends, or the word that they were kept."""
         drafts: list[EventDraft] = []
-        detected, detail = self._clock.stamp().ticks, _detail(silences) if silences else ""
+        detected = self._clock.stamp().ticks
         for until in (None, observed):
             tags = tuple(tag for tag in late if (tag in ends_later) is (until is None))
             if tags:
@@ -250,7 +280,8 @@ class Asking:
             return []
         self._unasked |= dict.fromkeys(tags, now_ns)
         longest_s = max(overdue[tag].seconds for tag in tags)
-        detail = f"nothing was asked, answered or refused for {longest_s:.0f} s, though the source is connected"
+        what = "answered" if self._tells_rows else "asked, answered"  # a database may have been asked, and not have answered yet
+        detail = f"nothing was {what} or refused for {longest_s:.0f} s, though the source is connected"
         return self._observation.gaps(Loss(CAUSE, tuple(tags), detail=detail), open_gaps, self._clock.stamp().ticks)
 
     @property
@@ -280,6 +311,13 @@ class Asking:
         self._asked.stood_still(self._now_ns())
 
 
-def _detail(silences: Iterable[Silence]) -> str:
-    longest_s = max(each.seconds for each in silences)
+def is_slow(silent_s: float, took_s: float) -> bool:
+    """Return whether a silence was, for the most part, that of an answer which came slowly."""
+    return took_s > silent_s / 2
+
+
+def _detail(silences: Sequence[Silence], took_s: float) -> str:
+    longest_s = max((each.seconds for each in silences), default=0.0)
+    if is_slow(longest_s, took_s):
+        return f"answered {took_s:.3f} s after it was asked, {longest_s:.3f} s after the last observation: more than {PERIODS} periods"
     return f"asked again {longest_s:.3f} s after the last observation: more than {PERIODS} periods, or this process stood still meanwhile"

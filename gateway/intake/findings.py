@@ -72,12 +72,19 @@ def shown(value: Any) -> str:
         return f"a {type(value).__name__}"
 
 
-def not_asked(source: str, tags: tuple[int, ...] | None) -> Finding:
-    """Give the finding that nobody asks for some tags of a source (in a source of rows: for its rows); tags None: all are asked again."""
+def not_asked(source: str, tags: tuple[int, ...] | None, *, tells_rows: bool = False) -> Finding:
+    """Give the finding that nobody asks for some tags of a source (in a source of rows: for its rows); tags None: all are asked again.
+
+    tells_rows: it is asked, as far as anybody knows, and does not answer: one question to it may take minutes.
+    """
     if tags is None:
-        return Finding("source-not-asked", f"{source}: everything is asked for again", (), severity="info")
+        back = "answers again" if tells_rows else "everything is asked for again"
+        return Finding("source-not-asked", f"{source}: {back}", (), severity="info")
     what = f"{len(tags)} tag{'s' if len(tags) > 1 else ''}" if tags else "its rows"
-    text = f"{source}: nobody asks for {what}, though it is connected and nothing has failed; what it has meanwhile is in a gap"
+    why = f"nobody asks for {what}, though it is connected and nothing has failed"
+    if tells_rows:
+        why = f"no answer about {what}, though it is connected and nothing has failed: a lock, a slow query or a slow folder may hold it up"
+    text = f"{source}: {why}; what it has meanwhile is in a gap"
     return Finding("source-not-asked", text, tags, severity="alarm")
 
 
@@ -88,18 +95,19 @@ class NotAsked:
     """
 
     def __init__(self, source: Source) -> None:
-        self._source, self._stands, self._said, self._said_s = source.name, False, frozenset[int](), 0.0
+        self._source, self._tells_rows = source.name, source.tells_rows
+        self._stands, self._said, self._said_s = False, frozenset[int](), 0.0
 
     def news(self, unasked: Sequence[int], now_s: float, *, tagged: bool) -> Finding | None:
         """Give what is to be said now. unasked: indexes of tags; tagged: False of a source of rows alone. now_s: CLOCK_MONOTONIC."""
         stood, self._stands = self._stands, bool(unasked)
         self._said &= frozenset(unasked)
         if not unasked:
-            return not_asked(self._source, None) if stood else None
+            return not_asked(self._source, None, tells_rows=self._tells_rows) if stood else None
         if self._said.issuperset(unasked) or (stood and now_s - self._said_s < OTHERS_EVERY_S):
             return None
         self._said, self._said_s = frozenset(unasked), now_s
-        return not_asked(self._source, tuple(unasked) if tagged else ())
+        return not_asked(self._source, tuple(unasked) if tagged else (), tells_rows=self._tells_rows)
 
 
 def clock_off(source: Source, offset: Offset) -> Finding:

@@ -111,7 +111,7 @@ class Observation:
 
     def _close(self, gap: Gap, tags: list[str], end: int) -> EventDraft:
         event = {"type": "gap", "transition": "close", "gap": gap.id, "source": self._source.name, "tags": tags}
-        told: dict[str, Any] = {"start": rfc3339(gap.start_ticks), "end": rfc3339(end), "outcome": "lost", "cause": CAUSE_UNASKED}
+        told: dict[str, Any] = {"start": rfc3339(gap.start_ticks), "end": rfc3339(end), "outcome": "lost", "cause": gap.cause}
         index = {tag.tag: at for at, tag in enumerate(self._tags)}
         return self._draft(event | told | self._due.counted({name: index[name] for name in tags}, gap.start_ticks, end))
 

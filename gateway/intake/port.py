@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from config import Source, Tag
@@ -61,7 +62,8 @@ class Port:
         self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started, self._due)
         asked = Asked(source, tags)
         self._shortest_ns = asked.shortest_ns
-        self._asking = Asking(asked, self._observation, self._filter, way.clock, lambda: way.fold.open_gaps(source.name))
+        gaps = partial(way.fold.open_gaps, source.name)
+        self._asking = Asking(asked, self._observation, self._filter, way.clock, gaps, tells_rows=source.tells_rows)
         self._findings = Findings(source.name, tags)
         self._not_asked = NotAsked(source)
         self._ranges = RangeWatch(tags)
@@ -128,7 +130,7 @@ class Port:
         ticks = self._way.clock.ticks
         begun_ns = waited_since_ns if requested_ns is None else requested_ns
         io = Instants(None if begun_ns is None else ticks(begun_ns), ticks(received_ns))
-        before = self._asking.before(poll, io.middle, time.monotonic(), kept) if poll else IN_TIME
+        before = self._asking.before(poll, io.middle, time.monotonic(), kept, resumed=resumed) if poll else IN_TIME
         drafts: list[Draft] = [*before.drafts]
         given, standing = len(readings), NO_ROWS
         if self._retold is not None and kind == "change" and look is None:  # equal readings of rows may be of two rows
@@ -229,7 +231,9 @@ class Port:
 
     def lost(self, loss: Loss) -> Awaitable[None]:
         """See Emit."""
-        self._filter.forget(range(len(self.tags)) if loss.tags is None else loss.tags)
+        tags = range(len(self.tags)) if loss.tags is None else loss.tags
+        self._filter.forget(tags)
+        self._asking.lost(tags)
         open_gaps = self._way.fold.open_gaps(self.source.name)
         gaps = self._observation.gaps(loss, open_gaps, self._way.clock.stamp().ticks)
         self._unobserved(gaps)

@@ -15,6 +15,7 @@ from gateway import interfaces
 from gateway.context import Gap
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
+from gateway.intake.asking import is_slow
 from gateway.intake.unmapped import described
 from gateway.operation import fallback, findings, hybrid, observing, periodic
 from gateway.operation.ages import age_s
@@ -265,12 +266,24 @@ def _late(late: LateCycles, now: int) -> dict[str, Any]:
     """Describe the polls of a source that came later than two periods after the last observation. ago_s: since the last of them."""
     ended = None if late.ended is None else rfc3339(late.ended)
     ago_s = None if late.ended is None else max(0.0, round((now - late.ended) / TICKS_PER_S, 1))
-    return {"count": late.count, "longest_s": round(late.longest_s, 3), "last_s": round(late.last_s, 3), "ended": ended, "ago_s": ago_s}
+    return {
+        "count": late.count,
+        "longest_s": round(late.longest_s, 3),
+        "last_s": round(late.last_s, 3),
+        "took_s": round(late.took_s, 3),
+        "ended": ended,
+        "ago_s": ago_s,
+    }
 
 
 def stood_still(late: Mapping[str, Any]) -> bool:
     """Return whether a source was not asked for long, not long ago."""
     return bool(late["count"] and late["last_s"] > STOOD_S and late["ago_s"] < LATE_SHOWN_S)
+
+
+def answered_slowly(late: Mapping[str, Any]) -> bool:
+    """Return whether the last silence of a source was that of its own slow answer."""
+    return is_slow(late["last_s"], late.get("took_s", 0.0))
 
 
 def uplinks_gone(line: Line, journal: Journal) -> list[str]:
@@ -288,6 +301,11 @@ def _refused(uplink: Mapping[str, Any]) -> str:
 def _stood(source: Mapping[str, Any]) -> str:
     late = source["late"]
     times = "once" if late["count"] == 1 else f"{late['count']} times"
+    if answered_slowly(late):
+        slow = (
+            f"source {source['name']}: it took {late['took_s']:.1f} s to answer until {late['ended'][11:19]} UTC ({times} since the start)"
+        )
+        return f"{slow}: look there for a lock, a slow query, a slow disk or network, then for load on this machine"
     long = f"source {source['name']}: not asked for {late['last_s']:.1f} s until {late['ended'][11:19]} UTC ({times} since the start)"
     return f"{long}: the gateway or its machine stood still; look for load, a suspend, a slow disk"
 

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.alarms import code_of
 from gateway.operation import wording
 from gateway.operation.finding_wording import every
-from gateway.operation.status import stood_still
+from gateway.operation.status import answered_slowly, stood_still
 from gateway.pages.concern import HELP, WHOM, Concern, for_s, local, of_code, short
 from gateway.pages.concerns_kept import alarms, clock, journal, led_elsewhere, parts, proofs, uplinks
 
@@ -126,9 +126,11 @@ def _unread(now: Mapping[str, Any], source: Mapping[str, Any]) -> Concern:
 
 def _stood(now: Mapping[str, Any], source: Mapping[str, Any]) -> Concern:
     late = source["late"]
+    slow = answered_slowly(late)
     what = f"{source['name']} was not asked for {late['last_s']:.1f} s: the gateway or its machine stood still"
+    what = f"{source['name']} took {late['took_s']:.1f} s to answer" if slow else what
     data = "All is recorded again; that time is a gap in the record"
-    do = "Look for load, a suspend, a slow disk on this machine"
+    do = "Look there for a lock, a slow query, a slow disk or network" if slow else "Look for load, a suspend, a slow disk on this machine"
     return Concern("warn", what, data, do, HELP, f"until {local(now, late['ended'])}")
 
 

@@ -17,6 +17,9 @@ from gateway.uplink.told import Told
 from gateway.uplink.transport import Position, Transport
 from gateway.uplink.window import Window
 
+TELLS_ITSELF = ("refused", "held", "two-histories", "crashed", "stopped")
+"""States of an uplink that were told with their cause, and in which nothing is sent."""
+
 
 class Unconfirmed:
     """What stands still of one uplink, over connections. patience, standstill and doubt decide by time; clock: monotonic seconds."""
@@ -36,21 +39,28 @@ class Unconfirmed:
         self._status, self._announcer, self._told = status, announcer, told
         self.patience, self.standstill = Patience(window, uplink.resend_after_s, clock), Standstill(clock)
         self._doubt = Doubt(uplink.resend_after_s, clock)
+        self._clock, self._connected_s = clock, clock()
 
     def connected(self) -> None:
         """Begin anew with a connection: on it nothing has been asked, and what was sent may have come before the receiver did."""
         self._judge.forget_places()
         self._doubt.connected()
         self.patience.connected()
+        self._connected_s = self._clock()
 
     def check(self) -> None:
         """Say once that nothing has been confirmed for too long although entries wait, and why as far as it is known."""
         waiting = self._journal.cursor(self._uplink.name) < self._journal.last
         stood_s = self.standstill.seconds(self._window.advances, waiting=waiting)
         state, detail = self._status.state, self._status.detail
-        if stood_s <= ALARM_AFTER_S or state in ("refused", "held", "two-histories", "crashed", "stopped"):  # those have told it themselves
+        if state in TELLS_ITSELF:
+            self.standstill.excuse()  # what is sent after it has all its time
+            return
+        if stood_s <= ALARM_AFTER_S:
             return
         code = "unreachable" if state in ("unreachable", "connecting", "starting") else "no-receipts"
+        if code == "no-receipts" and self._told.stands("unreachable") and self._clock() - self._connected_s <= ALARM_AFTER_S:
+            return  # it is told why nothing came until now, and what was sent since may be on its way
         if state == "forwarding":
             self._status.state, self._status.detail = "stalled", f"nothing confirmed for {stood_s:.0f} s"
         if not self._told.stands(code):

@@ -33,12 +33,18 @@ class Converter:
     """Turns an Undecoded record into one reading per tag of its item. A finding is reported once per tag, code and type."""
 
     def __init__(
-        self, plan: MonitoringPlan, tags: Sequence[Tag], report: Callable[[Finding], None], structures: Structures | None = None
+        self,
+        plan: MonitoringPlan,
+        tags: Sequence[Tag],
+        report: Callable[[Finding], None],
+        structures: Structures | None = None,
+        reported: set[tuple[int, str, str]] | None = None,
     ) -> None:
+        """reported: (tag, code, type) that are told already; what is told is added. None: nothing is."""
         self._items: Mapping[int, MonitoredItem] = {item.handle: item for group in plan.groups for item in group.items}
         self._tags, self._found = tags, report
         self._structures = structures or Structures()
-        self._reported: set[tuple[int, str, str]] = set()
+        self._reported = set() if reported is None else reported
         self._changed: dict[int, int] = {}  # handle -> source time of the value that said that its structure changed
 
     def __call__(self, record: Undecoded, out: list[Reading]) -> None:

@@ -27,7 +27,7 @@ from drivers.opcua.subscription import alarms, publishing, subscribe
 from drivers.opcua.subscription.handover import Handover
 from drivers.opcua.subscription.semantics import SEMANTICS_CHANGED
 from drivers.opcua.subscription.session_state import SessionState, unrepeated
-from drivers.opcua.subscription.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
+from drivers.opcua.subscription.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead, unusable
 
 MOST_REPUBLISHED = 10_000
 """Missing messages that are asked for one by one; more are declared lost at once."""
@@ -196,7 +196,7 @@ class Messages:
             subscription.fresh -= seen
             for reading in first:
                 self._note_history_gap(subscription, subscription.since.pop(reading[0], None), reading)
-            self._note_status(subscription, first)
+            gone = self._note_status(subscription, first)
             if not rest:
                 subscription.expected = sequence_after(message.sequence)
             self.handover(
@@ -208,29 +208,32 @@ class Messages:
                 kind="initial",
                 follows=follows or bool(rest),
             )
+            self._declare_gone(subscription, gone)
             if not rest:
                 return
             # Cut here, the message is fetched again, and these with it.
             subscription.sends_again({reading[0]: reading for reading in first}, asyncio.get_running_loop().time())
             await self._emit.room()
             readings = rest
-        self._note_status(subscription, readings)
+        gone = self._note_status(subscription, readings)
         readings = self._state.semantics.judged(readings)
         # Not before: a message that is cut or spoiled on its way here has not been taken.
         subscription.expected = sequence_after(message.sequence)
         self.handover(subscription, readings, message, arrived_ns, message.sequence, follows=follows)
+        self._declare_gone(subscription, gone)
 
     async def _resume_first(self, subscription: Subscription, message: NotificationMessage, arrived_ns: int) -> None:
         """Close the gap of before, so that what this message reports as lost is a gap of its own: within an open one it would vanish."""
         self.handover(subscription, [], message, arrived_ns, 0, follows=True)
         await self._emit.room()
 
-    def _note_status(self, subscription: Subscription, readings: Sequence[Reading]) -> None:
-        """Act on status bits: an overflow is a gap of just this tag, a vanished node is asked for again."""
+    def _note_status(self, subscription: Subscription, readings: Sequence[Reading]) -> list[Reading]:
+        """Act on status bits: an overflow is a gap of just this tag. Returns the readings that say that their node has vanished."""
         last = self._state.last
         if isinstance(readings, Columns):
             last.note_all(readings)
-            return
+            return []
+        gone = [reading for reading in readings if reading[2] in NODE_GONE]
         # Losses are declared here, before the list with these readings is emitted: their gaps end with the readings that follow.
         overrun: dict[tuple[int | None, int | None], list[int]] = {}
         for reading in readings:
@@ -241,15 +244,26 @@ class Messages:
                 self._state.count("overflows")
                 overrun.setdefault((since, until), []).append(tag)
                 self._note_history_gap(subscription, since, reading)
-            elif status in NODE_GONE:
-                subscription.missing[subscription.item_of(tag).handle] = status
-                self.handover.add(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
             if status & SEMANTICS_CHANGED:
                 self._state.semantics.doubt(tag)
             if source is not None:
                 last.note(reading)
         for (since, until), tags in overrun.items():
             self.handover.add(self._emit.lost(Loss("queue-overflow", tuple(tags), since, until, "the server's queue ran over")))
+        return gone
+
+    def _declare_gone(self, subscription: Subscription, gone: Sequence[Reading]) -> None:
+        """Open the gap of nodes that have vanished, and have them asked for again.
+
+        Behind the list that says it: that is a reading, too, and would end their gap where it begins.
+        """
+        for tag, _, status, source, _ in gone:
+            item = subscription.item_of(tag)
+            subscription.missing[item.handle] = status
+            self.handover.add(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
+        items = {id(item): item for item in (subscription.item_of(reading[0]) for reading in gone)}
+        for finding, _ in unusable(subscription, [*items.values()], self._tags):
+            self.handover.add(self._emit.found(finding))
 
     def _note_history_gap(self, subscription: Subscription, since: int | None, first: Reading) -> None:
         """Note an interval, up to the first reading after it, that the server's history may fill. One is enough for all tags of an item."""

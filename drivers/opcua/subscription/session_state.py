@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from drivers.contract import UNFORESEEN, DriverError, Reading
 from drivers.opcua.plan import HistoryGap
 from drivers.opcua.session.variant import Undecodable
+from drivers.opcua.subscription.first_values import FirstValues
+from drivers.opcua.subscription.misfits import Misfits
 from drivers.opcua.subscription.newest import Newest
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.subscribe import Subscription
@@ -29,6 +31,8 @@ class SessionState:
     unfinished: list[int] = field(default_factory=list)  # ids of subscriptions that were made and have not all their items
     unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)  # (on disk, subscription id, sequence), in order
     last: Newest = field(default_factory=Newest)  # of each tag, the newest that had a source time
+    misfits: Misfits = field(default_factory=Misfits)
+    first_values: FirstValues = field(default_factory=FirstValues)
     history_gaps: list[HistoryGap] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
     largest_bytes: int = 0  # of an answer to a PublishRequest

@@ -53,7 +53,6 @@ class Upkeep:
         self._source, self._settings, self._tags, self._emit = source, settings, tags, emit
         self._link, self._messages, self._state, self._findings = link, messages, state, findings
         self._structures = structures
-        self._silent_reported: set[int] = set()
         # What a node declares is that of its fields' structure, not of a field.
         self._to_compare = [index for index, tag in enumerate(tags) if not parsed_address(tag).field and is_comparable(tag)]
 
@@ -103,6 +102,8 @@ class Upkeep:
     async def _report_findings(self) -> float:
         while self._findings:
             await self._emit.found(self._findings.pop(0))
+        for finding in self._state.misfits.mended(self._state.last, self._tags):
+            await self._emit.found(finding)
         return 0.5
 
     async def _semantics(self) -> float:
@@ -247,6 +248,7 @@ class Upkeep:
             await self._emit.found(Finding("alarms-not-heard", f"alarms of {notifier}: heard again", severity="info", evidence=evidence))
             return
         tag_indexes = tuple(binding.tag for binding in item.bindings)
+        self._state.first_values.made(tag_indexes, asyncio.get_running_loop().time())
         await self._emit.found(
             Finding("node-unusable", f"{names_of(self._tags, tag_indexes)}: the node is there again", tag_indexes, "info")
         )
@@ -259,14 +261,15 @@ class Upkeep:
         return math.inf
 
     async def _first_values(self) -> float:
-        """Declare tags lost whose first value does not arrive: a server owes one for every item (Part 4, 5.13.1.2)."""
-        for subscription in self._state.subscriptions:
-            silent = tuple(sorted(subscription.fresh - self._silent_reported))
-            if silent:
-                self._silent_reported |= set(silent)
-                text = f"no first value within {FIRST_VALUE_WITHIN_S:g} s: {names_of(self._tags, silent)}"
-                await self._emit.found(Finding("no-first-value", text, silent))
-                await self._emit.lost(Loss("no-first-value", silent, detail=text))
+        """Declare tags lost whose first value does not arrive, and say of those that were declared that it has come."""
+        fresh = set().union(*(subscription.fresh for subscription in self._state.subscriptions))
+        for tag in self._state.first_values.came(fresh):
+            await self._emit.found(Finding("no-first-value", f"{self._tags[tag].tag}: its first value came", (tag,), "info"))
+        silent = self._state.first_values.missed(fresh, asyncio.get_running_loop().time(), FIRST_VALUE_WITHIN_S)
+        if silent:
+            text = f"no first value within {FIRST_VALUE_WITHIN_S:g} s: {names_of(self._tags, silent)}"
+            await self._emit.found(Finding("no-first-value", text, silent))
+            await self._emit.lost(Loss("no-first-value", silent, detail=text))
         return FIRST_VALUE_WITHIN_S
 
 

@@ -27,6 +27,7 @@ class Gap(NamedTuple):
     id: str
     tags: list[str] | str
     start_ticks: int
+    cause: str
 
 
 class Closed(NamedTuple):
@@ -49,7 +50,8 @@ class Gaps:
 
     def of(self, source: str) -> list[Gap]:
         """The gaps of a source that have not closed."""
-        return [Gap(gap.id, "all" if gap.left is None else list(gap.left), gap.start) for gap in self._state.gaps if gap.source == source]
+        gaps = (gap for gap in self._state.gaps if gap.source == source)
+        return [Gap(gap.id, "all" if gap.left is None else list(gap.left), gap.start, gap.cause) for gap in gaps]
 
     def open(self, event: Mapping[str, Any]) -> Closed:
         """Take `gap`/`open`; one that names its end is closed at once."""

@@ -142,6 +142,30 @@ async def test_each_value_of_mariadb_comes_as_it_stands(maria, figures):
     figures("SQL", f"{', '.join(MARIADB_DRIVERS)}: {sum(len(values) for _, values, _ in MARIADB)} values, none guessed")
 
 
+@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.parametrize("password", ["clé-é", "Schlüssel €", "密码"])
+async def test_mariadb_is_given_a_password_as_its_own_client_gives_it(maria, tmp_path, password):
+    name = f"reader{os.getpid()}"
+    rights = "".join(
+        f"DROP USER IF EXISTS {who}; CREATE USER {who} IDENTIFIED BY '{password}'; GRANT SELECT ON *.* TO {who};"
+        for who in (f"'{name}'@'localhost'", f"'{name}'@'127.0.0.1'")
+    )
+    maria.run(
+        f"SET NAMES utf8mb4; DROP TABLE IF EXISTS t; CREATE TABLE t(id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 7); {rights}"
+    )
+    (tmp_path / "credentials").mkdir()
+    secret = tmp_path / "credentials" / "mes"
+    secret.write_text(password)
+    secret.chmod(0o600)
+    for driver in MARIADB_DRIVERS:
+        endpoint = maria.endpoint(driver).replace("root@", "")
+        one = source(endpoint, query(), user=name, password={"credential": "mes"}).model_copy(update={"folder": tmp_path})
+        journal = Journal()
+        async with running(MesSqlDriver(one, []), journal) as task:
+            await journal.until(lambda journal=journal, task=task: journal.messages or task.done())
+            assert not task.done(), (driver, task.exception())
+
+
 async def follows(server: Server, driver: str, kind: str, values: list[str], mark: str, order: str = "") -> None:
     """Rows are read in the order of a column of this type, over a restart, once each, while the floor rises."""
     server.run(f"DROP TABLE IF EXISTS t; CREATE TABLE t(id int PRIMARY KEY, at {kind}, v int);")

@@ -41,6 +41,7 @@ COMPUTED = {
     "drivers/mes_file/reader.py": FOLDS,
     "drivers/mes_sql/findings.py": FOLDS,
     "drivers/opcua/decoding/convert.py": ("structure-unknown", "structure-unreadable", "field-missing"),
+    "drivers/opcua/subscription/misfits.py": ("source-type-differs", "field-missing"),
     "drivers/opcua/subscription/semantics.py": ("semantics-changed-over", "semantics-changed"),
     "gateway/context/materials/bookings.py": ("material-unmapped", "sample-unmapped"),
     "gateway/context/source_rows.py": ("source-row-changed", "source-row-deleted"),

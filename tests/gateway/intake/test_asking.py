@@ -9,6 +9,7 @@ from kit.asking_stage import ENERGY, NS, STEP, T0, TEMP, Stage, seconds, staged
 
 from drivers import Loss
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
+from gateway.operation.status import answered_slowly
 
 
 @pytest.fixture
@@ -284,3 +285,71 @@ async def test_tags_that_fall_behind_in_turn_are_said_once_a_minute_and_their_ga
     assert len([event for event in stage.events("gap") if event["transition"] == "open"]) >= 9
     assert [severity for severity, _ in told] == ["alarm", "alarm", "alarm"]
     assert {tag for _, tags in told for tag in tags} == {"plc.step", "plc.temp", "plc.energy"}
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_the_gap_of_rows_ends_with_the_first_look_after_a_loss_though_there_is_no_new_row(stage: Stage) -> None:
+    port = stage.intake.ports["drop"]
+    await stage.poll(0.0, {}, [0, 1], source="drop")
+    await stage.poll(0.5, {}, [0, 1], source="drop")
+    await port.failed("the folder is gone")
+    await stage.poll(9.0, {}, [0], source="drop")
+    await stage.poll(9.5, {0: 3}, [0], source="drop")
+    await stage.poll(10.0, {}, [0, 1], source="drop")
+
+    assert stage.gaps("link-lost") == [(("drop.lod",), 0.501, 9.001, "lost"), (("drop.ph",), 0.501, 10.001, "lost")]
+    assert port.source.tells_rows
+    assert stage.opened() == ["link-lost"]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_the_gap_of_rows_ends_with_the_first_look_after_a_stop(stage: Stage) -> None:
+    await stage.poll(0.0, {0: 3}, [0, 1], source="drop")
+    await stage.restart()
+    port = stage.intake.ports["drop"]
+    stage.at(4.0)
+    await port.stopped("gateway-stopped", "the gateway was not running")
+    await stage.poll(5.0, {}, [0, 1], source="drop")
+
+    assert [(tags, end, outcome) for tags, _, end, outcome in stage.gaps("gateway-stopped")] == [(("drop.lod", "drop.ph"), 5.001, "lost")]
+    assert stage.intake.fold.open_gaps("drop") == []
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_source_that_goes_on_where_it_stopped_loses_nothing_of_a_time_in_which_it_was_not_asked(stage: Stage) -> None:
+    await stage.poll(0.0, {}, [0, 1], source="drop")
+    stage.look(0.1)
+    for second in range(1, 13):
+        stage.look(float(second))
+    await stage.poll(13.0, {}, [0, 1], source="drop", resumed=True)
+
+    assert stage.opened() == ["not-asked"]
+    assert stage.gaps() == [("all", 0.001, 13.002, "filled")]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_database_that_answers_late_is_not_said_to_have_been_forgotten(stage: Stage) -> None:
+    port = stage.intake.ports["drop"]
+    await stage.poll(0.0, {}, [0, 1], source="drop", kept=[0, 1])
+    port.connected()
+    for second in range(1, 13):
+        stage.look(float(second))
+    await stage.poll(1.0, {}, [0, 1], took_s=29.0, source="drop", kept=[0, 1])
+
+    (told,) = [event for event in stage.events("finding") if event["code"] == "source-not-asked"]
+    assert "no answer about 2 tags" in told["text"]
+    assert "nobody asks" not in told["text"]
+    (gap,) = [event for event in stage.events("gap") if event["transition"] == "open"]
+    assert gap["detail"].startswith("nothing was answered or refused for")
+    assert (port.late.took_s, answered_slowly({"last_s": port.late.last_s, "took_s": port.late.took_s})) == (29.0, True)
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_the_gap_of_a_slow_answer_says_that_it_was_slow_and_that_of_a_late_question_that_it_was_late(stage: Stage) -> None:
+    await stage.poll(0.0, {STEP: 1})
+    await stage.poll(0.2, {STEP: 2}, took_s=3.0)
+    await stage.poll(9.0, {STEP: 3})
+
+    details = [event["detail"] for event in stage.events("gap") if event["transition"] == "open"]
+    assert details[0].startswith("answered 3.000 s after it was asked")
+    assert details[1].startswith("asked again ")

@@ -52,9 +52,9 @@ def test_a_loss_is_no_news_of_tags_that_stand_in_an_open_gap() -> None:
     seen = observation(3)
     seen.saw([], [0, 1, 2], NOW)
 
-    assert seen.gaps(LINK_LOST, [Gap("plc/1", ["t1"], NOW)], DETECTED) == [gap(["t0", "t2"], NOW)]
-    assert seen.gaps(LINK_LOST, [Gap("plc/1", ["t1"], NOW), Gap("plc/2", ["t0", "t2"], NOW)], DETECTED) == []
-    assert seen.gaps(LINK_LOST, [Gap("plc/1", "all", NOW)], DETECTED) == []
+    assert seen.gaps(LINK_LOST, [Gap("plc/1", ["t1"], NOW, "link-lost")], DETECTED) == [gap(["t0", "t2"], NOW)]
+    assert seen.gaps(LINK_LOST, [Gap("plc/1", ["t1"], NOW, "link-lost"), Gap("plc/2", ["t0", "t2"], NOW, "link-lost")], DETECTED) == []
+    assert seen.gaps(LINK_LOST, [Gap("plc/1", "all", NOW, "link-lost")], DETECTED) == []
 
 
 @pytest.mark.urs("URS-DAQ-11")
@@ -82,7 +82,7 @@ def test_a_source_of_rows_alone_has_one_gap_at_a_time() -> None:
 
     seen.saw([], None, NOW)
     assert seen.gaps(LINK_LOST, [], DETECTED) == [gap("all", NOW, "mes")]
-    assert seen.gaps(LINK_LOST, [Gap("mes/1", "all", NOW)], DETECTED) == []
+    assert seen.gaps(LINK_LOST, [Gap("mes/1", "all", NOW, "link-lost")], DETECTED) == []
 
 
 @pytest.mark.urs("URS-DAQ-11")

@@ -92,6 +92,28 @@ async def test_within_a_minute_somebody_is_told_however_long_a_resend_time_is(be
     assert forward.status.state == "stalled"
 
 
+@pytest.mark.urs("URS-UPL-03")
+@pytest.mark.parametrize(("state", "told"), [("refused", set()), ("unreachable", {"uplink-unreachable"})])
+async def test_what_was_sent_a_moment_ago_is_no_silence_of_the_receiver_however_long_nothing_could_be_sent(
+    bench: Bench, state: Any, told: set[str]
+) -> None:
+    clock = Hands()
+    forward = bench.forward(bench.uplink("https"), clock)
+    bench.append(5)
+    forward.check_standstill()
+    forward.status.state = state
+    for _ in range(3):
+        clock.now_s += ALARM_AFTER_S + 1
+        forward.check_standstill()
+    forward._still.connected()
+    forward.status.state = "forwarding"
+    forward.check_standstill()
+    assert bench.codes() == told
+    clock.now_s += ALARM_AFTER_S + 1
+    forward.check_standstill()
+    assert bench.codes() == {*told, "uplink-no-receipts"}
+
+
 async def test_an_outage_is_in_the_record_once_with_its_end(bench: Bench) -> None:
     clock = Hands()
     bench.append(5)

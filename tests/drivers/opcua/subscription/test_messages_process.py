@@ -147,6 +147,47 @@ async def test_a_missing_node_stops_no_other_and_is_taken_up_when_it_comes(bench
 
 
 @pytest.mark.bar("F22")
+async def test_a_node_that_vanishes_while_it_is_read_is_in_a_gap_that_its_own_last_word_does_not_end(bench: Bench) -> None:
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    bench.plc.remove("t3")
+    await bench.make(2, tags=[f"t{i}" for i in range(20) if i != 3])
+    await eventually(
+        lambda: any(loss.cause == "not-subscribed" and loss.tags == (3,) for loss in bench.disk.order if not isinstance(loss, str))
+    )
+    told = [one for one in bench.disk.committed if any(reading[0] == 3 and reading[2] >= 0x8000_0000 for reading in one[0])]
+    gone = next(at for at, one in enumerate(bench.disk.order) if not isinstance(one, str) and one.cause == "not-subscribed")
+    lists = bench.disk.order[:gone].count("list") + bench.disk.order[:gone].count("resumed")
+    assert bench.disk.committed.index(told[0]) < lists, "the list with the last word of the node comes before the gap"
+    await eventually(lambda: any(finding.code == "node-unusable" and finding.tags == (3,) for finding in bench.disk.findings))
+    bench.plc.restore("t3")
+    await bench.make(2)
+    await eventually(
+        lambda: (
+            bench.disk.readings[-1][2] < 0x8000_0000 and any(f.severity == "info" for f in bench.disk.findings if f.code == "node-unusable")
+        )
+    )
+    await bench.caught_up()
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_another_type_is_told_until_the_server_sends_that_of_the_map_again_and_then_anew(bench: Bench) -> None:
+    def told() -> list[str]:
+        return [finding.severity for finding in bench.disk.findings if finding.code == "source-type-differs" and finding.tags == (3,)]
+
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    for round_ in (1, 2):
+        bench.plc.set_variant("t3", b"\x06\x07\x00\x00\x00", time.time_ns() // 100)  # an Int32
+        await eventually(lambda number=round_: told() == ["warning", "info"] * (number - 1) + ["warning"])
+        await bench.make(2)
+        await eventually(lambda number=round_: told() == ["warning", "info"] * number)
+
+
+@pytest.mark.bar("F22")
 async def test_a_node_that_is_missing_at_a_reconnect_is_a_gap_of_its_own_until_it_is_back(bench: Bench) -> None:
     others = [f"t{i}" for i in range(20) if i != 3]
     bench.run()
