@@ -269,10 +269,10 @@ class Window:
     def bound(self, unread: Any) -> None:
         """Keep at most the limit: the lowest values leave early, `overflowed` counts them, for a finding.
 
-        unread: the lowest value of which rows may not have been handed over; None: all have been. Neither it nor the newest value leaves:
-        the window holds more rows than its limit while so many have one value.
+        unread: the lowest value of which rows may not have been handed over; None: all have been. Neither it nor the newest value leaves,
+        nor does the base rise to it: the window holds more rows than its limit while so many have one value.
         """
-        self._trim(len(self._below) - self._limit)
+        self._trim(len(self._below) - self._limit, unread)
         excess = len(self._rows) - self._limit
         if excess <= 0:
             return
@@ -280,23 +280,29 @@ class Window:
         cap = values[-1] if unread is None else min(unread, values[-1])
         whole = bisect_left(values, cap)
         before = len(self._rows)
-        self._raise(values[min(excess + self._limit // SLACK, whole) - 1] if whole else None)
+        self._raise(values[min(excess + self._limit // SLACK, whole) - 1] if whole else None, unread)
         self.overflowed += before - len(self._rows)
 
-    def _raise(self, floor: Any) -> None:
+    def _raise(self, floor: Any, unread: Any = None) -> None:
         if floor is None:
             return
         self.floor = floor
         for key in [key for key, known in self._rows.items() if known.value is not None and known.value <= floor]:
             self._below[key] = self._rows.pop(key)
-        self._trim(len(self._below) - self._limit)
+        self._trim(len(self._below) - self._limit, unread)
 
-    def _trim(self, excess: int) -> None:
-        """Forget the lowest of the rows below the floor; the base rises above them, to a value with all its rows."""
+    def _trim(self, excess: int, unread: Any) -> None:
+        """Forget the lowest of the rows below the floor; the base rises above them, to a value with all its rows.
+
+        It stays below what is not handed over yet: rows stamped by a clock that was set back come lowest first, below many that are known.
+        """
         if excess <= 0:
             return
         values = sorted(known.value for known in self._below.values() if known.value is not None)
-        self.base = values[min(excess + self._limit // SLACK, len(values)) - 1]
+        whole = len(values) if unread is None else bisect_left(values, unread)
+        if not whole:
+            return
+        self.base = values[min(excess + self._limit // SLACK, whole) - 1]
         for key in [key for key, known in self._below.items() if not _is_above(known.value, self.base)]:
             self._forget(self._below, key)
 

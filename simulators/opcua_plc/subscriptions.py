@@ -190,7 +190,7 @@ class Subscriptions:
 
     def _revised(self, params: Any) -> tuple[float, int, int]:
         """Give interval, lifetime and keep-alive of a request, within the limits of `switches`."""
-        interval = max(params.RequestedPublishingInterval, 10.0)
+        interval = max(params.RequestedPublishingInterval, self.switches.least_publish_ms)
         lifetime = min(params.RequestedLifetimeCount, int(self.switches.most_lifetime_s * 1000 / interval))
         return interval, max(lifetime, 3), max(params.RequestedMaxKeepAliveCount, self.switches.least_keep_alive)
 

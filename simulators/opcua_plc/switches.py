@@ -12,6 +12,7 @@ class Switches:
     republish: bool = True  # sent messages can be fetched again
     most_queue: int = 10_000  # RevisedQueueSize at most
     least_sampling_ms: float = 0.0
+    least_publish_ms: float = 10.0  # RevisedPublishingInterval at least
     most_lifetime_s: float = 3600.0
     kept_messages: int = 100  # retransmission queue per subscription
     drop_messages: set[int] = field(default_factory=set)  # sequence numbers that are numbered and kept, but not sent

@@ -62,10 +62,13 @@ class Making:
         return subscription
 
     async def _joining(self, host: Subscription, group: ItemGroup) -> Subscription:
-        """Add a group's items to a subscription that there is."""
+        """Add a group's items to a subscription that there is.
+
+        One that hurries still publishes as first values want; what the server makes of the pace of all of them is asked and told then.
+        """
         self._state.count("subscriptions-joined")
         whole = joined([host.group, group])
-        answer = await publishing.modify(self._link, self._source, self._settings, host, whole)
+        answer = None if host.hurries else await publishing.modify(self._link, self._source, self._settings, host, whole)
         await self._fill(host, group, answer)
         host.take_in(whole)
         return host

@@ -61,7 +61,8 @@ def _cycles(source: Source, settings: OpcUaSettings, publish_ms: int) -> tuple[f
 async def modify(link: Link, source: Source, settings: OpcUaSettings, subscription: Subscription, group: ItemGroup) -> Any | None:
     """Have a subscription publish as a group wants, and with its `most_notifications` per message (ModifySubscription, Part 4, 5.13.3).
 
-    Return what the server makes of it; None if it refuses.
+    Return what the server makes of it; None if it refuses. One that hurries is not over with it: `to_usual_pace` alone tells what the
+    server makes of that pace.
     """
     interval_ms, lifetime, keep_alive = _cycles(source, settings, group.publish_ms)
     request = ua.ModifySubscriptionRequest()
@@ -73,7 +74,6 @@ async def modify(link: Link, source: Source, settings: OpcUaSettings, subscripti
     except ua.UaStatusCodeError:
         return None
     subscription.keep_alive_s = max(answer.RevisedPublishingInterval * answer.RevisedMaxKeepAliveCount / 1000, 0.1)
-    subscription.hurries = False
     return answer
 
 
@@ -83,9 +83,9 @@ async def to_usual_pace(
     """Have a subscription that hurries publish as its group wants; return what the server makes of it otherwise."""
     group = subscription.group
     answer = await modify(link, source, settings, subscription, group)
+    subscription.hurries = False  # one that refuses is not asked again: more messages than are wanted lose nothing
     if answer is not None:
         return revisions(group, answer, (), tags, source.outage_tolerance_s, settings.keep_alive_s)
-    subscription.hurries = False  # it is not asked again: more messages than are wanted lose nothing
     text = f"the server refuses ModifySubscription: it may publish every {FIRST_PUBLISH_MS} ms instead of {group.publish_ms} ms"
     return [Finding("publishing-revised", text, subscription_tags(group), "info")]
 

@@ -253,3 +253,27 @@ def test_a_window_holds_more_than_its_limit_rather_than_lose_rows_of_one_value(e
     window.take("next", 6, "x")
     window.bound(6)
     assert window.floor == (5 if equals >= limit else None)
+
+
+@pytest.mark.urs("URS-DAQ-04")
+@given(st.integers(10, 40), st.integers(1, 60), st.integers(1, 30), st.integers(1, 5))
+def test_the_base_rises_to_no_row_that_is_not_handed_over_and_never_falls(limit, late, a_list, of_one_value):
+    """A clock was set back: rows come below many that are known, lowest first, in lists. A process may end between two of them."""
+    window = Window("q", {}, overlap_s=0, rows=limit)
+    window.begin()
+    for number in range(1000, 1001 + limit):
+        window.take(str(number), number, "x")
+    window.age(1)
+    window.rise(1)
+    assert (window.base, window.floor, window.below) == (None, 999 + limit, limit)
+    values = [number // of_one_value for number in range(late)]
+    window.begin()
+    for at in range(0, late, a_list):
+        before = window.base
+        for number in range(at, min(at + a_list, late)):
+            window.take(f"late {number}", values[number], "x")
+        unread = values[at + a_list] if at + a_list < late else None
+        window.bound(unread)
+        assert window.base is None or unread is None or window.base < unread, "a start would begin above rows that nobody read"
+        assert before is None or window.base >= before, "rows above the base that are no longer known would be told again"
+    assert window.below <= limit

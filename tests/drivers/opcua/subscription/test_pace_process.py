@@ -1,5 +1,6 @@
 """A new subscription publishes quickly until it has sent its first values, then as its tags' rate wants (Part 4, 5.13.1.2, 5.13.3)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from kit.opcua_bench import Bench
 from kit.processes import eventually
 
+from drivers.opcua import OpcUaDriver
 from drivers.opcua.subscription import upkeep
 from drivers.opcua.subscription.publishing import FIRST_PUBLISH_MS
 
@@ -94,3 +96,40 @@ async def test_a_server_that_refuses_another_interval_is_read_as_it_publishes_an
         await bench.make(3)
         await bench.caught_up()
         assert (interval_ms(bench), bench.missing(), bench.doubled(), bench.failures) == (FIRST_PUBLISH_MS, {}, 0, [])
+
+
+async def revised(bench: Bench) -> tuple[str, tuple[int, ...]]:
+    """What is told of an interval that is not that of the map, and of which tags."""
+    await eventually(lambda: any("server publishes every" in one.text for one in bench.disk.findings))
+    (finding,) = [one for one in bench.disk.findings if "server publishes every" in one.text]
+    return finding.text, tuple(finding.tags or ())
+
+
+@pytest.mark.urs("URS-DAQ-06")
+async def test_rates_that_share_a_subscription_are_told_its_interval_all_of_them(tmp_path: Path) -> None:
+    """The server publishes too seldom for the quick rate, and often enough for the one that joined it."""
+    async with Bench(tmp_path, count=3, rate_ms=200, settings={"publish_ms": None, "keep_alive_s": 2.0}) as bench:
+        bench.tags[2] = replace(bench.tags[2], rate_ms=1000)
+        bench.driver = OpcUaDriver(bench.source, bench.tags)
+        bench.plc.switches.most_subscriptions, bench.plc.switches.least_publish_ms = 1, 600.0
+        await bench.make()
+        bench.run()
+        assert await revised(bench) == ("the server publishes every 600 ms instead of 100 ms", (0, 1, 2))
+        await bench.caught_up()
+        assert (interval_ms(bench), bench.missing(), bench.doubled(), bench.failures) == (600.0, {}, 0, [])
+
+
+@pytest.mark.urs("URS-DAQ-06")
+async def test_one_that_has_to_send_smaller_messages_in_its_hurry_is_told_its_interval_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "USUAL_PACE_AFTER_S", 3_600.0)
+    async with Bench(tmp_path, count=40, settings={"publish_ms": 100, "keep_alive_s": 2.0}) as bench:
+        bench.plc.switches.publish_bytes, bench.plc.switches.least_publish_ms = 700, 600.0
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.driver.counts.get("smaller-messages"))
+        assert "publishing-revised" not in bench.disk.codes(), "its hurry is not over"
+        bench.cable.reset()
+        monkeypatch.setattr(upkeep, "USUAL_PACE_AFTER_S", 0.0)
+        assert await revised(bench) == ("the server publishes every 600 ms instead of 100 ms", tuple(range(40)))
