@@ -1,12 +1,11 @@
-"""HTTP at a socket of this machine: one request on a connection, whole and with its length, and one answer.
+"""HTTP at a socket of this machine: one request on a connection, and one answer. What is HTTP is h11's.
 
-It stands in place of a library's server because the control sockets are all of HTTP that most lines serve, and a library for all of HTTP
-is an eighth of such a line's memory (docs/decisions/0167). What is not needed there is refused by its status: nothing is guessed.
+The control sockets are all of HTTP that most lines serve, and a library that brings a server with it, and a client, is an eighth of such
+a line's memory (docs/decisions/0167).
 """
 
 import asyncio
 import logging
-import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -14,21 +13,21 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
 
+import h11
+
 from drivers.contract import UNFORESEEN
 from gateway.operation.control import socket_address
 
 log = logging.getLogger(__name__)
 
 MOST_HEAD_BYTES = 16 * 1024
+MOST_CONNECTIONS = 64
+"""Of one socket at once; one more is closed: descriptors are shared with the journal and the sources."""
 WITHIN_S = 15.0
 """How long a request may take to come, and how long an answer may take to be taken: who stands still is left."""
 ENDS_WITHIN_S = 60.0
 """How long a stop waits for commands that are under way. `gateway.runtime` loses patience earlier."""
-_REQUEST = re.compile(r"([A-Z]{1,16}) (/[!-~]{0,2000}) HTTP/1\.[01]")
-_FIELD = re.compile(
-    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\n-\x1f\x7f]*?)[ \t]*"
-)  # RFC 9110, 5.6.2 and 5.5; no line may be continued (RFC 9112, 5.2)
-_LENGTH = re.compile(r"[0-9]{1,12}")
+_CHUNK = 16 * 1024
 _KINDS = {"json": "application/json; charset=utf-8", "text": "text/plain; charset=utf-8"}
 
 
@@ -72,7 +71,10 @@ async def serving(path: Path, answering: Answering, *, most_bytes: int) -> Async
     loop = asyncio.get_running_loop()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = loop.create_task(_exchange(reader, writer, answering, most_bytes, begun))
+        if len(reading) + len(doing) >= MOST_CONNECTIONS:
+            writer.transport.abort()
+            return
+        task = loop.create_task(_exchange(_Connection(reader, writer), answering, most_bytes, begun))
         reading.add(task)
         task.add_done_callback(ended)
 
@@ -87,7 +89,7 @@ async def serving(path: Path, answering: Answering, *, most_bytes: int) -> Async
         doing.discard(task)
 
     with socket_address(path) as address:
-        server = await asyncio.start_unix_server(connected, address, limit=MOST_HEAD_BYTES)
+        server = await asyncio.start_unix_server(connected, address)
     try:
         yield
     finally:
@@ -107,70 +109,73 @@ async def _left(reading: set[asyncio.Task[None]], doing: set[asyncio.Task[None]]
             task.cancel()
 
 
-async def _exchange(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answering: Answering, most_bytes: int, begun: Callable[[], None]
-) -> None:
+class _Connection:
+    """The events of one connection (h11.Connection), read and written."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self.writer = reader, writer
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD_BYTES)
+        self._is_head = False  # whose answer has no body (RFC 9110, 9.3.2)
+
+    async def request(self, most_bytes: int) -> Asked:
+        """Read a request. Raises Unusable, and EOFError or what else a connection that ends raises.
+
+        A body that is too long is read to its end and not kept: who still sends hears no answer.
+        """
+        request, body, length = None, bytearray(), 0
+        while not isinstance(event := await self._event(), h11.EndOfMessage):
+            if isinstance(event, h11.Request):
+                request, self._is_head = event, event.method == b"HEAD"
+            elif isinstance(event, h11.Data):
+                length += len(event.data)
+                body += event.data if length <= most_bytes else b""
+            else:  # the connection is closed
+                raise EOFError  # noqa: TRY004 - no wrong type, but the end
+        assert request is not None
+        if length > most_bytes:
+            raise Unusable(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        path = request.target.decode("latin-1").partition("?")[0]
+        return Asked(request.method.decode(), path, bytes(body), self.writer.get_extra_info("socket"))
+
+    async def _event(self) -> object:
+        """Return the next event. Raises Unusable, ConnectionError."""
+        try:
+            while (event := self._http.next_event()) is h11.NEED_DATA:
+                if self._http.they_are_waiting_for_100_continue:
+                    self.writer.write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+                self._http.receive_data(await self._reader.read(_CHUNK))
+        except h11.RemoteProtocolError as error:
+            raise Unusable(HTTPStatus(error.error_status_hint)) from error
+        return event
+
+    async def send(self, answer: Answer) -> None:
+        """Write an answer, and wait until the other side's socket has it. Nothing, if nobody asked."""
+        if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return
+        fields = {"Content-Type": _KINDS["json"], **answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
+        head = h11.Response(status_code=answer.status, headers=list(fields.items()), reason=HTTPStatus(answer.status).phrase)
+        self.writer.transport.set_write_buffer_limits(0)  # so that `drain` returns when nothing is left
+        body = [] if self._is_head else [h11.Data(data=answer.body)]
+        for event in (head, *body, h11.EndOfMessage()):
+            self.writer.write(self._http.send(event) or b"")
+        await self.writer.drain()
+
+
+async def _exchange(connection: _Connection, answering: Answering, most_bytes: int, begun: Callable[[], None]) -> None:
     """Take one request and answer it. Who leaves meanwhile is left."""
     try:
-        with suppress(TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+        with suppress(TimeoutError, EOFError, ConnectionError):
             try:
                 async with asyncio.timeout(WITHIN_S):
-                    asked = await _request(reader, writer, most_bytes)
+                    asked = await connection.request(most_bytes)
                 begun()
                 answer = await _answered(answering, asked)
             except Unusable as refused:
                 answer = Answer(f"{int(refused.status)}: {refused}".encode(), refused.status, {"Content-Type": _KINDS["text"]})
             async with asyncio.timeout(WITHIN_S):
-                await _send(writer, answer)
+                await connection.send(answer)
     finally:
-        writer.transport.abort()  # all is sent, or nobody takes it
-
-
-async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most_bytes: int) -> Asked:
-    """Read a request. Raises Unusable, and what a connection that ends raises."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.LimitOverrunError:
-        raise Unusable(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) from None
-    method, target, fields = head_of(head)
-    length = _length(fields)
-    if fields.get("expect", "").lower() == "100-continue":
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    if length > most_bytes:
-        await _thrown_away(reader, length)
-        raise Unusable(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    return Asked(method, target.partition("?")[0], await reader.readexactly(length), writer.get_extra_info("socket"))
-
-
-def head_of(head: bytes) -> tuple[str, str, dict[str, str]]:
-    """Return (method, target, fields by their names in small letters) of the bytes up to the empty line. Raises Unusable."""
-    first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-    request, fields = _REQUEST.fullmatch(first), [_FIELD.fullmatch(line) for line in lines]
-    if request is None or None in fields:
-        raise Unusable(HTTPStatus.BAD_REQUEST)
-    named: dict[str, str] = {}
-    for field in fields:
-        assert field is not None
-        name, value = field[1].lower(), field[2]
-        if named.setdefault(name, value) != value and name in ("content-length", "transfer-encoding"):
-            raise Unusable(HTTPStatus.BAD_REQUEST)  # two lengths: which one holds would be a guess
-    return request[1], request[2], named
-
-
-def _length(fields: Mapping[str, str]) -> int:
-    """Return the length of the body. Raises Unusable."""
-    if "transfer-encoding" in fields:
-        raise Unusable(HTTPStatus.LENGTH_REQUIRED)  # RFC 9112, 6.1: a server may ask for a length
-    text = fields.get("content-length", "0")
-    if _LENGTH.fullmatch(text) is None:
-        raise Unusable(HTTPStatus.BAD_REQUEST)
-    return int(text)
-
-
-async def _thrown_away(reader: asyncio.StreamReader, length: int) -> None:
-    """Read what is not kept: who still sends hears no answer."""
-    while length > 0 and (part := await reader.read(min(length, 65_536))):
-        length -= len(part)
+        connection.writer.transport.abort()  # all is sent, or nobody takes it
 
 
 async def _answered(answering: Answering, asked: Asked) -> Answer:
@@ -185,13 +190,3 @@ async def _answered(answering: Answering, asked: Asked) -> Answer:
             raise  # the socket closes
         log.exception("%s %s failed", asked.method, asked.path)
         return Answer(f'{{"error": "failed: {type(error).__name__}"}}'.encode(), 500)
-
-
-async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
-    """Write an answer, and wait until the other side's socket has it."""
-    status = HTTPStatus(answer.status)
-    fields = {"Content-Type": _KINDS["json"], **answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
-    head = f"HTTP/1.1 {int(status)} {status.phrase}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    writer.transport.set_write_buffer_limits(0)  # so that `drain` returns when nothing is left
-    writer.write(head.encode() + b"\r\n" + answer.body)
-    await writer.drain()
