@@ -20,7 +20,8 @@ MOST_BYTES = 10**18
 class Model(BaseModel):
     """Base of everything read from a line folder."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # A model is built with its first object: most lines have no object of most sections, and a section's sections are built within it.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Credential(Model):

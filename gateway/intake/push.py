@@ -21,7 +21,9 @@ from config.credentials import CredentialMissing, server_tls
 from config.sections import PushClient
 from gateway.entries.findings import Announcer, finding
 from gateway.intake.push_tokens import PushTokens, token_of
-from gateway.listening import Bounds, answered, served
+from gateway.listening.answering import answered
+from gateway.listening.bounds import Bounds
+from gateway.listening.port import served
 
 MAX_BODY_BYTES = 16_384
 BODY_S = 5.0

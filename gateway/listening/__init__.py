@@ -2,10 +2,7 @@
 
 Descriptors and the event loop are shared with the journal and the sources. A neighbour who needs no right to connect must not be able to
 use them up: connections are bounded per port and per peer, requests have a pace and a deadline, and what is too much is refused or waits.
+
+Doors: `port`, `bounds` and `answering`, which serve what aiohttp serves, and `pace`. There is none for all of them: a line that has no
+port of its own does not load aiohttp, which with what it imports is an eighth of its memory (docs/decisions/0167).
 """
-
-from gateway.listening.answering import answered
-from gateway.listening.bounds import Bounds, Pace
-from gateway.listening.port import Serving, served
-
-__all__ = ["Bounds", "Pace", "Serving", "answered", "served"]

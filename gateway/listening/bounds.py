@@ -9,6 +9,8 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.listening.pace import Pace
+
 REQUESTS_PER_S = 20.0
 """From one peer; five times as many from all."""
 BURST = 40
@@ -16,22 +18,6 @@ BURST = 40
 MAX_PEERS = 1_024
 LAST_AFTER_S = 30.0
 """Age of a connection at which its next answer is its last one: well before its end by force (`port.LIFE_S`)."""
-
-
-class Pace:
-    """So many turns a second, and `burst` of them at once."""
-
-    def __init__(self, per_s: float, burst: int) -> None:
-        self._each_s, self._credit_s, self._next_s = 1 / per_s, burst / per_s, 0.0
-
-    def is_free(self, now_s: float) -> bool:
-        """Return True if the next turn needs no waiting."""
-        return max(self._next_s, now_s - self._credit_s) + self._each_s <= now_s + 1e-6
-
-    def turn(self, now_s: float) -> float:
-        """Take the next turn; return the seconds until it comes."""
-        self._next_s = max(self._next_s, now_s - self._credit_s) + self._each_s
-        return max(0.0, self._next_s - now_s)
 
 
 class Bounds:

@@ -54,10 +54,6 @@ class Serving:
                 listening.close()
                 raise
 
-    async def at_path(self, path: str) -> None:
-        """Open a socket in the file system. Raises OSError."""
-        self._servers.append(await asyncio.get_running_loop().create_unix_server(self._protocol, path))
-
     @property
     def _protocol(self) -> web.Server:
         assert self._runner.server is not None

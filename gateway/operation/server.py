@@ -6,17 +6,18 @@ both, each command that changes something is asked for its person; the kernel re
 
 import asyncio
 import grp
+import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
-
-from aiohttp import web
+from typing import Any
 
 from gateway.access import Access, Refused, UsersUnreadable, peer_of
-from gateway.listening import answered, served
 from gateway.operation.command import Command, Declined
-from gateway.operation.control import MOST_COMMAND_BYTES, socket_address
+from gateway.operation.control import MOST_COMMAND_BYTES
+from gateway.operation.local_http import Answer, Answering, Asked, Unusable, serving
 from gateway.operation.status import Status
 from gateway.operation.views import HEADERS, Made, views
 
@@ -37,9 +38,7 @@ async def serve_control(
     """Serve a control socket until cancelled; `opened` is called when it listens. group: who may open it too. Raises OSError."""
     _remove(path)
     try:
-        async with served(_application(status, commands, access)) as serving:
-            with socket_address(path) as address:
-                await serving.at_path(address)
+        async with serving(path, _answering(status, commands, access), most_bytes=MOST_COMMAND_BYTES):
             _let_in(path, group)
             opened()
             await asyncio.Event().wait()
@@ -69,29 +68,43 @@ def _let_in(path: Path, group: str | None) -> None:
     path.chmod(0o660)
 
 
-def _application(status: Status, commands: Mapping[str, Command], access: Access) -> web.Application:
-    application = web.Application(client_max_size=MOST_COMMAND_BYTES, middlewares=[answered(HEADERS)])
-    application.add_routes(views(status, Made(None)))
-    application.add_routes([web.post(f"/{name}", _doing(name, command, access)) for name, command in commands.items()])
-    return application
+def _answering(status: Status, commands: Mapping[str, Command], access: Access) -> Answering:
+    """Make what answers the requests of a control socket."""
+    shown = views(status, Made(None))
+
+    async def answer(asked: Asked) -> Answer:
+        if (make := shown.get(asked.path)) is not None:
+            if asked.method != "GET":
+                raise Unusable(HTTPStatus.METHOD_NOT_ALLOWED)
+            body, kind = make()
+            return Answer(body, 200, {**HEADERS, "Content-Type": kind})
+        name = asked.path[1:]
+        if (command := commands.get(name)) is None:
+            raise Unusable(HTTPStatus.NOT_FOUND)
+        if asked.method != "POST":
+            raise Unusable(HTTPStatus.METHOD_NOT_ALLOWED)
+        if name not in LONG and len(asked.body) > MOST_BODY_BYTES:
+            raise Unusable(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return await _done(name, command, access, asked)
+
+    return answer
 
 
-def _doing(name: str, command: Command, access: Access) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def do(request: web.Request) -> web.Response:
-        assert request.transport is not None
-        peer = peer_of(request.transport.get_extra_info("socket"))
-        if name not in LONG and len(await request.read()) > MOST_BODY_BYTES:
-            raise web.HTTPRequestEntityTooLarge(MOST_BODY_BYTES, len(await request.read()))
-        try:
-            asked = await request.json()
-            arguments = asked if isinstance(asked, dict) else {}
-            answer = await command(arguments, await access.admitted(name, arguments, peer))
-        except ValueError:
-            return web.json_response({"error": "a JSON object is meant"}, status=400)
-        except Refused as error:
-            return web.json_response({"error": str(error), "refused": error.cause}, status=403)
-        except (Declined, UsersUnreadable) as error:
-            return web.json_response({"error": str(error)}, status=409)
-        return web.json_response(answer)
+async def _done(name: str, command: Command, access: Access, asked: Asked) -> Answer:
+    """Carry out a command, and say what came of it."""
+    peer = peer_of(asked.connection)
+    try:
+        said = json.loads(asked.body.decode())
+        arguments = said if isinstance(said, dict) else {}
+        answer = await command(arguments, await access.admitted(name, arguments, peer))
+    except ValueError:
+        return _told({"error": "a JSON object is meant"}, 400)
+    except Refused as error:
+        return _told({"error": str(error), "refused": error.cause}, 403)
+    except (Declined, UsersUnreadable) as error:
+        return _told({"error": str(error)}, 409)
+    return _told(answer, 200)
 
-    return do
+
+def _told(what: Mapping[str, Any], status: int) -> Answer:
+    return Answer(json.dumps(what).encode(), status)

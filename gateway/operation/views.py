@@ -3,10 +3,9 @@
 import json
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
-from aiohttp import web
-
-from gateway.listening import Pace
+from gateway.listening.pace import Pace
 from gateway.operation.status import Status, problems
 
 MADE_PER_S = 5.0
@@ -27,31 +26,32 @@ HEADERS = {
 }
 
 
-def views(status: Status, made: "Made") -> list[web.RouteDef]:
-    """Return the routes by which a program looks at the line. made: in which pace the answers are made."""
+class Shown(NamedTuple):
+    """What a program is shown. kind: of the content."""
 
-    async def snapshot(_: web.Request) -> web.Response:
-        def make() -> bytes:
-            now = status.snapshot()
-            return json.dumps(now | {"problems": problems(now)}).encode()
+    body: bytes
+    kind: str = "application/json; charset=utf-8"
 
-        return web.Response(body=made.of("status", make), content_type="application/json", charset="utf-8", headers=HEADERS)
 
-    async def numbers(_: web.Request) -> web.Response:
+def views(status: Status, made: "Made") -> dict[str, Callable[[], Shown]]:
+    """Return path -> what makes what is shown there, by which a program looks at the line. made: in which pace that is made."""
+
+    def snapshot() -> bytes:
+        now = status.snapshot()
+        return json.dumps(now | {"problems": problems(now)}).encode()
+
+    def numbers() -> Shown:
         from gateway.operation.metrics import metrics  # with the library for it, once somebody asks
 
-        return web.Response(
-            body=made.of("metrics", lambda: metrics(status.snapshot())),
-            headers=HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-        )
+        body = made.of("metrics", lambda: metrics(status.snapshot()))
+        return Shown(body, "text/plain; version=0.0.4; charset=utf-8")
 
     slow = made.slower()
-
-    async def values(_: web.Request) -> web.Response:
-        body = slow.of("values", lambda: json.dumps(status.values()).encode())
-        return web.Response(body=body, content_type="application/json", charset="utf-8", headers=HEADERS)
-
-    return [web.get("/status", snapshot), web.get("/metrics", numbers), web.get("/values", values)]
+    return {
+        "/status": lambda: Shown(made.of("status", snapshot)),
+        "/metrics": numbers,
+        "/values": lambda: Shown(slow.of("values", lambda: json.dumps(status.values()).encode())),
+    }
 
 
 class Made:

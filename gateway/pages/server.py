@@ -17,12 +17,14 @@ from config.credentials import CredentialMissing, server_tls
 from config.grammars.listen import host_of, is_loopback
 from config.sections import Web
 from gateway.access import Access
-from gateway.listening import Bounds, answered, served
+from gateway.listening.answering import answered
+from gateway.listening.bounds import Bounds
+from gateway.listening.port import served
 from gateway.operation import wording
 from gateway.operation.command import Command
 from gateway.operation.server import MOST_BODY_BYTES
 from gateway.operation.status import Status
-from gateway.operation.views import HEADERS, MADE_PER_S, Made, views
+from gateway.operation.views import HEADERS, MADE_PER_S, Made
 from gateway.pages import assets
 from gateway.pages.alarm import AlarmForms
 from gateway.pages.door import Door
@@ -32,7 +34,7 @@ from gateway.pages.rendering import compile_templates
 from gateway.pages.review import Reviews
 from gateway.pages.streams import Streams
 from gateway.pages.versions import Versions
-from gateway.pages.views import Pages
+from gateway.pages.views import Pages, for_programs
 
 
 async def serve_page(
@@ -89,7 +91,7 @@ def _application(status: Status, line: Line, door: Door | None, forms: list[web.
     shown = Pages(status, line.gateway, len(line.tags), made)
     streams = Streams(shown)
     reports = Reports(status, line.data)
-    application.add_routes([*views(status, made), *shown.routes(), *streams.routes(), *assets.routes(), *reports.routes()])
+    application.add_routes([*for_programs(status, made), *shown.routes(), *streams.routes(), *assets.routes(), *reports.routes()])
     application.on_shutdown.append(streams.end)
     application.add_routes(forms)
     return application

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from gateway.listening import Pace
+from gateway.listening.pace import Pace
 from gateway.operation import wording
 from gateway.operation.status import Status
-from gateway.operation.views import HEADERS, Made
+from gateway.operation.views import HEADERS, Made, Shown, views
 from gateway.pages import clock, journal, line, tags
 from gateway.pages.rendering import Frame, Person, personal
 
@@ -107,6 +108,19 @@ class Pages:
         if trend is None:
             raise web.HTTPNotFound(text="there is no such tag", headers=HEADERS)
         return trend
+
+
+def for_programs(status: Status, made: Made) -> list[web.RouteDef]:
+    """Return the routes by which programs look at the line. made: in which pace their answers are made."""
+
+    def shown(make: Callable[[], Shown]) -> Handler:
+        async def look(_: web.Request) -> web.StreamResponse:
+            body, kind = make()
+            return web.Response(body=body, headers={**HEADERS, "Content-Type": kind})
+
+        return look
+
+    return [web.get(path, shown(make)) for path, make in views(status, made).items()]
 
 
 def html(page: bytes, person: Person | None, status: int = 200) -> web.Response:

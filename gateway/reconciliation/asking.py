@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from buffer.chain import Tree
@@ -25,8 +25,10 @@ from gateway.reconciliation.answer import (
     parse_streams,
 )
 from gateway.uplink.errors import UplinkError
-from gateway.uplink.https import Https
 from gateway.uplink.transport import Online
+
+if TYPE_CHECKING:
+    from gateway.uplink.https import Https
 
 _UNKNOWN = (404, 405, 501)
 
@@ -52,7 +54,7 @@ class OverHttps:
 
     unasked = 0
 
-    def __init__(self, way: Https, gateway: str, profile: Profile = "entries") -> None:
+    def __init__(self, way: "Https", gateway: str, profile: Profile = "entries") -> None:
         self._way, self._gateway, self._profile = way, gateway, profile
 
     async def streams(self) -> list[Stream]:
@@ -80,6 +82,8 @@ class OverHttps:
 @asynccontextmanager
 async def over_https(uplink: Uplink, gateway: str, folder: Path) -> AsyncIterator[OverHttps]:
     """Ask over a connection of its own, beside that of the entries. folder: the line's. Raises NotAnswered for files of TLS."""
+    from gateway.uplink.https import Https  # here: a line pays for no library that it does not use
+
     way = Https(uplink, gateway, folder)
     try:
         await way.open(Online(0, 0, 0))

@@ -42,6 +42,7 @@ from gateway.uplink import errors as uplink_errors
 HEARTBEAT_S = 10.0
 STALLED_S = 60.0
 GOES_ON_S = 10.0
+BEGUN_WITHIN_S = 2.0
 
 FATAL = JournalError
 """What ends the process: the journal's own failure, and nothing else."""
@@ -309,11 +310,21 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event, done
     await asyncio.to_thread(_load_server)
     from gateway.operation import server
 
+    await _begun_on_disk(parts.intake)
+
     def opened() -> None:
         notify("READY=1")
         done()
 
     await server.serve_control(status, parts.line.data / CONTROL_SOCKET, commands_of(parts), parts.access, opened=opened)
+
+
+async def _begun_on_disk(intake: Intake) -> None:
+    """Wait until the start is on disk: who hears that the line runs finds that on record. For a disk that stands nobody waits long."""
+    began_s = time.monotonic()
+    # No more than a few looks, once a start: it is a commit that is waited for.
+    while intake.waiting_s() > (since_s := time.monotonic() - began_s) and since_s < BEGUN_WITHIN_S:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
 
 
 async def _users(access: Access, done: Done) -> None:

@@ -9,12 +9,12 @@ from aiohttp import web
 from kit.processes import free_port
 
 from gateway.operation.status import Status
-from gateway.operation.views import Made, views
+from gateway.operation.views import Made
 from gateway.pages import alarm, assets
 from gateway.pages.observation import Reports
 from gateway.pages.rendering import Frame, Person, render
 from gateway.pages.streams import Streams
-from gateway.pages.views import Pages, html
+from gateway.pages.views import Pages, for_programs, html
 
 
 class Shown:
@@ -64,7 +64,7 @@ async def served(shown: Shown, port: int | None = None, data: Path = Path()) -> 
     pages = Pages(status, shown.now["gateway"], len(shown.tags), Made(None))
     streams = Streams(pages)
     application.add_routes(
-        [*views(status, Made(None)), *pages.routes(), *streams.routes(), *assets.routes(), *Reports(status, data).routes()]
+        [*for_programs(status, Made(None)), *pages.routes(), *streams.routes(), *assets.routes(), *Reports(status, data).routes()]
     )
     application.on_shutdown.append(streams.end)
     application.add_routes([web.get("/login", shown.login), web.get("/alarm", shown.alarm)])

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import ClientSession, TCPConnector, web
 from kit.processes import eventually, free_port
 
-from gateway.listening import Bounds, served
-from gateway.listening.bounds import BURST, LAST_AFTER_S, MAX_PEERS, REQUESTS_PER_S, Pace
-from gateway.listening.port import IN_ALL, PER_PEER
+from gateway.listening.bounds import BURST, LAST_AFTER_S, MAX_PEERS, REQUESTS_PER_S, Bounds
+from gateway.listening.pace import Pace
+from gateway.listening.port import IN_ALL, PER_PEER, served
 from simulators.pki import Authority
 
 

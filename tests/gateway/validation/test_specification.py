@@ -23,7 +23,7 @@ from gateway.intake import push
 from gateway.intake.push_tokens import PushTokens
 from gateway.interfaces import contracts, digest_of, whole
 from gateway.interfaces.contract import release
-from gateway.listening import Bounds
+from gateway.listening.bounds import Bounds
 from gateway.operation.status import Status
 from gateway.pages import server as page_server
 from gateway.pages.door import Door
