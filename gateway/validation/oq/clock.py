@@ -69,9 +69,10 @@ def show(file: Path, offset_s: float) -> None:
 
 
 async def _set(stage: Stage, told: Told, shown: Path, before: float, after: float) -> None:
+    known = len(stage.events("clock"))  # an equal step of before is not this one
     show(shown, after)
     step_s = after - before
-    event = await stage.seen(lambda: near(stage.events("clock"), "step", "step_s", step_s), TOLD_WITHIN_S)
+    event = await stage.seen(lambda: near(stage.events("clock")[known:], "step", "step_s", step_s), TOLD_WITHIN_S)
     text = "no event tells of it" if event is None else f"step of {event['step_s']:+.3f} s, after entry {event.get('last_seq')}"
     told.step(f"set the clock by {step_s:+.0f} s", f"an event: step of {step_s:+.0f} s", text, event is not None)
 

@@ -20,6 +20,8 @@ from simulators.ntp import NtpResponder
 
 SYNCHRONISED_WITHIN_S, FALSE_WITHIN_S, HOLDOVER_WITHIN_S, UNKNOWN_WITHIN_S = 90.0, 90.0, 240.0, 150.0
 """A holdover is told after eight update intervals of 16 s, a daemon that can not be read after 60 s."""
+STATES = frozenset({"synchronised", "holdover", "unsynchronised", "unknown"})
+"""What an event says that the clock is from then on; other events of a clock say what happened to it."""
 FALSE_S = 5.0
 ALARM_WITHIN_S = 30.0
 SERVERS = 3
@@ -120,14 +122,13 @@ class Reached(NamedTuple):
 
 async def _reached(stage: Stage, status: str, within_s: float) -> Reached:
     """Wait until the gateway says this of its clock, and an event is in the record."""
-    known = sum(one["kind"] == status for one in stage.events("clock"))
+    await stage.seen(lambda: _clock(stage).get("status") == status and newest(stage.events("clock")) == status, within_s)
+    return Reached(str(_clock(stage).get("status")), newest(stage.events("clock")) == status)
 
-    def looked() -> bool:
-        # the first state may have been told before anybody looked
-        return _clock(stage).get("status") == status and (known > 0 or any(one["kind"] == status for one in stage.events("clock")))
 
-    await stage.seen(looked, within_s)
-    return Reached(str(_clock(stage).get("status")), any(one["kind"] == status for one in stage.events("clock")))
+def newest(events: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the state that was told last: an equal one before another is not this one."""
+    return next((str(one["kind"]) for one in reversed(events) if one["kind"] in STATES), None)
 
 
 def _clock(stage: Stage) -> Mapping[str, Any]:

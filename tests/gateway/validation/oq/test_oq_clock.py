@@ -1,6 +1,7 @@
 """Of the operational qualification's judges: a clock that is set, and a frozen gateway, must be told; each must be able to fail."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from kit.judged import T0, S, verdicts
@@ -47,6 +48,27 @@ def test_a_clock_that_was_set_passes_as_it_is_recorded_and_fails_where_it_is_hid
 def test_a_step_of_another_size_is_not_the_one_that_was_made() -> None:
     assert clock.near([{"kind": "step", "step_s": 3600.4}], "step", "step_s", 3600.0) is not None
     assert clock.near([{"kind": "step", "step_s": -3600.0}, {"kind": "synchronised"}], "step", "step_s", 3600.0) is None
+
+
+class Events:
+    """Of a stage, what the EBR holds of the clock: `comes` comes once the clock was set. Nobody waits."""
+
+    def __init__(self, there: list[dict[str, Any]], comes: list[dict[str, Any]]) -> None:
+        self._there, self._comes, self._looks = there, comes, 0
+
+    def events(self, _kind: str) -> list[dict[str, Any]]:
+        self._looks += 1
+        return self._there if self._looks == 1 else [*self._there, *self._comes]
+
+    async def seen(self, look: Any, _within_s: float) -> Any:
+        return look()
+
+
+@pytest.mark.parametrize(("comes", "verdict"), [([], "failed"), ([{"kind": "step", "step_s": -3600.0, "last_seq": 9}], "passed")])
+async def test_an_equal_step_of_before_tells_of_no_other(tmp_path: Path, comes: list[dict[str, Any]], verdict: str) -> None:
+    told, before = Told(), [{"kind": "step", "step_s": -3600.0, "last_seq": 5}]
+    await clock._set(cast("Any", Events(before, comes)), told, tmp_path / "shown", 0.0, -3600.0)
+    assert verdicts(told) == [verdict]
 
 
 @pytest.mark.parametrize(("sources", "verdict"), [(["dryer"], "passed"), ([], "failed"), (["other"], "failed")])

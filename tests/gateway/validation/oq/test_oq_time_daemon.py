@@ -51,6 +51,12 @@ def clock(kind: str, was: str | None = None) -> dict[str, Any]:
     return {"type": "clock", "kind": kind, "was": was}
 
 
+def test_a_state_of_before_another_is_not_told_by_what_came_then() -> None:
+    told = [clock("synchronised"), clock("holdover"), clock("step")]
+    assert time_daemon.newest(told) == "holdover"
+    assert time_daemon.newest([]) is None
+
+
 def test_entries_belong_to_the_state_that_was_told_last() -> None:
     record = [entry(0), entry(1, clock("holdover")), entry(2, status="holdover"), entry(3, clock("unknown")), entry(4, status="unknown")]
     assert time_daemon.spans(record) == [Span("holdover", ["holdover"]), Span("unknown", ["unknown"])]
