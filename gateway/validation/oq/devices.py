@@ -1,12 +1,12 @@
 """Devices that answer wrongly, and links between them and the gateway that fail: what is wrong is marked or a gap, never a value."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from config import Source, Tag
-from gateway.demo.received import Received
+from gateway.demo.received import Gap, Received
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.validation.check import listed
 from gateway.validation.oq.case import NotPlayed, Told
@@ -168,7 +168,7 @@ async def links(stage: Stage, told: Told, seconds: float) -> None:
         await stage.until(lambda: all(stage.states().get(name) == "connected" for name in names), "the sources to be read again")
         await stage.passes(seconds / 5)
         await stage.at_rest()
-    judge_gaps(told, stage.received(), names)
+    judge_gaps(told, stage.received(), {name: len(stage.line.tags_of(name)) for name in names})
     compared(stage, told, names)
     await proved(stage, told)
 
@@ -183,15 +183,23 @@ def _states(stage: Stage, names: Sequence[str]) -> str:
     return listed([f"{name}: {now.get(name)}" for name in names])
 
 
-def judge_gaps(told: Told, got: Received, names: Sequence[str]) -> None:
-    """Say whether each device has a gap for each time that its link was away, and each has ended."""
-    for name in names:
+def judge_gaps(told: Told, got: Received, tags: Mapping[str, int]) -> None:
+    """Say whether each device has a gap for each time that its link was away, and each has ended, for all of its tags. tags: how many."""
+    for name, count in tags.items():
         gaps = [gap for gap in got.gaps_of(name) if gap.cause not in ("gateway-stopped", "start", "not-asked")]
-        ended = [gap for gap in gaps if gap.end is not None or gap.ends]
-        seconds = [f"{gap.cause} {(gap.end - gap.start) / TICKS_PER_S:.1f} s" for gap in gaps if gap.end is not None]
-        told.step(
-            f"read the gaps of {name}", "two or more, each has ended", listed(seconds) or "none", len(gaps) >= 2 and len(ended) == len(gaps)
-        )
+        lasted = [_lasted(gap, count) for gap in gaps]
+        text = listed([f"{gap.cause} {says}" for gap, (_, says) in zip(gaps, lasted, strict=True)]) or "none"
+        good = len(gaps) >= 2 and all(has_ended for has_ended, _ in lasted)
+        told.step(f"read the gaps of {name}", "two or more, each has ended", text, good)
+
+
+def _lasted(gap: Gap, count: int) -> tuple[bool, str]:
+    """Return whether a gap has ended for all its tags, and how long it was. count: tags of its source."""
+    if gap.end is not None:
+        return True, f"{(gap.end - gap.start) / TICKS_PER_S:.1f} s"
+    of = count if isinstance(gap.tags, str) else len(gap.tags)
+    last = f", the last after {(max(gap.ends.values()) - gap.start) / TICKS_PER_S:.1f} s" if gap.ends else ""
+    return len(gap.ends) >= of, f"{len(gap.ends)} of {of} tags observed again{last}"
 
 
 @asynccontextmanager

@@ -41,7 +41,15 @@ def test_what_is_wrong_must_be_marked_and_hold_no_value(line: Line) -> None:
 def test_a_link_that_was_away_twice_must_leave_two_gaps_that_ended(ends: list[int | None], verdict: str) -> None:
     told = Told()
     gaps = {(1, str(number)): replace(Gap("plc", "all", T0, "link-lost"), end=end) for number, end in enumerate(ends)}
-    devices.judge_gaps(told, Received(gaps=gaps), ["plc"])
+    devices.judge_gaps(told, Received(gaps=gaps), {"plc": 2})
+    assert verdicts(told) == [verdict]
+
+
+@pytest.mark.parametrize(("ends", "verdict"), [({"a": T0 + S}, "failed"), ({"a": T0 + S, "b": T0 + 3 * S}, "passed")])
+def test_a_gap_of_which_one_tag_was_observed_again_has_not_ended(ends: dict[str, int], verdict: str) -> None:
+    told = Told()
+    gaps = {(1, str(number)): replace(Gap("plc", "all", T0, "link-lost"), ends=ends) for number in range(2)}
+    devices.judge_gaps(told, Received(gaps=gaps), {"plc": 2})
     assert verdicts(told) == [verdict]
 
 
